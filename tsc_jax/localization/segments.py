@@ -1,0 +1,52 @@
+"""Segments in columns: the form in which proposals, predictions and ground truth travel."""
+
+import dataclasses
+from collections.abc import Iterable
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Segments:
+    """N segments of one or many videos.
+
+    Attributes:
+      video: int64 [N], index into a list of videos.
+      label: int64 [N], action class.
+      start: float64 [N], in seconds or in snippets, as the function that made it says.
+      end: float64 [N], same unit.
+      score: float64 [N]; ones where the segments are ground truth.
+    """
+
+    video: np.ndarray
+    label: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    score: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.video)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> "Segments":
+        """The segments at `rows` (a slice, a boolean mask or indices)."""
+        return Segments(*(getattr(self, field.name)[rows] for field in dataclasses.fields(self)))
+
+    def scaled(self, factor: float) -> "Segments":
+        """The same segments with start and end multiplied by `factor` (a change of unit)."""
+        return dataclasses.replace(self, start=self.start * factor, end=self.end * factor)
+
+
+def make_segments(video, label, start, end, score=None) -> Segments:
+    """Segments from sequences or arrays of equal length N; `video` and `label` may be single numbers."""
+    start, end = np.asarray(start, np.float64), np.asarray(end, np.float64)
+    score = np.ones_like(start) if score is None else np.asarray(score, np.float64)
+    video = np.broadcast_to(np.asarray(video, np.int64), start.shape)
+    label = np.broadcast_to(np.asarray(label, np.int64), start.shape)
+    return Segments(video, label, start, end, score)
+
+
+def concatenate(parts: Iterable[Segments]) -> Segments:
+    """All segments of `parts`, in their order; no parts give no segments."""
+    parts = [make_segments([], [], [], []), *parts]
+    names = [field.name for field in dataclasses.fields(Segments)]
+    return Segments(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
