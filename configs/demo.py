@@ -1,0 +1,24 @@
+"""TSC-Net on the embedded recordings: smartwatch sessions with 5 exercises to find.
+
+python -m launch.prepare --name watch_sessions
+python -m launch.train --config=configs/demo.py --workdir=runs/demo
+"""
+
+import ml_collections
+
+from configs import thumos14
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """THUMOS-14's recipe with what a small data set and two processor cores need."""
+    config = thumos14.get_config()
+    with config.unlocked():
+        config.data.name = "watch_sessions"
+        config.optimizer.learning_rate = 2e-4  # small network, few steps
+        config.train.snippets = 96
+        config.train.steps = 600
+        config.train.save_every = 100
+        config.eval.protocol = "seconds"
+        config.eval.every = 100
+        config.eval.after = 100
+    return config

@@ -1,0 +1,254 @@
+"""TSC-Net (Lin et al., 2025) as in the paper's figure.
+
+  features -> MFIP -+- pyramid features -> TCE -> head -+
+                    |                                   +-> fusion (test time only)
+                    +- residual stream  -> DSA -> head -+
+                                            |
+                                      semantics bank
+
+All modules are pure: the bank and the batch statistics come in and go out.
+`rows` is each video's place in the global batch; where it is given, dropout is on.
+"""
+
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax.typing import DTypeLike
+
+from tsc_jax.tscnet.layers import BatchNorm, Dropout, TemporalConv, linear, softmax_where
+
+
+@struct.dataclass
+class Branch:
+    """What one branch says of B videos: features [B, T, D], CAS [B, T, C + 1], attention [B, T]."""
+
+    features: jax.Array
+    cas: jax.Array
+    attention: jax.Array
+
+
+@struct.dataclass
+class Outputs:
+    """The pyramid features [B, T, D] and the two branches."""
+
+    pyramid: jax.Array
+    temporal: Branch
+    semantic: Branch
+
+
+class MFIP(nn.Module):
+    """Multi-scale features integration pyramid.
+
+    Attributes:
+      kernels: taps of the three levels, in snippets.
+      fuse_kernel: taps of the convolution that joins them.
+      slope: of the LeakyReLU.
+      dtype: of the computation.
+    """
+
+    kernels: tuple[int, int, int]
+    fuse_kernel: int
+    slope: float
+    dtype: DTypeLike
+
+    @nn.compact
+    def __call__(self, x: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """[B, T, D] -> pyramid features and residual stream, both [B, T, D]."""
+        width = x.shape[-1]
+        level1, level2, level3 = (
+            TemporalConv(width, kernel, self.dtype, name=f"level{i}") for i, kernel in enumerate(self.kernels, 1)
+        )
+        x = x.astype(self.dtype)
+        p1 = level1(x, mask)
+        f1 = x + p1
+        p2 = level2(f1, mask)
+        f2 = f1 + p2
+        p3 = level3(f2, mask)
+        levels = jnp.concatenate([p1, p2, p3], axis=-1)
+        fused = TemporalConv(width, self.fuse_kernel, self.dtype, name="fuse")(levels, mask)
+        return nn.leaky_relu(fused, self.slope), f2
+
+
+class TCE(nn.Module):
+    """Temporal correlation enhancement: the snippets of one video attend to each other.
+
+    Attributes:
+      heads: attention heads, contiguous blocks of D / heads channels.
+      norm: makes the batch normalisation.
+      dtype: of the computation.
+    """
+
+    heads: int
+    norm: type[BatchNorm]
+    dtype: DTypeLike
+
+    @nn.compact
+    def __call__(self, m: jax.Array, mask: jax.Array, train: bool) -> jax.Array:
+        """[B, T, D] -> [B, T, D]."""
+        width = m.shape[-1]
+        q, k, v = (
+            linear(width, self.dtype, name)(m).reshape(*m.shape[:2], self.heads, -1)
+            for name in ("query", "key", "value")
+        )
+        logits = jnp.einsum("bthe,bshe->bhts", q, k, precision="highest", preferred_element_type=jnp.float32)
+        weights = softmax_where(logits * q.shape[-1] ** -0.5, mask[:, None, None, :], axis=-1)
+        mixed = jnp.einsum("bhts,bshe->bthe", weights.astype(self.dtype), v, precision="highest")
+        out = linear(width, self.dtype, "out")(mixed.reshape(m.shape))
+        return m + self.norm(name="norm")(out, mask, train)
+
+
+class DSA(nn.Module):
+    """Dataset-wide semantic awareness: every snippet attends to the rows of the semantics bank.
+
+    Attributes:
+      heads: attention heads.
+      head_width: channels of a head, for keys and values alike.
+      bank_dropout: on the attention weights over bank rows.
+      dropout: everywhere else.
+      norm: makes the batch normalisations.
+      dtype: of the computation.
+    """
+
+    heads: int
+    head_width: int
+    bank_dropout: float
+    dropout: float
+    norm: type[BatchNorm]
+    dtype: DTypeLike
+
+    @nn.compact
+    def __call__(
+        self, f: jax.Array, bank_rows: jax.Array, mask: jax.Array, train: bool, rows: jax.Array | None
+    ) -> jax.Array:
+        """Snippets [B, T, D] and bank rows [K, D] -> [B, T, D]."""
+        width = f.shape[-1]
+
+        def drop(x: jax.Array) -> jax.Array:
+            return Dropout(self.dropout)(x, rows)
+
+        a = f + drop(self.norm(name="norm_attention")(self.attend(f, bank_rows, rows), mask, train))
+        a = f + drop(self.norm(name="norm_residual")(a, mask, train))
+        hidden = drop(nn.relu(linear(width, self.dtype, "feedforward1")(a)))
+        hidden = drop(linear(width, self.dtype, "feedforward2")(hidden))
+        return a + self.norm(name="norm_feedforward")(hidden, mask, train)
+
+    def attend(self, f: jax.Array, bank_rows: jax.Array, rows: jax.Array | None) -> jax.Array:
+        """What each snippet [B, T, D] reads from the bank [K, D]: [B, T, D]."""
+        inner = self.heads * self.head_width
+
+        def split(x: jax.Array) -> jax.Array:
+            return x.reshape(*x.shape[:-1], self.heads, self.head_width)
+
+        q = split(linear(inner, self.dtype, "query")(f))
+        k = split(linear(inner, self.dtype, "key")(bank_rows))
+        v = split(linear(inner, self.dtype, "value")(bank_rows))
+        logits = jnp.einsum("bthe,khe->bthk", q, k, precision="highest", preferred_element_type=jnp.float32)
+        # The published code divides by sqrt(heads) as well as by sqrt(head width).
+        weights = Dropout(self.bank_dropout)(jax.nn.softmax(logits * inner**-0.5), rows)
+        mixed = jnp.einsum("bthk,khe->bthe", weights.astype(self.dtype), v, precision="highest")
+        return linear(f.shape[-1], self.dtype, "out")(mixed.reshape(*f.shape[:2], inner))
+
+
+class Head(nn.Module):
+    """Class activation sequence (CAS) and attention of one branch.
+
+    Attributes:
+      classes: C; the CAS has one entry more, for background.
+      attention_channels: width of the attention's hidden layers.
+      classifier_dropout: before the class logits.
+      attention_dropout: inside the attention, on its logit too (published).
+      slope: of the LeakyReLUs, the one on the class logits too (published).
+      dtype: of the computation; CAS and attention are float32.
+    """
+
+    classes: int
+    attention_channels: int
+    classifier_dropout: float
+    attention_dropout: float
+    slope: float
+    dtype: DTypeLike
+
+    @nn.compact
+    def __call__(self, x: jax.Array, mask: jax.Array, rows: jax.Array | None) -> Branch:
+        """Branch features [B, T, D] -> Branch."""
+
+        def block(x: jax.Array, channels: int, name: str) -> jax.Array:
+            return nn.leaky_relu(TemporalConv(channels, 3, self.dtype, name=name)(x, mask), self.slope)
+
+        hidden = Dropout(self.classifier_dropout)(block(x, x.shape[-1], "class_hidden"), rows)
+        cas = linear(self.classes + 1, self.dtype, "class_logits")(hidden).astype(jnp.float32)
+
+        hidden = block(x, self.attention_channels, "attention_hidden1")
+        hidden = Dropout(self.attention_dropout)(hidden, rows)
+        hidden = block(hidden, self.attention_channels, "attention_hidden2")
+        logit = linear(1, self.dtype, "attention_logit")(hidden).astype(jnp.float32)
+        attention = nn.sigmoid(Dropout(self.attention_dropout)(logit, rows))[..., 0]
+        return Branch(x.astype(jnp.float32), nn.leaky_relu(cas, self.slope), attention)
+
+
+class TSCNet(nn.Module):
+    """The whole network; the attributes are those of its parts (see `make_network`)."""
+
+    mfip: MFIP
+    tce: TCE
+    dsa: DSA
+    temporal_head: Head
+    semantic_head: Head
+
+    def __call__(
+        self,
+        features: jax.Array,
+        bank_rows: jax.Array,
+        mask: jax.Array,
+        train: bool = False,
+        rows: jax.Array | None = None,
+    ) -> Outputs:
+        """Snippet features [B, T, D], bank rows [K, D] and mask [B, T] -> Outputs, all float32."""
+        m, f = self.mfip(features, mask)
+        t = self.tce(m, mask, train)
+        s = self.dsa(f, bank_rows, mask, train, rows)
+        return Outputs(
+            pyramid=m.astype(jnp.float32),
+            temporal=self.temporal_head(t, mask, rows),
+            semantic=self.semantic_head(s, mask, rows),
+        )
+
+
+def make_network(model, classes: int, width: int, axis_name: str | None = None) -> TSCNet:
+    """TSC-Net as `config.model` describes it.
+
+    Args:
+      model: the section `model` of a config (configs/thumos14.py explains its values).
+      classes: C.
+      width: D; divisible by the number of TCE heads.
+      axis_name: the pmap axis over which batch statistics are reduced.
+    """
+    dtype = jnp.dtype(model.dtype)
+    norm = functools.partial(BatchNorm, model.norm_momentum, model.norm_epsilon, axis_name)
+    head = functools.partial(
+        Head,
+        classes=classes,
+        attention_channels=max(1, int(width * model.attention_channels)),
+        classifier_dropout=model.classifier_dropout,
+        attention_dropout=model.attention_dropout,
+        slope=model.slope,
+        dtype=dtype,
+    )
+    return TSCNet(
+        mfip=MFIP(tuple(model.pyramid_kernels), model.pyramid_fuse_kernel, model.slope, dtype),
+        tce=TCE(model.tce_heads, norm, dtype),
+        dsa=DSA(model.dsa_heads, model.dsa_head_width, model.dsa_bank_dropout, model.dsa_dropout, norm, dtype),
+        temporal_head=head(),
+        semantic_head=head(),
+    )
+
+
+def fuse(outputs: Outputs, weight: float) -> tuple[jax.Array, jax.Array]:
+    """The fused CAS [B, T, C + 1] and attention [B, T]; `weight` is the temporal branch's (test time only)."""
+    temporal, semantic = outputs.temporal, outputs.semantic
+    cas = weight * temporal.cas + (1 - weight) * semantic.cas
+    attention = weight * temporal.attention + (1 - weight) * semantic.attention
+    return cas, attention
