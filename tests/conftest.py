@@ -2,7 +2,14 @@
 
 from pathlib import Path
 
+import jax
 import pytest
+
+# Eight devices on any machine, so that what holds for a pod can be seen on a laptop.
+jax.config.update("jax_num_cpu_devices", 8)
+# Tests compile the same few programs over and over.
+jax.config.update("jax_compilation_cache_dir", str(Path(__file__).resolve().parents[1] / ".pytest_cache" / "jax"))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

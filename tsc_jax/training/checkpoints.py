@@ -1,0 +1,74 @@
+"""Orbax checkpoints of a run: one folder for each reason to keep a step, so that none is mistaken for another.
+
+  WORKDIR/checkpoints/last            the newest step
+  WORKDIR/checkpoints/best_on_test    the step with the best test mAP so far
+
+Beside the arrays each holds `about`: the config, the classes, the snippet rate, how the bank
+was fitted, and the metric it was chosen by.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import flax
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from tsc_jax.errors import InputError
+from tsc_jax.tscnet.bank import BankFit
+from tsc_jax.tscnet.train_step import TrainState
+
+LAST = "last"
+BEST_ON_TEST = "best_on_test"
+SELECTIONS = (LAST, BEST_ON_TEST)
+
+
+def open_checkpoints(workdir: Path, selection: str) -> ocp.CheckpointManager:
+    """The manager of one folder of a run's checkpoints; it keeps the newest step of those it is given."""
+    options = ocp.CheckpointManagerOptions(max_to_keep=1, cleanup_tmp_directories=True)
+    return ocp.CheckpointManager((Path(workdir) / "checkpoints" / selection).absolute(), options=options)
+
+
+def save(manager: ocp.CheckpointManager, state: TrainState, about: Mapping[str, Any]) -> None:
+    """Writes the state and `about` (plain JSON values); returns before the files are complete."""
+    step = int(state.step)
+    tree = jax.tree.map(np.asarray, jax.device_get(flax.serialization.to_state_dict(state)))
+    about = dict(about, bank_fit=dataclasses.asdict(state.bank.fit), step=step)
+    items = ocp.args.Composite(state=ocp.args.StandardSave(tree), about=ocp.args.JsonSave(about))
+    manager.save(step, args=items, force=True)
+
+
+def read_about(manager: ocp.CheckpointManager) -> dict[str, Any] | None:
+    """What the newest checkpoint says of itself; None where there is no checkpoint."""
+    step = manager.latest_step()
+    if step is None:
+        return None
+    return manager.restore(step, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
+
+
+def restore(manager: ocp.CheckpointManager, template: TrainState) -> TrainState:
+    """The newest state, in the structure, shapes and types of `template`, its bank as it was fitted.
+
+    Raises:
+      InputError: the checkpoint does not hold such a state.
+    """
+    step, about = manager.latest_step(), read_about(manager)
+    wanted = flax.serialization.to_state_dict(template)
+    wanted = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), wanted)
+    try:
+        items = ocp.args.Composite(state=ocp.args.StandardRestore(wanted))
+        tree = manager.restore(step, args=items)["state"]
+    except ValueError as error:
+        raise InputError(f"{manager.directory}, step {step}: not a state of this network: {error}") from error
+    for (path, leaf), have in zip(jax.tree.leaves_with_path(wanted), jax.tree.leaves(tree), strict=True):
+        if leaf.shape != have.shape or leaf.dtype != have.dtype:
+            name = jax.tree_util.keystr(path, simple=True, separator="/")
+            raise InputError(
+                f"{manager.directory}, step {step}: {name} is {have.dtype} {have.shape},"
+                f" expected {leaf.dtype} {leaf.shape}"
+            )
+    state = flax.serialization.from_state_dict(template, tree)
+    return state.replace(bank=state.bank.replace(fit=BankFit(**about["bank_fit"])))

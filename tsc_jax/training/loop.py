@@ -1,0 +1,126 @@
+"""Training, read top to bottom."""
+
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from tsc_jax import evaluate
+from tsc_jax.data.batches import deal, training_batches
+from tsc_jax.data.dataset import Dataset, Split, open_dataset
+from tsc_jax.errors import InputError
+from tsc_jax.inference import make_forward
+from tsc_jax.training import checkpoints
+from tsc_jax.training.log import RunLog
+from tsc_jax.tscnet.bank import Bank, BankFit, draw_snippets, fit_bank
+from tsc_jax.tscnet.train_step import TrainState, init_state, make_train_step
+
+# What may change between two runs in one workdir: it says how long and how loud, not what is computed.
+FREE = ("train.steps", "train.log_every", "eval.figures", "data.data_dir")
+
+
+def train_and_evaluate(config: ml_collections.ConfigDict, workdir: Path) -> None:
+    """Trains TSC-Net as `config` says, evaluates it, and leaves everything in `workdir`.
+
+    A run that was stopped goes on from its newest checkpoint when the same command is given again.
+
+    Raises:
+      InputError: data that is not prepared, a batch that cannot be dealt to the devices, a workdir
+        made with another config, a loss that is not finite.
+    """
+    dataset = open_dataset(config.data.data_dir, config.data.name)
+    train_split = dataset.train.at_least(config.data.min_snippets)
+    devices = jax.device_count()
+    deal(config.train.batch_size, config.train.pairs, devices)
+    last = checkpoints.open_checkpoints(workdir, checkpoints.LAST)
+    best = checkpoints.open_checkpoints(workdir, checkpoints.BEST_ON_TEST)
+    check_same_config(config, checkpoints.read_about(last), workdir)
+
+    if last.latest_step() is None:
+        state = init_state(config, len(dataset.classes), make_bank(config, dataset, train_split))
+    else:
+        state = checkpoints.restore(last, state_template(config, dataset))
+    train_step = make_train_step(config, len(dataset.classes), dataset.width)
+    forward = make_forward(config.model, len(dataset.classes), dataset.width)
+    about = {"config": json.loads(config.to_json()), "classes": dataset.classes, "width": dataset.width}
+    about |= {"snippets_per_second": dataset.snippets_per_second, "data_fingerprint": dataset.fingerprint}
+
+    first_step = int(state.step)
+    best_score = (checkpoints.read_about(best) or {"score": -np.inf})["score"]
+    log = RunLog(workdir, first_step, config.train.steps, config.train.log_every)
+    batches = training_batches(train_split, config.train, config.train.seed, first_step, devices, local_devices())
+    for step, batch in enumerate(batches, first_step + 1):
+        state, losses = train_step(state, batch)
+        log.losses(step, losses)
+        ends = step == config.train.steps
+        if ends or (step >= config.eval.after and step % config.eval.every == 0):
+            log.flush()
+            result = evaluate.evaluate(forward, state, dataset, config)
+            log.scalars(step, result.scalars())
+            log.line(f"step {step}  {result.summary()}")
+            if result.score > best_score:
+                best_score = result.score
+                checkpoints.save(best, state, about | {"score": best_score, "score_of": config.eval.select_by})
+        if ends or step % config.train.save_every == 0:
+            log.flush()
+            checkpoints.save(last, state, about)
+    log.close()
+    last.wait_until_finished()
+    best.wait_until_finished()
+
+
+def local_devices() -> slice:
+    """Which devices' shares of the global batch this process feeds."""
+    number = jax.local_device_count()
+    return slice(jax.process_index() * number, (jax.process_index() + 1) * number)
+
+
+def make_bank(config: ml_collections.ConfigDict, dataset: Dataset, split: Split) -> Bank:
+    """The bank before the first step, fitted on snippets of the training videos alone."""
+    settings, seed = config.bank, config.train.seed
+    snippets = np.concatenate(
+        [
+            draw_snippets(split.features(index), settings.snippets_per_video, np.random.default_rng([seed, index]))
+            for index in range(len(split.videos))
+        ]
+    )
+    rows = settings.rows or len(dataset.classes) + 1
+    if rows > len(snippets):
+        raise InputError(f"config.bank.rows is {rows}, but there are only {len(snippets)} training snippets to fit")
+    how = {"max_iterations": settings.max_iterations, "tolerance": settings.tolerance}
+    return fit_bank(snippets, rows, seed, dataset.train_fingerprint, **how)
+
+
+def state_template(config: ml_collections.ConfigDict, dataset: Dataset) -> TrainState:
+    """The structure, shapes and types of the state, without its numbers."""
+    rows = config.bank.rows or len(dataset.classes) + 1
+
+    def init() -> TrainState:
+        bank = Bank(jnp.zeros((rows, dataset.width)), BankFit(0, 0, 0, ""))
+        return init_state(config, len(dataset.classes), bank)
+
+    return jax.eval_shape(init)
+
+
+def check_same_config(config: ml_collections.ConfigDict, about: dict | None, workdir: Path) -> None:
+    """Raises InputError where the workdir was made with another config (but for the values in FREE)."""
+    if about is None:
+        return
+    now, then = flatten(json.loads(config.to_json())), flatten(about["config"])
+    for key in sorted(now.keys() | then.keys()):
+        if key not in FREE and now.get(key) != then.get(key):
+            raise InputError(
+                f"--workdir {workdir} was made with config.{key} = {then.get(key)}, now it is {now.get(key)};"
+                " give the same config or another --workdir"
+            )
+
+
+def flatten(tree: dict, prefix: str = "") -> dict:
+    """{"a": {"b": 1}} -> {"a.b": 1}."""
+    leaves = {}
+    for key, value in tree.items():
+        leaves |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return leaves
