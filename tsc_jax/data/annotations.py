@@ -1,0 +1,181 @@
+"""Annotations of untrimmed videos as they circulate: ActivityNet's JSON form and a folder of .npy files.
+
+Both give one `Annotation` per video, in the order of the file; they are readable without features.
+"""
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tsc_jax.data.pickles import load_npy
+from tsc_jax.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Annotation:
+    """What is known of one video.
+
+    Attributes:
+      name: unique in its file.
+      subset: as the file calls it ("validation", "training", "train", ...).
+      duration: in seconds; None where the file does not say.
+      labels: the classes that occur in it, each once (video-level labels).
+      segments: (start, end) of every action instance, in seconds.
+      segment_labels: the class of each of those segments.
+    """
+
+    name: str
+    subset: str
+    duration: float | None
+    labels: tuple[str, ...]
+    segments: tuple[tuple[float, float], ...]
+    segment_labels: tuple[str, ...]
+
+
+def read_json(path: Path) -> list[Annotation]:
+    """Reads {"database": {VIDEO: {"subset", "duration", "annotations": [{"segment", "label"}]}}}.
+
+    Segments may be strings. The video-level labels are the classes of the segments.
+
+    Raises:
+      InputError: no such file, not of this form, a video twice, a segment that is none.
+    """
+    database = load_json(path).get("database")
+    if not isinstance(database, dict):
+        raise InputError(f'{path}: has no "database" of videos, as ActivityNet\'s form demands')
+    return [_from_entry(name, entry, path) for name, entry in database.items()]
+
+
+def _from_entry(name: str, entry: Any, path: Path) -> Annotation:
+    where = f'{path}, video "{name}"'
+    try:
+        instances = [(each["label"], each["segment"]) for each in entry["annotations"]]
+        subset, duration = entry["subset"], entry.get("duration")
+    except (KeyError, TypeError, AttributeError):
+        raise InputError(
+            f'{where}: expected {{"subset": ..., "annotations": [{{"segment": [s, e], "label": ...}}]}}'
+        ) from None
+    labels = as_labels((label for label, _ in instances), where)
+    return Annotation(
+        name=name,
+        subset=str(subset),
+        duration=None if duration is None else as_duration(duration, where),
+        labels=tuple(dict.fromkeys(labels)),
+        segments=tuple(as_segment(segment, where) for _, segment in instances),
+        segment_labels=labels,
+    )
+
+
+def read_npy_folder(folder: Path) -> list[Annotation]:
+    """Reads videoname, subset, duration, labels, labels_all and segments (.npy) of a NAME-Annotations folder.
+
+    The video-level labels are labels_all, which need not agree with the classes of the segments.
+
+    Raises:
+      InputError: a missing or damaged file, files of different lengths, a video twice, a segment that is none.
+    """
+    fields = ("videoname", "subset", "duration", "labels_all", "segments", "labels")
+    columns = {field: load_npy(folder / f"{field}.npy") for field in fields}
+    columns["duration"] = columns["duration"].reshape(-1)  # [V] or [V, 1]
+    number = len(columns["duration"])
+    for field, column in columns.items():
+        if column.shape[:1] != (number,):
+            raise InputError(
+                f"{folder / field}.npy: holds shape {column.shape}, but duration.npy speaks of {number} videos"
+            )
+    annotations = [_from_row(row, folder) for row in zip(*columns.values(), strict=True)]
+    refuse_repeated((annotation.name for annotation in annotations), "video", folder / "videoname.npy")
+    return annotations
+
+
+def _from_row(row: tuple, folder: Path) -> Annotation:
+    name, subset, duration, labels, segments, segment_labels = row
+    name = as_text(name)
+    where = f'{folder}, video "{name}"'
+    if len(segments) != len(segment_labels):
+        raise InputError(f"{where}: {len(segments)} segments but {len(segment_labels)} labels of segments")
+    return Annotation(
+        name=name,
+        subset=as_text(subset),
+        duration=as_duration(duration, where),
+        labels=tuple(dict.fromkeys(as_labels(labels, where))),
+        segments=tuple(as_segment(segment, where) for segment in segments),
+        segment_labels=as_labels(segment_labels, where),
+    )
+
+
+def read_classes(path: Path) -> tuple[str, ...]:
+    """The classes of a classlist.npy, in its order."""
+    classes = as_labels(load_npy(path).reshape(-1), path)
+    refuse_repeated(classes, "class", path)
+    return classes
+
+
+def load_json(path: Path) -> dict:
+    """A JSON object; a key that stands in it twice is an error, not a silent loss.
+
+    Raises:
+      InputError: no such file, not JSON, not an object, a repeated key.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict:
+        refuse_repeated((key for key, _ in pairs), "key", path)
+        return dict(pairs)
+
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path}: not JSON ({error})") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: holds a {type(content).__name__}, expected a JSON object")
+    return content
+
+
+def refuse_repeated(names: Iterable[str], what: str, where: object) -> None:
+    """Raises InputError naming the first of `names` that occurs twice."""
+    name, times = next(iter(Counter(names).most_common(1)), ("", 0))
+    if times > 1:
+        raise InputError(f'{where}: {what} "{name}" occurs {times} times, expected once')
+
+
+def as_text(value: Any) -> str:
+    """A str; byte strings, which Python 2 left behind, are decoded."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def as_labels(values: Iterable, where: object) -> tuple[str, ...]:
+    """Class names, checked to be text."""
+    values = tuple(values)
+    for value in values:
+        if not isinstance(value, str | bytes):
+            raise InputError(f"{where}: label {value!r} is not a class name")
+    return tuple(as_text(value) for value in values)
+
+
+def as_segment(value: Any, where: object) -> tuple[float, float]:
+    """(start, end) in seconds from two numbers or strings; zero length is allowed, as public annotations hold some."""
+    try:
+        start, end = (float(time) for time in value)
+    except (TypeError, ValueError):
+        raise InputError(f"{where}: segment {value!r} is not a pair of times in seconds") from None
+    if not np.isfinite([start, end]).all() or end < start:
+        raise InputError(f"{where}: segment {value!r} is not finite or ends before it starts")
+    return start, end
+
+
+def as_duration(value: Any, where: object) -> float:
+    """A length in seconds."""
+    try:
+        duration = float(value)
+    except (TypeError, ValueError):
+        duration = np.nan
+    if not 0 < duration < np.inf:
+        raise InputError(f"{where}: duration {value!r} is not a positive number of seconds")
+    return duration
