@@ -6,6 +6,7 @@ with a builder of its own. The files are array_record, the format that needs no 
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import io
 import json
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
+import tqdm
 
 from tsc_jax.data.checks import check_source
 from tsc_jax.data.features import check_features
@@ -64,8 +66,8 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         super().__init__(file_format="array_record", **kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        # Bytes, because TFDS otherwise rounds float64 to float32.
-        exact = {"dtype": np.float64, "encoding": tfds.features.Encoding.BYTES}
+        # As bytes, because TFDS otherwise rounds float64 to float32, and writes float32 ten times slower.
+        exact = functools.partial(tfds.features.Tensor, encoding=tfds.features.Encoding.BYTES)
         return tfds.core.DatasetInfo(
             builder=self,
             description="Snippet features of untrimmed videos with video-level labels and action segments.",
@@ -73,11 +75,11 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 {
                     "name": tfds.features.Text(),
                     "num_snippets": np.int64,
-                    "duration": tfds.features.Tensor(shape=(), **exact),
+                    "duration": exact(shape=(), dtype=np.float64),
                     "labels": tfds.features.Tensor(shape=(None,), dtype=np.int32),
-                    "segments": tfds.features.Tensor(shape=(None, 2), **exact),
+                    "segments": exact(shape=(None, 2), dtype=np.float64),
                     "segment_labels": tfds.features.Tensor(shape=(None,), dtype=np.int32),
-                    "features": tfds.features.Tensor(shape=(None, self._width), dtype=np.float32),
+                    "features": exact(shape=(None, self._width), dtype=np.float32),
                 }
             ),
             metadata=tfds.core.MetadataDict(
@@ -94,7 +96,8 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _generate_examples(self, split: str) -> Iterator[tuple[str, dict]]:
         index = {name: place for place, name in enumerate(self._source.classes)}
         rate = float(self._source.snippets_per_second)
-        for video in _by_name(self._source, split):
+        # On a terminal alone; TFDS's own bars, which are off, do not know how many videos there are.
+        for video in tqdm.tqdm(_by_name(self._source, split), split, unit="video", disable=None):
             features = _features(video)
             if features.shape[1] != self._width:
                 raise InputError(
@@ -191,8 +194,8 @@ def prepare(read_source: Callable[[], Source], name: str, data_dir: str | os.Pat
             builder = WatchSessions(source, data_dir=scratch)
         else:
             builder = Wtal(source, data_dir=scratch, config=known)
-        # TFDS announces a download there.
-        with contextlib.redirect_stdout(io.StringIO()):
+        tfds.disable_progress_bar()
+        with contextlib.redirect_stdout(io.StringIO()):  # where TFDS announces a download
             builder.download_and_prepare()
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():

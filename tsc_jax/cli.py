@@ -1,0 +1,69 @@
+"""How every command of launch/ starts and ends: what is wrong with the input is said in one sentence."""
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import app, flags, logging
+
+from tsc_jax.errors import InputError
+
+
+def run(main: Callable[[list[str]], None], operands: Sequence[str] = ()) -> None:
+    """Parses the flags, runs `main` and exits.
+
+    Bad input (InputError, a flag or config value that cannot be, a file that cannot be read or
+    written) ends with one sentence on stderr and exit code 1, Ctrl-C with 130. Any other
+    exception is a fault of the program and keeps its traceback.
+
+    Args:
+      main: receives the program's name and its operands.
+      operands: names of the arguments, not flags, that it takes, for messages.
+    """
+    try:
+        app.run(main, flags_parser=lambda argv: _parse(argv, operands))
+    except InputError as error:
+        _end(str(error), 1)
+    except OSError as error:
+        _end(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
+    except KeyboardInterrupt:
+        _end("interrupted", 130)
+
+
+def _end(sentence: str, code: int) -> None:
+    sys.stdout.flush()
+    print(sentence, file=sys.stderr)
+    sys.exit(code)
+
+
+def _parse(argv: list[str], operands: Sequence[str]) -> list[str]:
+    try:
+        found = flags.FLAGS(argv)
+        for value in flags.FLAGS.flag_values_dict().values():
+            getattr(value, "keys", None)  # a config file that was not found only shows when it is used
+    except flags.Error as error:
+        raise InputError(_last_line(error)) from None
+    # A config file is a program, which may fail in any way; so may ml_collections with a wrong key.
+    except Exception as error:
+        raise InputError(_config_error(error, argv)) from None
+    if len(found) - 1 != len(operands):
+        expected = " ".join(operands) or "nothing but flags"
+        raise InputError(f"found the arguments {' '.join(found[1:]) or 'none'}, expected {expected}")
+    if flags.FLAGS["verbosity"].using_default_value:
+        flags.FLAGS.verbosity = logging.ERROR  # absl, TFDS and orbax tell much that nobody asked for
+    return found
+
+
+def _config_error(error: Exception, argv: list[str]) -> str:
+    """What is wrong with --config or with one of its --config.KEY=VALUE."""
+    key = re.search(r"\w+", str(error))
+    for argument in argv[1:]:
+        if "." in argument and key and key.group() in argument.split("=")[0].split("."):
+            hint = re.search(r'Did you mean "(\w+)"', str(error))
+            return f"{argument}: the config has no {key.group()!r}" + (f"; did you mean {hint[1]!r}?" if hint else "")
+    return f"--config: {_last_line(error)}"
+
+
+def _last_line(error: Exception) -> str:
+    """The line that matters, in messages that hold a traceback or a list of attempts."""
+    return str(error).strip().split("\n")[-1].strip() or type(error).__name__
