@@ -6,7 +6,7 @@ import pytest
 
 from tests.tscnet.small import CLASSES, WIDTH, ragged_batch, small_config, small_state
 from tsc_jax.data.batches import deal
-from tsc_jax.tscnet.train_step import make_train_step
+from tsc_jax.tscnet.train_step import make_train_step, replicate
 
 BATCH = 16
 
@@ -20,7 +20,7 @@ def on_devices(batch: dict, devices: int, pairs: int) -> dict:
 def run(devices: int, pairs: int, steps: int, update_rule: str = "gradient"):
     config = small_config()
     config.bank.update_rule = update_rule
-    state, train_step = small_state(config), make_train_step(config, CLASSES, WIDTH)
+    state, train_step = replicate(small_state(config), devices), make_train_step(config, CLASSES, WIDTH)
     for seed in range(steps):
         state, losses = train_step(state, on_devices(ragged_batch(BATCH, 14, seed), devices, pairs))
     return state, losses

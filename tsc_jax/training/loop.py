@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from tsc_jax import evaluate
 from tsc_jax.data.batches import deal, training_batches
 from tsc_jax.data.dataset import Dataset, Split, open_dataset
 from tsc_jax.errors import InputError
@@ -43,6 +42,7 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: Path) -> None
         state = init_state(config, len(dataset.classes), make_bank(config, dataset, train_split))
     else:
         state = checkpoints.restore(last, state_template(config, dataset))
+    state = replicate(state, jax.local_device_count())
     train_step = make_train_step(config, len(dataset.classes), dataset.width)
     forward = make_forward(config.model, len(dataset.classes), dataset.width)
     about = {"config": json.loads(config.to_json()), "classes": dataset.classes, "width": dataset.width}
@@ -76,33 +76,6 @@ def local_devices() -> slice:
     """Which devices' shares of the global batch this process feeds."""
     number = jax.local_device_count()
     return slice(jax.process_index() * number, (jax.process_index() + 1) * number)
-
-
-def make_bank(config: ml_collections.ConfigDict, dataset: Dataset, split: Split) -> Bank:
-    """The bank before the first step, fitted on snippets of the training videos alone."""
-    settings, seed = config.bank, config.train.seed
-    snippets = np.concatenate(
-        [
-            draw_snippets(split.features(index), settings.snippets_per_video, np.random.default_rng([seed, index]))
-            for index in range(len(split.videos))
-        ]
-    )
-    rows = settings.rows or len(dataset.classes) + 1
-    if rows > len(snippets):
-        raise InputError(f"config.bank.rows is {rows}, but there are only {len(snippets)} training snippets to fit")
-    how = {"max_iterations": settings.max_iterations, "tolerance": settings.tolerance}
-    return fit_bank(snippets, rows, seed, dataset.train_fingerprint, **how)
-
-
-def state_template(config: ml_collections.ConfigDict, dataset: Dataset) -> TrainState:
-    """The structure, shapes and types of the state, without its numbers."""
-    rows = config.bank.rows or len(dataset.classes) + 1
-
-    def init() -> TrainState:
-        bank = Bank(jnp.zeros((rows, dataset.width)), BankFit(0, 0, 0, ""))
-        return init_state(config, len(dataset.classes), bank)
-
-    return jax.eval_shape(init)
 
 
 def check_same_config(config: ml_collections.ConfigDict, about: dict | None, workdir: Path) -> None:

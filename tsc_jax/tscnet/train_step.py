@@ -112,6 +112,12 @@ def make_train_step(config, classes: int, width: int) -> Callable:
     return jax.pmap(train_step, axis_name=AXIS, in_axes=(None, 0), out_axes=(None, None), donate_argnums=(0,))
 
 
+def replicate(state: TrainState, devices: int) -> TrainState:
+    """A copy of the state on `devices` local devices, laid out as the train step returns it: so it compiles once."""
+    copy = jax.pmap(lambda _, state: state, axis_name=AXIS, in_axes=(0, None), out_axes=None)
+    return copy(np.zeros(devices), state)
+
+
 def count_parameters(state: TrainState) -> int:
     """Number of trainable parameters, the bank included."""
     return sum(np.size(leaf) for leaf in jax.tree.leaves((state.params, state.bank.rows)))
