@@ -42,7 +42,8 @@ def _parse(argv: list[str], operands: Sequence[str]) -> list[str]:
         for value in flags.FLAGS.flag_values_dict().values():
             getattr(value, "keys", None)  # a config file that was not found only shows when it is used
     except flags.Error as error:
-        raise InputError(_last_line(error)) from None
+        lines = _lines(error)  # "flag --config=...: Error whilst parsing config file:", then a traceback
+        raise InputError(" ".join(dict.fromkeys([lines[0], lines[-1]]))) from None
     # A config file is a program, which may fail in any way; so may ml_collections with a wrong key.
     except Exception as error:
         raise InputError(_config_error(error, argv)) from None
@@ -61,9 +62,11 @@ def _config_error(error: Exception, argv: list[str]) -> str:
         if "." in argument and key and key.group() in argument.split("=")[0].split("."):
             hint = re.search(r'Did you mean "(\w+)"', str(error))
             return f"{argument}: the config has no {key.group()!r}" + (f"; did you mean {hint[1]!r}?" if hint else "")
-    return f"--config: {_last_line(error)}"
+    given = [argument for argument in argv[1:] if re.match("--?config=", argument)] or ["--config"]
+    return f"{given[-1]}: {_lines(error)[-1]}"
 
 
-def _last_line(error: Exception) -> str:
-    """The line that matters, in messages that hold a traceback or a list of attempts."""
-    return str(error).strip().split("\n")[-1].strip() or type(error).__name__
+def _lines(error: Exception) -> list[str]:
+    """The lines of a message; of a traceback or a list of attempts in it, the last one matters."""
+    text = error.args[0] if isinstance(error, KeyError) and error.args else error  # which would quote it
+    return [line.strip() for line in str(text).splitlines() if line.strip()] or [type(error).__name__]

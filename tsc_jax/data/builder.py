@@ -181,11 +181,10 @@ def prepare(read_source: Callable[[], Source], name: str, data_dir: str | os.Pat
         return False
     known = config_of(name)
     source = read_source()
-    source = dataclasses.replace(
-        source,
-        classes=known.classes or source.classes,
-        snippets_per_second=source.snippets_per_second or known.snippets_per_second,
-    )
+    if known.classes is not None:
+        source = dataclasses.replace(source, classes=known.classes)
+    if source.snippets_per_second is None:
+        source = dataclasses.replace(source, snippets_per_second=known.snippets_per_second)
     check_source(source)
     Path(data_dir).mkdir(parents=True, exist_ok=True)
     # All in a folder of its own, so that an error or Ctrl-C leaves nothing and a success shows at once.

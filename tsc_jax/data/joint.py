@@ -1,6 +1,7 @@
 """The "joint" layout: NAME-I3D-JOINTFeatures.npy, all videos in one file, and NAME-Annotations/."""
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ def read_joint(directory: Path, subsets: tuple[str, str] | None = None, modality
       modality: "both", or "rgb" or "flow" alone.
 
     Raises:
-      InputError: no or several such files; features and annotations that do not match; neither of SUBSETS.
+      InputError: no or several such files; features and annotations that do not match; other subsets.
     """
     features_file = _the_only(directory, "*-I3D-JOINTFeatures.npy")
     folder = _the_only(directory, "*-Annotations")
@@ -35,8 +36,8 @@ def read_joint(directory: Path, subsets: tuple[str, str] | None = None, modality
     if features.shape[:1] != (len(found),):
         raise InputError(f"{features_file}: holds shape {features.shape}, but {folder} speaks of {len(found)} videos")
     splits = {"train": [], "test": []}
-    subsets = subsets or _known_subsets({annotation.subset for annotation in found}, folder)
-    split_of = dict(zip(subsets, splits, strict=True))
+    present = {annotation.subset for annotation in found}
+    split_of = dict(zip(_choose_subsets((subsets,) if subsets else SUBSETS, present, folder), splits, strict=True))
     for annotation, array in zip(found, features, strict=True):
         if annotation.subset in split_of:
             splits[split_of[annotation.subset]].append(_video(annotation, array, modality, features_file))
@@ -55,12 +56,12 @@ def _the_only(directory: Path, pattern: str) -> Path:
     return found[0]
 
 
-def _known_subsets(present: set[str], folder: Path) -> tuple[str, str]:
-    for subsets in SUBSETS:
-        if present.issuperset(subsets):
-            return subsets
-    known = " or ".join(" and ".join(subsets) for subsets in SUBSETS)
-    raise InputError(f"{folder / 'subset.npy'}: has subsets {', '.join(sorted(present))}, expected {known}")
+def _choose_subsets(pairs: Sequence[tuple[str, str]], present: set[str], folder: Path) -> tuple[str, str]:
+    for pair in pairs:
+        if present.issuperset(pair):
+            return pair
+    known = " or ".join(" and ".join(pair) for pair in pairs)
+    raise InputError(f"{folder / 'subset.npy'}: has the subsets {', '.join(sorted(present))}, expected {known}")
 
 
 def _video(annotation: Annotation, features: np.ndarray, modality: str, features_file: Path) -> SourceVideo:

@@ -62,14 +62,17 @@ def _read(file: BinaryIO) -> np.ndarray:
     return array
 
 
-class _ArrayUnpickler(pickle.Unpickler):
+# The one written in Python: pickle.Unpickler makes room for as many objects as a damaged byte says.
+class _ArrayUnpickler(pickle._Unpickler):
     """Knows the stand-ins of this module and nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        module = re.sub(r"^numpy\._core\b", "numpy.core", module)
-        if f"{module}.{name}" not in _ADMITTED:
-            raise InputError(f"refused to unpickle {module}.{name}: only arrays and plain containers are read")
-        return _ADMITTED[f"{module}.{name}"]
+        full_name = f"{module}.{name}"
+        # NumPy 2 and Python 2 have other names for the same.
+        known_name = re.sub(r"^__builtin__\b", "builtins", re.sub(r"^numpy\._core\b", "numpy.core", full_name))
+        if known_name not in _ADMITTED:
+            raise InputError(f"refused to unpickle {full_name!r}: only arrays and plain containers are read")
+        return _ADMITTED[known_name]
 
 
 class _Type:

@@ -1,0 +1,232 @@
+"""Arrays come back as they were written; nothing else is ever done for a file."""
+
+import io
+import os
+import pickle
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from tests.data.layouts import ragged
+from tsc_jax.data.pickles import load_npy
+from tsc_jax.errors import InputError
+
+PLAIN = npst.arrays(
+    st.one_of(npst.boolean_dtypes(), npst.integer_dtypes(), npst.floating_dtypes(), npst.byte_string_dtypes(),
+              npst.unicode_string_dtypes()),
+    npst.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4),
+)  # fmt: skip
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary())
+VALUES = st.recursive(
+    st.one_of(SCALARS, PLAIN),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.tuples(inner, inner),
+        st.dictionaries(st.text(max_size=3), inner, max_size=3),
+        st.lists(inner, max_size=3).map(ragged),
+    ),
+    max_leaves=6,
+)
+
+
+def object_npy(payload: bytes, shape: tuple = (1,)) -> bytes:
+    """A .npy file of an object array, with `payload` where the pickle goes."""
+    file = io.BytesIO()
+    header = {"descr": "|O", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    return file.getvalue() + payload
+
+
+def load_bytes(folder: Path, content: bytes) -> np.ndarray:
+    file = folder / "file.npy"
+    file.write_bytes(content)
+    return load_npy(file)
+
+
+def assert_same(ours, theirs) -> None:
+    assert type(ours) is type(theirs)
+    if isinstance(ours, np.ndarray) and ours.dtype == object:
+        assert ours.shape == theirs.shape and theirs.dtype == object
+        for left, right in zip(ours.flat, theirs.flat, strict=True):
+            assert_same(left, right)
+    elif isinstance(ours, np.ndarray):
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_array_equal(ours, theirs)
+    elif isinstance(ours, list | tuple):
+        assert len(ours) == len(theirs)
+        for left, right in zip(ours, theirs, strict=True):
+            assert_same(left, right)
+    elif isinstance(ours, dict):
+        assert_same(list(ours.items()), list(theirs.items()))
+    else:
+        np.testing.assert_equal(ours, theirs)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("pickles")
+
+
+@given(PLAIN)
+def test_plain_arrays_come_back(folder, array):
+    file = folder / "plain.npy"
+    np.save(file, array)
+    assert_same(load_npy(file), array)
+
+
+@given(st.lists(VALUES, max_size=4), st.sampled_from([2, 3, 4]))
+def test_object_arrays_come_back_from_every_protocol(folder, values, protocol):
+    array = ragged(values)
+    content = object_npy(pickle.dumps(array, protocol=protocol), array.shape)
+    assert_same(load_bytes(folder, content), array)
+
+
+def test_a_dict_saved_as_an_array_without_axes_comes_back(tmp_path):
+    np.save(tmp_path / "dict.npy", {"X": [np.arange(6.0).reshape(2, 3)], "rate": np.float32(1.5)}, allow_pickle=True)
+    loaded = load_npy(tmp_path / "dict.npy")
+    assert loaded.shape == ()
+    np.testing.assert_array_equal(loaded.item()["X"][0], [[0, 1, 2], [3, 4, 5]])
+    assert loaded.item()["rate"] == np.float32(1.5)
+
+
+def test_fortran_order_and_a_shared_array_come_back(tmp_path):
+    shared = np.asfortranarray(np.arange(6).reshape(2, 3))
+    np.save(tmp_path / "shared.npy", ragged([shared, shared]), allow_pickle=True)
+    for array in load_npy(tmp_path / "shared.npy"):
+        np.testing.assert_array_equal(array, shared)
+
+
+def python_2_array(length: bytes, spec: bytes, order: bytes, content: bytes) -> bytes:
+    """The opcodes by which Python 2 and NumPy 1 wrote an array of one axis; `content` are opcodes too."""
+
+    def text(value: bytes) -> bytes:
+        return b"U" + struct.pack("B", len(value)) + value
+
+    reconstruct = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85" + text(b"b") + b"tR"
+    flags = b"K\x3f" if spec == b"O8" else b"K\x00"
+    size = b"J\xff\xff\xff\xff"
+    state = b"(K\x03" + text(order) + b"NNN" + size + size + flags + b"t"
+    dtype = b"cnumpy\ndtype\n(" + text(spec) + b"K\x00K\x01tR" + state + b"b"
+    return reconstruct + b"(K\x01K" + length + b"\x85" + dtype + b"\x89" + content + b"tb"
+
+
+def test_what_python_2_wrote_is_read(tmp_path):
+    numbers = np.array([1.5, -2.0], ">f4").tobytes()
+    inner = python_2_array(b"\x02", b"f4", b">", b"U" + bytes([len(numbers)]) + numbers)
+    words = b"](U\x03caf" + b"U\x04caf\xe9e"
+    outer = b"\x80\x02" + python_2_array(b"\x02", b"O8", b"|", b"](" + inner + words + b"e") + b"."
+    assert pickle.loads(outer, encoding="latin1").shape == (2,)  # the opcodes above are right
+    array, text = load_bytes(tmp_path, object_npy(outer, (2,)))
+    np.testing.assert_array_equal(array, [1.5, -2.0])
+    assert text == ["caf", "café"]
+
+
+class Command:
+    """Unpickles by running `call`."""
+
+    def __init__(self, call, *arguments):
+        self.call = call, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_a_command_is_refused_and_named(tmp_path, protocol):
+    marker = tmp_path / "executed"
+    content = object_npy(pickle.dumps(ragged([Command(os.mkdir, str(marker))]), protocol=protocol))
+    with pytest.raises(InputError, match=r"file\.npy: refused to unpickle 'posix\.mkdir'"):
+        load_bytes(tmp_path, content)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("call", [eval, getattr, np.load, np.dtype.newbyteorder, Path, np.frombuffer, open])
+def test_callables_are_refused(tmp_path, call):
+    with pytest.raises(InputError, match="refused to unpickle"):
+        load_bytes(tmp_path, object_npy(pickle.dumps(ragged([Command(call, "x")]))))
+
+
+def test_numpys_own_back_doors_are_shut(tmp_path):
+    marker = tmp_path / "executed"
+    scalar = np.float64(1).__reduce__()[0]
+    hidden = pickle.dumps(Command(os.mkdir, str(marker)))
+    with pytest.raises(InputError):
+        load_bytes(tmp_path, object_npy(pickle.dumps(ragged([Command(scalar, np.dtype(object), hidden)]))))
+    assert not marker.exists()
+
+    records = np.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")])
+    with pytest.raises(InputError, match=r"refused the array type 'V12'"):
+        load_bytes(tmp_path, object_npy(pickle.dumps(ragged([records]))))
+
+
+def test_a_forged_array_of_objects_does_not_become_pointers(tmp_path):
+    """Bytes in the place of the list of objects, and a shape that asks for more than there is."""
+    honest = pickle.dumps(ragged([np.zeros(2)]), protocol=2)
+    assert honest.count(b"K\x02\x85") == 1
+    with pytest.raises(InputError):
+        load_bytes(tmp_path, object_npy(honest.replace(b"K\x02\x85", b"K\x09\x85")))
+    forged = b"\x80\x02" + python_2_array(b"\x01", b"O8", b"|", b"U\x08" + b"A" * 8) + b"."
+    with pytest.raises(InputError):
+        load_bytes(tmp_path, object_npy(forged))
+
+
+def test_the_stand_ins_cannot_be_changed_by_a_file(tmp_path):
+    """BUILD sets attributes; here of the function behind _codecs.encode, and of the class behind numpy.dtype."""
+    state = b"N}X\x0b\x00\x00\x00__globals__N}s\x86b"
+    for name in (b"_codecs\nencode\n", b"numpy\ndtype\n", b"builtins\nset\n"):
+        with pytest.raises(InputError):
+            load_bytes(tmp_path, object_npy(b"\x80\x02c" + name + state + b"."))
+    np.save(tmp_path / "after.npy", ragged([b"bytes", np.ones(1)]), allow_pickle=True)
+    assert load_npy(tmp_path / "after.npy")[0] == b"bytes"
+
+
+CONTENT = object_npy(pickle.dumps(ragged([np.ones((2, 3)), ["a", {"b": 1.5}]])), (2,))
+
+
+@given(st.integers(0, len(CONTENT) - 1))
+def test_a_truncated_file_is_an_input_error(folder, length):
+    with pytest.raises(InputError, match=r"file\.npy"):
+        load_bytes(folder, CONTENT[:length])
+
+
+@given(st.integers(0, len(CONTENT) - 1), st.integers(0, 255))
+def test_a_damaged_byte_gives_an_array_or_an_input_error(folder, place, byte):
+    damaged = CONTENT[:place] + bytes([byte]) + CONTENT[place + 1 :]
+    try:
+        assert isinstance(load_bytes(folder, damaged), np.ndarray)
+    except InputError as error:
+        assert "file.npy" in str(error) and "\n" not in str(error)
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_give_an_array_or_an_input_error(folder, content):
+    with pytest.raises(InputError):
+        load_bytes(folder, object_npy(content, (2,)))
+
+
+def test_messages_name_the_file(tmp_path):
+    with pytest.raises(InputError, match=r"gone\.npy: no such file"):
+        load_npy(tmp_path / "gone.npy")
+    with pytest.raises(InputError, match=r"file\.npy: not a whole \.npy file"):
+        load_bytes(tmp_path, b"")
+    with pytest.raises(InputError, match=r"not a whole \.npy file"):
+        load_bytes(tmp_path, b"PK\x03\x04 an archive")
+    with pytest.raises(InputError, match="expected a pickled array of shape"):
+        load_bytes(tmp_path, object_npy(pickle.dumps([1, 2])))
+    with pytest.raises(InputError, match="not a whole"):
+        load_npy(tmp_path)
+
+
+def test_every_recorded_file_reads_as_numpy_reads_it(shared):
+    annotations = [*shared.glob("annotations/*/*.npy"), *shared.glob("real/gestures/joint/*/*.npy")]
+    assert len(annotations) > 20
+    for file in annotations:
+        ours, theirs = load_npy(file), np.load(file, allow_pickle=True, encoding="latin1")
+        assert ours.dtype == theirs.dtype and ours.tolist() == theirs.tolist()
+    features = shared / "real/gestures/joint/Gestures-I3D-JOINTFeatures.npy"
+    assert_same(load_npy(features), np.load(features, allow_pickle=True))
