@@ -1,6 +1,6 @@
-"""Trains TSC-Net and evaluates it.
+"""Trains TSC-Net, evaluates it and draws what it found.
 
-  python -m launch.train --config=configs/demo.py --workdir=runs/demo --config.train.steps=300
+python -m launch.train --config=configs/demo.py --workdir=runs/demo --config.train.steps=300
 """
 
 from pathlib import Path
@@ -18,9 +18,13 @@ flags.mark_flags_as_required(["config", "workdir"])
 def main(argv: list[str]) -> None:
     """The command."""
     del argv
-    from tsc_jax.training.loop import train_and_evaluate
+    from tsc_jax.report.run import report_run
+    from tsc_jax.training.loop import train
 
-    train_and_evaluate(_CONFIG.value, Path(_WORKDIR.value))
+    workdir = Path(_WORKDIR.value)
+    train(_CONFIG.value, workdir)
+    print(report_run(workdir, {}))
+    print(f"{workdir}: metrics.json, predictions.json and figures/ of the last step; best_on_test/ of the best one")
 
 
 if __name__ == "__main__":

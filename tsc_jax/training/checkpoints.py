@@ -3,20 +3,23 @@
   WORKDIR/checkpoints/last            the newest step
   WORKDIR/checkpoints/best_on_test    the step with the best test mAP so far
 
-Beside the arrays each holds `about`: the config, the classes, the snippet rate, how the bank
-was fitted, and the metric it was chosen by.
+Beside the arrays each holds `about`: the config, the classes, the snippet rate, the data's
+fingerprint, how the bank was fitted, and the best ones their score.
 """
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import flax
 import jax
+import ml_collections
 import numpy as np
 import orbax.checkpoint as ocp
 
+from tsc_jax.data.dataset import Dataset
 from tsc_jax.errors import InputError
 from tsc_jax.tscnet.bank import BankFit
 from tsc_jax.tscnet.train_step import TrainState
@@ -30,6 +33,17 @@ def open_checkpoints(workdir: Path, selection: str) -> ocp.CheckpointManager:
     """The manager of one folder of a run's checkpoints; it keeps the newest step of those it is given."""
     options = ocp.CheckpointManagerOptions(max_to_keep=1, cleanup_tmp_directories=True)
     return ocp.CheckpointManager((Path(workdir) / "checkpoints" / selection).absolute(), options=options)
+
+
+def about_run(config: ml_collections.ConfigDict, dataset: Dataset) -> dict[str, Any]:
+    """What every checkpoint of a run says of it, in plain JSON values."""
+    return {
+        "config": json.loads(config.to_json()),
+        "classes": list(dataset.classes),
+        "width": dataset.width,
+        "snippets_per_second": dataset.snippets_per_second,
+        "data_fingerprint": dataset.fingerprint,
+    }
 
 
 def save(manager: ocp.CheckpointManager, state: TrainState, about: Mapping[str, Any]) -> None:

@@ -65,6 +65,15 @@ class RunLog:
             terms = " ".join(f"{name} {value:.3f}" for name, value in means.items() if name != "total")
             self.line(f"step {step}/{self.steps}  {rate:.1f} steps/s  loss {means['total']:.3f}  {terms}")
 
+    def metrics(self, step: int, split: str, metrics: dict) -> None:
+        """Notes and prints what a split's evaluation gave (see `results.make_metrics`)."""
+        values = {f"mAP@{tiou:g}": value for tiou, value in zip(metrics["tiou"], metrics["mAP"], strict=True)}
+        averages = {f"mAP@{name}": value for name, value in metrics["average_mAP"].items() if value is not None}
+        values |= averages | {"classification_mAP": metrics["classification_mAP"]}
+        self.scalars(step, {f"{split}/{name}": value for name, value in values.items()})
+        shown = "  ".join(f"{name} {value:.1f}" for name, value in averages.items())
+        self.line(f"step {step}/{self.steps}  {split}: {shown}  classification {values['classification_mAP']:.1f}")
+
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """Appends one line to the scalars."""
         if self.writes:

@@ -1,28 +1,27 @@
 """Training, read top to bottom."""
 
-import json
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
 from tsc_jax.data.batches import deal, training_batches
-from tsc_jax.data.dataset import Dataset, Split, open_dataset
+from tsc_jax.data.dataset import open_dataset
 from tsc_jax.errors import InputError
+from tsc_jax.evaluation.evaluate import evaluate
 from tsc_jax.inference import make_forward
 from tsc_jax.training import checkpoints
+from tsc_jax.training.initial import make_bank, state_template
 from tsc_jax.training.log import RunLog
-from tsc_jax.tscnet.bank import Bank, BankFit, draw_snippets, fit_bank
-from tsc_jax.tscnet.train_step import TrainState, init_state, make_train_step
+from tsc_jax.tscnet.train_step import init_state, make_train_step, replicate
 
 # What may change between two runs in one workdir: it says how long and how loud, not what is computed.
 FREE = ("train.steps", "train.log_every", "eval.figures", "data.data_dir")
 
 
-def train_and_evaluate(config: ml_collections.ConfigDict, workdir: Path) -> None:
-    """Trains TSC-Net as `config` says, evaluates it, and leaves everything in `workdir`.
+def train(config: ml_collections.ConfigDict, workdir: Path) -> None:
+    """Trains TSC-Net as `config` says and leaves checkpoints and scalars in `workdir`.
 
     A run that was stopped goes on from its newest checkpoint when the same command is given again.
 
@@ -34,21 +33,20 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: Path) -> None
     train_split = dataset.train.at_least(config.data.min_snippets)
     devices = jax.device_count()
     deal(config.train.batch_size, config.train.pairs, devices)
+    about = checkpoints.about_run(config, dataset)
     last = checkpoints.open_checkpoints(workdir, checkpoints.LAST)
     best = checkpoints.open_checkpoints(workdir, checkpoints.BEST_ON_TEST)
-    check_same_config(config, checkpoints.read_about(last), workdir)
+    check_same_run(about, checkpoints.read_about(last), workdir)
 
     if last.latest_step() is None:
         state = init_state(config, len(dataset.classes), make_bank(config, dataset, train_split))
     else:
-        state = checkpoints.restore(last, state_template(config, dataset))
+        state = checkpoints.restore(last, state_template(config, len(dataset.classes), dataset.width))
+    first_step = int(state.step)
     state = replicate(state, jax.local_device_count())
     train_step = make_train_step(config, len(dataset.classes), dataset.width)
     forward = make_forward(config.model, len(dataset.classes), dataset.width)
-    about = {"config": json.loads(config.to_json()), "classes": dataset.classes, "width": dataset.width}
-    about |= {"snippets_per_second": dataset.snippets_per_second, "data_fingerprint": dataset.fingerprint}
 
-    first_step = int(state.step)
     best_score = (checkpoints.read_about(best) or {"score": -np.inf})["score"]
     log = RunLog(workdir, first_step, config.train.steps, config.train.log_every)
     batches = training_batches(train_split, config.train, config.train.seed, first_step, devices, local_devices())
@@ -58,18 +56,18 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: Path) -> None
         ends = step == config.train.steps
         if ends or (step >= config.eval.after and step % config.eval.every == 0):
             log.flush()
-            result = evaluate.evaluate(forward, state, dataset, config)
-            log.scalars(step, result.scalars())
-            log.line(f"step {step}  {result.summary()}")
-            if result.score > best_score:
-                best_score = result.score
-                checkpoints.save(best, state, about | {"score": best_score, "score_of": config.eval.select_by})
+            metrics = evaluate(forward, state, dataset, dataset.test, config).metrics
+            log.metrics(step, "test", metrics)
+            score = metrics["average_mAP"][config.eval.select_by]
+            if score > best_score:
+                best_score = score
+                checkpoints.save(best, state, about | {"score": score})
         if ends or step % config.train.save_every == 0:
             log.flush()
             checkpoints.save(last, state, about)
     log.close()
-    last.wait_until_finished()
-    best.wait_until_finished()
+    last.close()
+    best.close()
 
 
 def local_devices() -> slice:
@@ -78,15 +76,17 @@ def local_devices() -> slice:
     return slice(jax.process_index() * number, (jax.process_index() + 1) * number)
 
 
-def check_same_config(config: ml_collections.ConfigDict, about: dict | None, workdir: Path) -> None:
-    """Raises InputError where the workdir was made with another config (but for the values in FREE)."""
-    if about is None:
+def check_same_run(now: dict, then: dict | None, workdir: Path) -> None:
+    """Raises InputError where the workdir holds a run of another config (but for FREE) or other data."""
+    if then is None:
         return
-    now, then = flatten(json.loads(config.to_json())), flatten(about["config"])
-    for key in sorted(now.keys() | then.keys()):
-        if key not in FREE and now.get(key) != then.get(key):
+    if now["data_fingerprint"] != then["data_fingerprint"]:
+        raise InputError(f"--workdir {workdir} was made with other data than {now['config']['data']['name']} is now")
+    new, old = flatten(now["config"]), flatten(then["config"])
+    for key in sorted(new.keys() | old.keys()):
+        if key not in FREE and new.get(key) != old.get(key):
             raise InputError(
-                f"--workdir {workdir} was made with config.{key} = {then.get(key)}, now it is {now.get(key)};"
+                f"--workdir {workdir} was made with config.{key} = {old.get(key)}, now it is {new.get(key)};"
                 " give the same config or another --workdir"
             )
 

@@ -1,0 +1,84 @@
+"""From a trained state to predictions, metrics and their floor."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from tsc_jax.data.dataset import Dataset, Split
+from tsc_jax.evaluation import classification, detection, protocols, results
+from tsc_jax.inference import infer
+from tsc_jax.localization.proposals import proposals
+from tsc_jax.localization.segments import Segments, concatenate, make_segments
+from tsc_jax.tscnet.train_step import TrainState
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What a state reaches on a split.
+
+    Attributes:
+      predictions: in seconds, `video` an index into the split.
+      metrics: what metrics.json holds; "selection" is to be filled in by who knows it.
+      floor: mAP in percent at each tIoU of one whole-video segment per true class.
+      cas: fused CAS [T, C + 1] of every video, None where it is too short to be used.
+      attention: fused attention [T], likewise.
+    """
+
+    predictions: Segments
+    metrics: dict
+    floor: np.ndarray
+    cas: list[np.ndarray | None]
+    attention: list[np.ndarray | None]
+
+
+def evaluate(forward: Callable, state: TrainState, dataset: Dataset, split: Split, config) -> Evaluation:
+    """Localizes the actions of all videos of a split and measures how well.
+
+    Videos of fewer than `config.data.min_snippets` snippets get no predictions; their ground truth counts.
+    """
+    cas, attention = run_network(forward, state, split, config)
+    used = np.array([index for index, each in enumerate(cas) if each is not None])
+    found = proposals([cas[i] for i in used], [attention[i] for i in used], **config.proposals)
+    found = dataclasses.replace(found, video=used[found.video])
+    predictions = found.scaled(1 / dataset.snippets_per_second)
+
+    truth = ground_truth(split)
+    tious = protocols.parse_tious(config.eval.tiou)
+    protocol = (dataset.snippets_per_second, config.eval.protocol)
+
+    def mean_ap(predictions: Segments) -> np.ndarray:
+        compared = (
+            protocols.to_protocol(truth, *protocol),
+            protocols.to_protocol(predictions, *protocol, predicted=True),
+        )
+        return 100 * detection.mean_average_precision(*compared, tious, len(dataset.classes))
+
+    labels = np.stack([split.videos[i].labels for i in used])
+    metrics = results.make_metrics(
+        protocol=config.eval.protocol,
+        tious=tious,
+        mean_ap=mean_ap(predictions),
+        classification=100 * classification.mean_average_precision([cas[i] for i in used], labels),
+        step=int(state.step),
+    )
+    durations = np.array([video.duration for video in split.videos])
+    return Evaluation(predictions, metrics, mean_ap(protocols.floor_predictions(truth, durations)), cas, attention)
+
+
+def run_network(forward: Callable, state: TrainState, split: Split, config) -> tuple[list, list]:
+    """Fused CAS [T, C + 1] and attention [T] of every video of a split, None for those that are too short."""
+    lengths = np.array([video.num_snippets for video in split.videos])
+    usable = np.flatnonzero(lengths >= config.data.min_snippets)
+    variables = {"params": state.params, "batch_stats": state.batch_stats}
+    cas, attention = [None] * len(lengths), [None] * len(lengths)
+    for index, *outputs in infer(forward, variables, state.bank.rows, split, usable, config.eval.batch_snippets):
+        cas[index], attention[index] = outputs
+    return cas, attention
+
+
+def ground_truth(split: Split) -> Segments:
+    """All action instances of a split, in seconds, `video` an index into it."""
+    return concatenate(
+        make_segments(index, video.segment_labels, *video.segments.T) for index, video in enumerate(split.videos)
+    )

@@ -1,0 +1,94 @@
+"""The report of a run: what each of its checkpoints reaches, as files, pictures and a table."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+import numpy as np
+
+from tsc_jax.data.dataset import Dataset, Split, open_dataset
+from tsc_jax.errors import InputError
+from tsc_jax.evaluation import results
+from tsc_jax.evaluation.evaluate import Evaluation, evaluate, ground_truth
+from tsc_jax.inference import make_forward
+from tsc_jax.report.figures import draw_video
+from tsc_jax.training import checkpoints
+from tsc_jax.training.initial import state_template
+
+FLOOR = "floor: true labels, whole videos"
+
+
+def report_run(workdir: Path, changes: Mapping[str, Any]) -> str:
+    """Evaluates every kept checkpoint of a run on the test videos.
+
+    Writes metrics.json, predictions.json and figures/ of the last step into `workdir`, those of the
+    best step on test into `workdir`/best_on_test.
+
+    Args:
+      workdir: of launch.train.
+      changes: config values other than those trained with, "eval.protocol" for example.
+
+    Returns:
+      A table of mAP, the floor beside it.
+
+    Raises:
+      InputError: no checkpoint there, or the data is not that which it was trained on.
+    """
+    rows = {}
+    for selection in checkpoints.SELECTIONS:
+        evaluation, dataset, config = evaluate_checkpoint(workdir, selection, changes)
+        named = f"{selection.replace('_', ' ')} (step {evaluation.metrics['step']})"
+        rows |= {FLOOR: evaluation.floor, named: np.array(evaluation.metrics["mAP"])}
+        folder = Path(workdir) if selection == checkpoints.LAST else Path(workdir, selection)
+        write_report(folder, evaluation, dataset, selection, config.eval.figures)
+    table = results.table(evaluation.metrics["tiou"], rows)
+    return f"{table}\n{config.data.name}, {len(dataset.test.videos)} test videos, protocol {config.eval.protocol}"
+
+
+def evaluate_checkpoint(workdir: Path, selection: str, changes: Mapping[str, Any]):
+    """The Evaluation of one checkpoint, its Dataset and the config it was evaluated with."""
+    if not Path(workdir, "checkpoints", selection).is_dir():
+        raise InputError(f"--workdir {workdir}: holds no checkpoint of launch.train")
+    manager = checkpoints.open_checkpoints(workdir, selection)
+    about = checkpoints.read_about(manager)
+    if about is None:
+        raise InputError(
+            f"--workdir {workdir}: holds no checkpoint yet; launch.train writes the first one when it saves"
+        )
+    config = ml_collections.ConfigDict(about["config"])
+    config.update_from_flattened_dict(changes)
+    dataset = open_dataset(config.data.data_dir, config.data.name)
+    if dataset.fingerprint != about["data_fingerprint"]:
+        raise InputError(f"--workdir {workdir} was trained on other data than {config.data.name} is now")
+    state = checkpoints.restore(manager, state_template(config, len(dataset.classes), dataset.width))
+    forward = make_forward(config.model, len(dataset.classes), dataset.width)
+    return evaluate(forward, state, dataset, dataset.test, config), dataset, config
+
+
+def write_report(folder: Path, evaluation: Evaluation, dataset: Dataset, selection: str, figures: int) -> None:
+    """Writes metrics.json, predictions.json and `figures` pictures of test videos into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    results.write_json(folder / "metrics.json", evaluation.metrics | {"selection": selection.replace("_", " ")})
+    names = [video.name for video in dataset.test.videos]
+    results.write_predictions(folder / "predictions.json", evaluation.predictions, names, dataset.classes)
+    (folder / "figures").mkdir(exist_ok=True)
+    for index in drawn_videos(dataset.test, evaluation, figures):
+        of_video = (
+            segments[segments.video == index] for segments in (ground_truth(dataset.test), evaluation.predictions)
+        )
+        draw_video(
+            folder / "figures" / f"{names[index]}.png",
+            f"{names[index]}   {selection.replace('_', ' ')}, step {evaluation.metrics['step']}",
+            dataset.classes,
+            *of_video,
+            evaluation.cas[index],
+            evaluation.attention[index],
+            dataset.snippets_per_second,
+        )
+
+
+def drawn_videos(split: Split, evaluation: Evaluation, number: int) -> list[int]:
+    """`number` videos, evenly spread over the split by name, of those that the network saw."""
+    seen = [index for index in range(len(split.videos)) if evaluation.cas[index] is not None]
+    return [seen[place] for place in np.linspace(0, len(seen) - 1, min(number, len(seen))).astype(int)]
