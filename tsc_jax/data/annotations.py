@@ -79,8 +79,15 @@ def read_npy_folder(folder: Path) -> list[Annotation]:
     Raises:
       InputError: a missing or damaged file, files of different lengths, a video twice, a segment that is none.
     """
-    fields = ("videoname", "subset", "duration", "labels_all", "segments", "labels")
-    columns = {field: load_npy(folder / f"{field}.npy") for field in fields}
+    annotations = [_from_row(row, folder) for row in zip(*_read_columns(folder), strict=True)]
+    refuse_repeated((annotation.name for annotation in annotations), "video", folder / "videoname.npy")
+    return annotations
+
+
+def _read_columns(folder: Path) -> list[np.ndarray]:
+    """One value a video in each: its name, subset, duration, then the lists labels_all, segments and labels."""
+    names, lists = ("videoname", "subset", "duration"), ("labels_all", "segments", "labels")
+    columns = {field: load_npy(folder / f"{field}.npy") for field in (*names, *lists)}
     columns["duration"] = columns["duration"].reshape(-1)  # [V] or [V, 1]
     number = len(columns["duration"])
     for field, column in columns.items():
@@ -88,9 +95,11 @@ def read_npy_folder(folder: Path) -> list[Annotation]:
             raise InputError(
                 f"{folder / field}.npy: holds shape {column.shape}, but duration.npy speaks of {number} videos"
             )
-    annotations = [_from_row(row, folder) for row in zip(*columns.values(), strict=True)]
-    refuse_repeated((annotation.name for annotation in annotations), "video", folder / "videoname.npy")
-    return annotations
+    for field in lists:
+        for each in columns[field]:
+            if not isinstance(each, list | tuple | np.ndarray):
+                raise InputError(f"{folder / field}.npy: holds {each!r}, expected a list for every video")
+    return list(columns.values())
 
 
 def _from_row(row: tuple, folder: Path) -> Annotation:

@@ -1,0 +1,301 @@
+"""Both layouts give one and the same source; whatever is wrong with their files is said in one sentence."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.data.layouts import CLASSES, make_examples, ragged, save, write_joint, write_per_video
+from tsc_jax.data import annotations
+from tsc_jax.data.joint import read_joint
+from tsc_jax.data.per_video import read_per_video
+from tsc_jax.data.source import SPLITS, Source
+from tsc_jax.errors import InputError
+
+
+def facts(source: Source, split: str) -> dict:
+    return {
+        video.name: (video.duration, set(video.labels), video.segments, video.segment_labels)
+        for video in source.splits[split]
+    }
+
+
+def assert_same_source(left: Source, right: Source) -> None:
+    assert left.classes == right.classes
+    for split in SPLITS:
+        assert facts(left, split) == facts(right, split)
+        features = {video.name: video.read_features() for video in right.splits[split]}
+        for video in left.splits[split]:
+            array = video.read_features()
+            assert array.dtype == np.float32
+            np.testing.assert_array_equal(array, features[video.name])
+
+
+def test_both_layouts_give_what_was_written(tmp_path):
+    examples = make_examples()
+    per_video = read_per_video(write_per_video(tmp_path / "a", examples))
+    joint = read_joint(write_joint(tmp_path / "b", examples))
+    assert_same_source(per_video, joint)
+    assert per_video.classes == CLASSES
+    assert (per_video.snippets_per_second, joint.snippets_per_second) == (1.0, 25 / 16)
+    assert [video.name for video in joint.splits["train"]] == ["v3", "v1", "v2"]
+    third = joint.splits["train"][0]
+    assert third.labels == ("Jump", "Run") and third.segment_labels == ("Run", "Jump", "Run")
+    assert third.segments == ((0.0, 1 / 3), (0.1, 4 / 3), (0.2, 7 / 3))  # not a bit of them is lost
+    np.testing.assert_array_equal(third.read_features(), examples[0].features)
+
+
+def test_the_recorded_gestures_are_the_same_in_both_layouts(shared):
+    folder = shared / "real" / "gestures"
+    joint, per_video = read_joint(folder / "joint"), read_per_video(folder / "per_video")
+    assert (joint.snippets_per_second, per_video.snippets_per_second) == (25 / 16, 4)
+    assert joint.classes == per_video.classes
+    for split, counts in {"train": (204, 9736, 372), "test": (98, 4776, 200)}.items():
+        snippets = 0
+        for left, right in zip(joint.splits[split], per_video.splits[split], strict=True):
+            features = left.read_features()
+            np.testing.assert_array_equal(features, right.read_features())
+            snippets += len(features)
+            assert (left.name, set(left.labels), left.segment_labels) == (
+                right.name,
+                set(right.labels),
+                right.segment_labels,
+            )
+            np.testing.assert_allclose(np.array(left.segments) * (25 / 16) / 4, right.segments, atol=0.02)
+        segments = sum(len(video.segments) for video in joint.splits[split])
+        assert (len(joint.splits[split]), snippets, segments) == counts
+
+
+PUBLISHED = {  # videos and segments of each subset
+    "Thumos14reduced-Annotations": {"validation": (200, 3007), "test": (212, 3358)},
+    "thumos14_gt_210_videos.json": {"train": (200, 3007), "test": (210, 3311)},
+    "thumos14_gt_212_videos.json": {"validation": (200, 3007), "test": (212, 3358)},
+    "ActivityNet1.2-Annotations": {"training": (4819, 7151), "validation": (2383, 3582)},
+    "activity_net.v1-2.min.json": {"training": (4819, 7151), "validation": (2383, 3582), "testing": (2480, 0)},
+    "activitynet13_gt.json": {"training": (9649, 14859), "validation": (4926, 7654), "testing": (4851, 0)},
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_public_annotations_give_the_published_counts(shared, name):
+    path = shared / "annotations" / name
+    found = annotations.read_json(path) if path.suffix == ".json" else annotations.read_npy_folder(path)
+    videos = Counter(video.subset for video in found)
+    segments = Counter(video.subset for video in found for _ in video.segments)
+    assert {subset: (videos[subset], segments[subset]) for subset in videos} == PUBLISHED[name]
+    classes = {label for video in found for label in video.segment_labels}
+    assert len(classes) == (20 if "humos" in name else 200 if "13" in name else 100)
+    if path.is_dir():
+        assert set(annotations.read_classes(path / "classlist.npy")) == classes
+
+
+def test_subsets_of_activitynet_are_known_and_others_can_be_named(tmp_path):
+    folder = write_joint(tmp_path, make_examples())
+    file = folder / "Small-Annotations" / "subset.npy"
+    subset = np.load(file)
+    np.save(file, np.where(subset == b"test", b"validation", b"training"))
+    assert [len(read_joint(folder).splits[split]) for split in SPLITS] == [3, 2]
+    assert [len(read_joint(folder, ("validation", "training")).splits[split]) for split in SPLITS] == [2, 3]
+    np.save(file, np.where(subset == b"test", b"one", b"two"))
+    with pytest.raises(InputError, match=r"subset\.npy: has the subsets one, two, expected validation and test or"):
+        read_joint(folder)
+
+
+def test_classes_are_the_labels_where_no_list_is_given(tmp_path):
+    source = read_per_video(write_per_video(tmp_path, make_examples(), meta={}))
+    assert source.classes == CLASSES and source.snippets_per_second is None
+
+
+# RGB and flow.
+
+
+def write_streams(folder: Path, places: tuple[str, str], frames: int = 0) -> Path:
+    """The per-video layout with features apart; flow has `frames` snippets more than RGB."""
+    write_per_video(folder, make_examples())
+    for file in sorted(folder.glob("features/*/*.npy")):
+        features = np.load(file)
+        file.unlink()
+        for place, array in zip(places, (features, np.concatenate([-features, features[:frames]])), strict=True):
+            save(folder / "features" / place.format(split=file.parent.name) / file.name, array)
+    return folder
+
+
+@pytest.mark.parametrize("pattern", ["{split}/KIND", "KIND/{split}", "KIND"])
+def test_rgb_and_flow_are_joined_wherever_they_lie(tmp_path, pattern):
+    folder = write_streams(tmp_path, (pattern.replace("KIND", "rgb"), pattern.replace("KIND", "flow")), frames=1)
+    expected = {each.name: each.features for each in make_examples()}
+    signs = {"both": (1, -1), "rgb": (1,), "flow": (-1,)}
+    for modality, factors in signs.items():
+        for video in read_per_video(folder, modality).splits["test"]:
+            array = expected[video.name]
+            features = video.read_features()[: len(array)]
+            np.testing.assert_array_equal(features, np.concatenate([sign * array for sign in factors], axis=1))
+
+
+def test_one_stream_alone_is_read_as_it_is(tmp_path):
+    folder = write_streams(tmp_path, ("rgb", "other"))
+    assert read_per_video(folder).splits["train"][0].read_features().shape[1] == 6
+    with pytest.raises(InputError, match='no features of video "v3"'):
+        read_per_video(folder, "flow")
+
+
+def test_streams_of_different_lengths_are_refused(tmp_path):
+    source = read_per_video(write_streams(tmp_path, ("rgb", "flow"), frames=2))
+    with pytest.raises(InputError, match=r"flow/v3\.npy: has \d+ snippets, but .*rgb/v3\.npy has \d+"):
+        source.splits["train"][0].read_features()
+
+
+def test_a_joined_file_is_cut_in_halves_only_if_it_is_one(tmp_path):
+    examples = make_examples(width=2048)
+    for source in (
+        read_joint(write_joint(tmp_path / "a", examples), modality="flow"),
+        read_per_video(write_per_video(tmp_path / "b", examples), modality="flow"),
+    ):
+        array = source.splits["train"][0].read_features()
+        np.testing.assert_array_equal(array, examples[0].features[:, 1024:])
+    narrow = read_joint(write_joint(tmp_path / "c", make_examples()), modality="rgb")
+    with pytest.raises(InputError, match=r"features have width 6, but modality rgb can only be cut from .* 2048"):
+        narrow.splits["train"][0].read_features()
+
+
+# What can be wrong with features: the same sentences in both layouts.
+
+BAD_FEATURES = {
+    "is empty": np.zeros((0, 6), np.float32),
+    r"shape \(4,\), expected": np.zeros(4, np.float32),
+    r"shape \(1, 4, 6\), expected": np.zeros((1, 4, 6), np.float32),
+    "snippet 2 has features that are NaN": np.where(np.arange(24).reshape(4, 6) == 13, np.nan, 0.0),
+    "snippet 3 has features that are NaN or infinite": np.where(np.arange(24).reshape(4, 6) == 20, 1e300, 0.0),
+    "type <U1, expected numbers": np.full((4, 6), "x"),
+    "type complex128, expected numbers": np.zeros((4, 6), complex),
+}
+
+
+@pytest.mark.parametrize("sentence", BAD_FEATURES)
+def test_bad_features_are_named(tmp_path, sentence):
+    examples = make_examples()
+    examples[1].features = BAD_FEATURES[sentence]
+    per_video = read_per_video(write_per_video(tmp_path / "a", examples))
+    with pytest.raises(InputError, match=rf"features/train/v1\.npy: .*{sentence}"):
+        per_video.splits["train"][1].read_features()
+    joint = read_joint(write_joint(tmp_path / "b", examples))
+    with pytest.raises(InputError, match=rf'Small-I3D-JOINTFeatures\.npy, video "v1": .*{sentence}'):
+        joint.splits["train"][1].read_features()
+
+
+# What can be wrong with the other files of the per-video layout.
+
+
+@pytest.mark.parametrize("file", ["gt.json", "split_train.txt", "split_test.txt"])
+def test_a_missing_file_is_named(tmp_path, file):
+    (write_per_video(tmp_path, make_examples()) / file).unlink()
+    with pytest.raises(InputError, match=f"{file}: no such file"):
+        read_per_video(tmp_path)
+
+
+def test_a_missing_features_file_is_named_before_anything_is_read(tmp_path):
+    (write_per_video(tmp_path, make_examples()) / "features/test/w1.npy").unlink()
+    with pytest.raises(InputError, match='features: no features of video "w1"'):
+        read_per_video(tmp_path)
+
+
+def test_a_listed_video_without_annotation_is_named(tmp_path):
+    with (write_per_video(tmp_path, make_examples()) / "split_test.txt").open("a") as file:
+        file.write("w9\n")
+    with pytest.raises(InputError, match=r'split_test\.txt: video "w9" is not in gt\.json'):
+        read_per_video(tmp_path)
+
+
+BAD_META = {
+    '"snippets_per_second" is 0': {"snippets_per_second": 0},
+    "\"snippets_per_second\" is '4'": {"snippets_per_second": "4"},
+    '"classes" is 3': {"classes": 3},
+    "label 3 is not a class name": {"classes": [3]},
+}
+
+
+@pytest.mark.parametrize("sentence", BAD_META)
+def test_a_bad_meta_file_is_named(tmp_path, sentence):
+    with pytest.raises(InputError, match=rf"meta\.json: {sentence}"):
+        read_per_video(write_per_video(tmp_path, make_examples(), meta=BAD_META[sentence]))
+
+
+def entry(**changes) -> str:
+    return json.dumps({"database": {"v": {"subset": "test", "annotations": []} | changes}})
+
+
+def instance(segment, label="Run") -> str:
+    return entry(annotations=[{"segment": segment, "label": label}])
+
+
+BAD_JSON = {
+    "not JSON": '{"database": ',
+    "holds a list, expected a JSON object": "[]",
+    'has no "database"': '{"videos": {}}',
+    'key "v" occurs 2 times': '{"database": {"v": {}, "v": {}}}',
+    r'video "v": expected \{"subset"': '{"database": {"v": {"annotations": []}}}',
+    r"segment \[1\] is not a pair": instance([1]),
+    r"segment \['1', 'x'\] is not a pair": instance(["1", "x"]),
+    r"segment \[2, 1\] is not finite or ends before it starts": instance([2, 1]),
+    r"segment \[0, nan\] is not finite": instance([0, float("nan")]),
+    "label None is not a class name": instance([0, 1], None),
+    "duration -1 is not a positive number": entry(duration=-1),
+    "duration 'long' is not a positive number": entry(duration="long"),
+}
+
+
+@pytest.mark.parametrize("sentence", BAD_JSON)
+def test_bad_annotations_are_named(tmp_path, sentence):
+    (tmp_path / "gt.json").write_text(BAD_JSON[sentence])
+    with pytest.raises(InputError, match=rf"gt\.json.*{sentence}"):
+        annotations.read_json(tmp_path / "gt.json")
+
+
+def test_segments_may_be_strings_and_of_zero_length_and_durations_unknown(tmp_path):
+    (tmp_path / "gt.json").write_text(instance(["18.6", "18.6"]))
+    (video,) = annotations.read_json(tmp_path / "gt.json")
+    assert video.segments == ((18.6, 18.6),) and video.duration is None and video.labels == ("Run",)
+
+
+# What can be wrong with the files of the joint layout.
+
+
+def test_the_two_parts_of_the_joint_layout_must_be_there_once(tmp_path):
+    folder = write_joint(tmp_path, make_examples())
+    (folder / "Other-Annotations").mkdir()
+    with pytest.raises(InputError, match=r"one \*-Annotations, found Other-Annotations, Small-Annotations"):
+        read_joint(folder)
+    (folder / "Small-I3D-JOINTFeatures.npy").unlink()
+    with pytest.raises(InputError, match=r"one \*-I3D-JOINTFeatures\.npy, found none"):
+        read_joint(folder)
+
+
+BAD_COLUMNS = {
+    r"labels\.npy: holds shape \(2,\), but duration\.npy speaks of 5 videos": ("labels", ragged([[], []])),
+    r'videoname\.npy: video "v" occurs 2 times': ("videoname", np.array(["v", "v", "a", "b", "c"])),
+    r'video "v3": 3 segments but 1 labels of segments': ("labels", ragged([["Run"]] * 5)),
+    r'video "v3": duration .*nan.* is not a positive number': ("duration", np.full(5, np.nan)),
+    r'video "v3": segment 7 is not a pair': ("segments", ragged([[7, 7, 7]] * 5)),
+    r'video "v3": label 1 is not a class name': ("labels_all", ragged([[1]] * 5)),
+    r"labels_all\.npy: holds None, expected a list for every video": ("labels_all", ragged([None] * 5)),
+    r"segments\.npy: holds .*0\.5.*, expected a list for every video": ("segments", np.full(5, 0.5)),
+    r'classlist\.npy: class "Run" occurs 2 times': ("classlist", np.array([b"Run", b"Run"])),
+}
+
+
+@pytest.mark.parametrize("sentence", BAD_COLUMNS)
+def test_bad_columns_are_named(tmp_path, sentence):
+    folder = write_joint(tmp_path, make_examples())
+    field, column = BAD_COLUMNS[sentence]
+    np.save(folder / "Small-Annotations" / f"{field}.npy", column, allow_pickle=True)
+    with pytest.raises(InputError, match=sentence):
+        read_joint(folder)
+
+
+def test_features_and_annotations_must_be_of_the_same_videos(tmp_path):
+    folder = write_joint(tmp_path, make_examples())
+    np.save(folder / "Small-I3D-JOINTFeatures.npy", ragged([np.zeros((2, 6))] * 4), allow_pickle=True)
+    with pytest.raises(InputError, match=r"JOINTFeatures\.npy: holds shape \(4,\), but .* speaks of 5 videos"):
+        read_joint(folder)
