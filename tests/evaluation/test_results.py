@@ -1,0 +1,139 @@
+"""Files in ActivityNet's form, metrics and the table."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tsc_jax.errors import InputError
+from tsc_jax.evaluation import results
+from tsc_jax.evaluation.detection import average_precisions
+from tsc_jax.localization.segments import make_segments
+
+VIDEOS, CLASSES = ("v0", "v1", "v2"), ("jump", "run")
+
+
+def random_segments(seed, count):
+    rng = np.random.default_rng(seed)
+    start = rng.random(count) * 100
+    video = np.sort(rng.integers(0, 3, count))
+    return make_segments(video, rng.integers(0, 2, count), start, start + rng.random(count), rng.normal(size=count))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 40))
+def test_predictions_read_back_as_they_were(tmp_path_factory, seed, count):
+    path = tmp_path_factory.mktemp("results") / "predictions.json"
+    segments = random_segments(seed, count)
+    results.write_predictions(path, segments, VIDEOS, CLASSES)
+    found, names = results.read_predictions(path, VIDEOS, CLASSES)
+    assert names == VIDEOS
+    for column in ("video", "label", "start", "end", "score"):
+        np.testing.assert_array_equal(getattr(found, column), getattr(segments, column))
+    assert [each.name for each in path.parent.iterdir()] == ["predictions.json"]
+    before, after = (
+        average_precisions(random_segments(seed + 1, 20), each, [0.1, 0.5], 2) for each in (segments, found)
+    )
+    np.testing.assert_array_equal(before, after)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "metrics.json"
+    results.write_json(path, {"mAP": 1.0})
+    with pytest.raises(ValueError, match="Out of range float"):
+        results.write_json(path, {"mAP": float("nan")})
+    assert json.loads(path.read_text()) == {"mAP": 1.0}
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_strings_are_times_and_other_videos_are_passed_over(tmp_path):
+    path = tmp_path / "p.json"
+    entry = {"label": "run", "segment": ["1.5", 2], "score": "0.25"}
+    path.write_text(json.dumps({"results": {"other": [entry], "v1": [entry], "v0": []}}))
+    found, names = results.read_predictions(path, VIDEOS, CLASSES)
+    assert names == ("other", "v1", "v0")
+    assert (found.video, found.label, found.start, found.end, found.score) == (1, 1, 1.5, 2, 0.25)
+
+
+GOOD = {"label": "run", "segment": [1, 2], "score": 0.5}
+WRONG = [
+    GOOD | {"label": "fly"},
+    GOOD | {"label": ["run"]},
+    GOOD | {"segment": [1, 2, 3]},
+    GOOD | {"segment": [2, 1]},
+    GOOD | {"segment": 1},
+    GOOD | {"score": None},
+    GOOD | {"score": "nan"},
+    {"label": "run", "segment": [1, 2]},
+    "run",
+]
+
+
+@pytest.mark.parametrize("entry", WRONG, ids=str)
+def test_wrong_predictions_are_named(tmp_path, entry):
+    path = tmp_path / "p.json"
+    path.write_text(json.dumps({"results": {"v1": [GOOD, entry]}}))
+    with pytest.raises(InputError, match=r'p\.json, video "v1"'):
+        results.read_predictions(path, VIDEOS, CLASSES)
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"results": []}', '{"results": {"v1": 3}}', "{", "\xff"])
+def test_wrong_files_are_named(tmp_path, content):
+    path = tmp_path / "p.json"
+    path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(InputError, match=r"p\.json"):
+        results.read_predictions(path, VIDEOS, CLASSES)
+    with pytest.raises(InputError, match=r"p\.json"):
+        results.read_ground_truth(path)
+    with pytest.raises(InputError, match=r"none\.json"):
+        results.read_predictions(tmp_path / "none.json", VIDEOS, CLASSES)
+
+
+def test_thumos_annotations(shared):
+    by_list = {212: (212, 3358), 210: (210, 3311)}
+    for videos, counts in by_list.items():
+        truth = results.read_ground_truth(shared / "annotations" / f"thumos14_gt_{videos}_videos.json")
+        assert (len(truth.videos), len(truth.segments)) == counts
+        assert len(truth.classes) == 20
+        assert np.isnan(truth.durations).all() == (videos == 210)
+
+
+def test_activitynet_annotations(shared):
+    truth = results.read_ground_truth(shared / "annotations" / "activity_net.v1-2.min.json")
+    assert (truth.subset, len(truth.videos), len(truth.segments)) == ("validation", 2383, 3582)
+    truth = results.read_ground_truth(shared / "annotations" / "activity_net.v1-2.min.json", "training")
+    assert (len(truth.videos), len(truth.classes)) == (4819, 100)
+
+
+def test_an_absent_subset_is_refused(tmp_path):
+    path = tmp_path / "g.json"
+    path.write_text(json.dumps({"database": {"v": {"subset": "train", "annotations": []}}}))
+    for subset, expected in ((None, "test or validation"), ("testing", "testing")):
+        with pytest.raises(InputError, match=rf"\['train'\], expected {expected}"):
+            results.read_ground_truth(path, subset)
+
+
+def test_metrics_have_the_averages_of_what_was_evaluated():
+    metrics = results.make_metrics("seconds", [0.1, 0.5, 0.9], np.array([30.0, 20.0, 4.0]), step=7, selection="last")
+    assert json.loads(json.dumps(metrics)) == {
+        "protocol": "seconds",
+        "tiou": [0.1, 0.5, 0.9],
+        "mAP": [30.0, 20.0, 4.0],
+        "average_mAP": {"0.1:0.5": 25.0, "0.1:0.7": 25.0, "all": 18.0},
+        "classification_mAP": None,
+        "step": 7,
+        "selection": "last",
+    }
+    assert results.averages([0.75, 0.95], np.array([1.0, 3.0])) == {"0.1:0.5": None, "0.1:0.7": None, "all": 2.0}
+
+
+def test_table():
+    rows = {"ours": np.array([30.0, 20.04, 4.0]), "floor": np.array([3.0, 2.0, 1.0])}
+    lines = results.table([0.1, 0.5, 0.9], rows, baseline="ours").split("\n")
+    assert [line.split() for line in lines[2:]] == [
+        ["ours", "30.0", "20.0", "4.0", "25.0", "25.0", "18.0"],
+        ["floor", "3.0", "2.0", "1.0", "2.5", "2.5", "2.0", "-16.01"],
+    ]
+    assert "0.1:0.5" not in results.table([0.5, 0.75], {"ours": np.array([1.0, 2.0])})

@@ -1,0 +1,57 @@
+"""THUMOS-14's ambiguous stretches: where its annotators could not tell whether an action happens."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tsc_jax.errors import InputError
+from tsc_jax.evaluation.results import read_lines
+from tsc_jax.localization.segments import Segments, make_segments
+
+
+def read_ambiguous(path: Path, videos: Sequence[str]) -> Segments:
+    """Reads lines "VIDEO START END", as in Ambiguous_test.txt.
+
+    Args:
+      path: the file.
+      videos: names of the videos; lines of others are passed over.
+
+    Returns:
+      Segments in seconds, label 0; `video` counts in `videos`.
+
+    Raises:
+      InputError: no such file, or a line of another form.
+    """
+    index = {name: i for i, name in enumerate(videos)}
+    rows = []
+    for number, line in enumerate(read_lines(path), 1):
+        if not line:
+            continue
+        try:
+            name, start, end = line.split()
+            row = index.get(name), float(start), float(end)
+        except ValueError:
+            raise InputError(f"{path}, line {number}: {line!r} is not of the form VIDEO START END") from None
+        if not row[1] <= row[2] < np.inf:
+            raise InputError(f"{path}, line {number}: {line!r} ends before it starts or is not finite")
+        rows.append(row)
+    video, start, end = np.reshape([row for row in rows if row[0] is not None], (-1, 3)).T
+    return make_segments(video, 0, start, end)
+
+
+def is_ambiguous(predictions: Segments, ambiguous: Segments) -> np.ndarray:
+    """Which predictions lie with more than half of their length in one ambiguous stretch: bool [N].
+
+    Such a prediction is neither right nor wrong, so the filter leaves it out. One that merely touches an
+    ambiguous stretch stays: it may well be the instance next to it.
+
+    Args:
+      predictions: in seconds.
+      ambiguous: in seconds.
+    """
+    inside = np.zeros(len(predictions), bool)
+    for video, start, end in zip(ambiguous.video, ambiguous.start, ambiguous.end, strict=True):
+        overlap = np.minimum(end, predictions.end) - np.maximum(start, predictions.start)
+        inside |= (predictions.video == video) & (overlap > (predictions.end - predictions.start) / 2)
+    return inside

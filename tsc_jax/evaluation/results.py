@@ -1,0 +1,214 @@
+"""What an evaluation reads and leaves behind: ActivityNet's files, metrics and their table.
+
+Predictions are a JSON file of the form
+{"version": ..., "results": {VIDEO: [{"label", "segment": [start, end], "score"}]}, "external_data": {}},
+in seconds; ground truth is of the form that `tsc_jax.data.annotations.read_json` describes.
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+import tsc_jax
+from tsc_jax.data import annotations
+from tsc_jax.errors import InputError
+from tsc_jax.localization.segments import Segments, concatenate, make_segments
+
+# First and last tIoU of the averages that papers give; "all" stands beside them.
+AVERAGES = {"0.1:0.5": (0.1, 0.5), "0.1:0.7": (0.1, 0.7)}
+
+
+@dataclasses.dataclass(frozen=True)
+class GroundTruth:
+    """Annotations of the videos to evaluate.
+
+    Attributes:
+      subset: which videos these are, as the file calls them.
+      videos: names of V videos.
+      classes: C class names, sorted; of the whole file, whichever subset is evaluated.
+      segments: in seconds; `video` and `label` count in the two above.
+      durations: float64 [V], in seconds; NaN where the file does not say.
+    """
+
+    subset: str
+    videos: tuple[str, ...]
+    classes: tuple[str, ...]
+    segments: Segments
+    durations: np.ndarray
+
+
+def read_ground_truth(path: Path, subset: str | None = None) -> GroundTruth:
+    """Reads ActivityNet's form of annotations; segments may be strings.
+
+    Args:
+      path: the file.
+      subset: which videos to evaluate; None: "test" where the file has it, else "validation".
+
+    Raises:
+      InputError: a file that is none, or without this subset.
+    """
+    everything = annotations.read_json(path)
+    subsets = sorted({each.subset for each in everything})
+    candidates = ("test", "validation") if subset is None else (subset,)
+    chosen = next((name for name in candidates if name in subsets), None)
+    if chosen is None:
+        raise InputError(f"{path}: has the subsets {subsets}, expected {' or '.join(candidates)} (--subset)")
+    classes = tuple(sorted({label for each in everything for label in each.segment_labels}))
+    index = {name: i for i, name in enumerate(classes)}
+    videos = [each for each in everything if each.subset == chosen]
+    segments = concatenate(
+        make_segments(i, [index[label] for label in each.segment_labels], *np.reshape(each.segments, (-1, 2)).T)
+        for i, each in enumerate(videos)
+    )
+    durations = np.array([np.nan if each.duration is None else each.duration for each in videos])
+    return GroundTruth(chosen, tuple(each.name for each in videos), classes, segments, durations)
+
+
+def read_predictions(path: Path, videos: Sequence[str], classes: Sequence[str]) -> tuple[Segments, tuple[str, ...]]:
+    """Reads a results file; times and scores may be strings.
+
+    Args:
+      path: the file.
+      videos: the videos to evaluate; predictions in others are passed over.
+      classes: all classes there are.
+
+    Returns:
+      (predictions, names): the predictions in seconds, in the order of the file, `video` and `label`
+      counting in `videos` and `classes`; and the names of all videos in the file.
+
+    Raises:
+      InputError: a file of another form, a label that is no class, a time or score that is not finite.
+    """
+    results = annotations.load_json(path).get("results")
+    if not isinstance(results, dict):
+        raise InputError(f'{path}: has no "results" of videos, as ActivityNet\'s form demands')
+    video_index = {name: i for i, name in enumerate(videos)}
+    class_index = {name: i for i, name in enumerate(classes)}
+    parts = []
+    for name, entries in results.items():
+        if name not in video_index:
+            continue
+        where = f'{path}, video "{name}"'
+        try:
+            labels = [class_index[entry["label"]] for entry in entries]
+            numbers = [(*entry["segment"], entry["score"]) for entry in entries]
+            start, end, score = np.asarray(numbers, np.float64).reshape(len(entries), 3).T
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(_what_is_wrong(where, error, entries, classes)) from None
+        if not np.isfinite([start, end, score]).all() or (end < start).any():
+            raise InputError(f"{where}: a prediction is not finite or ends before it starts")
+        parts.append(make_segments(video_index[name], labels, start, end, score))
+    return concatenate(parts), tuple(results)
+
+
+def _what_is_wrong(where: str, error: Exception, entries: object, classes: Sequence[str]) -> str:
+    if isinstance(error, KeyError) and error.args[0] not in ("label", "segment", "score"):
+        return f'{where}: label "{error.args[0]}" is not among the {len(classes)} classes of the ground truth'
+    return f'{where}: expected a list of {{"label": ..., "segment": [s, e], "score": ...}}, found {str(entries)[:60]}'
+
+
+def write_predictions(path: Path, segments: Segments, videos: Sequence[str], classes: Sequence[str]) -> None:
+    """Writes a results file that reads back to exactly the same numbers.
+
+    Args:
+      path: replaced as a whole, or not at all.
+      segments: in seconds; `video` and `label` count in `videos` and `classes`.
+      videos: names; those without predictions are listed too.
+      classes: names.
+    """
+    results = {name: [] for name in videos}
+    columns = (segments.video, segments.label, segments.start, segments.end, segments.score)
+    for video, label, start, end, score in zip(*(column.tolist() for column in columns), strict=True):
+        results[videos[video]].append({"label": classes[label], "segment": [start, end], "score": score})
+    write_json(path, {"version": f"tsc_jax {tsc_jax.__version__}", "results": results, "external_data": {}})
+
+
+def write_json(path: Path, content: Mapping) -> None:
+    """Writes a JSON file under another name first, so that no half of it is ever found."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file, stripped.
+
+    Raises:
+      InputError: no such file, or not text.
+    """
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file") from None
+
+
+def make_metrics(
+    protocol: str,
+    tious: Sequence[float],
+    mean_ap: np.ndarray,
+    classification: float | None = None,
+    step: int | None = None,
+    selection: str | None = None,
+) -> dict:
+    """What metrics.json holds.
+
+    Args:
+      protocol: one of `protocols.PROTOCOLS`.
+      tious: thresholds.
+      mean_ap: detection mAP at each, in percent.
+      classification: classification mAP, in percent.
+      step: of the training.
+      selection: how that step was chosen, as in "last" or "best on test".
+    """
+    return {
+        "protocol": protocol,
+        "tiou": [float(tiou) for tiou in tious],
+        "mAP": [float(value) for value in mean_ap],
+        "average_mAP": averages(tious, mean_ap),
+        "classification_mAP": classification,
+        "step": step,
+        "selection": selection,
+    }
+
+
+def averages(tious: Sequence[float], mean_ap: np.ndarray) -> dict[str, float | None]:
+    """The averages of mAP over ranges of tIoU, ends included, as far as they were evaluated; None where none was."""
+    ranges = {**AVERAGES, "all": (0, 1)}
+    within = {name: [low <= tiou <= high for tiou in tious] for name, (low, high) in ranges.items()}
+    mean_ap = np.asarray(mean_ap)
+    return {name: float(mean_ap[which].mean()) if any(which) else None for name, which in within.items()}
+
+
+def table(tious: Sequence[float], rows: Mapping[str, np.ndarray], baseline: str | None = None) -> str:
+    """A table of mAP for the terminal, one line for each row.
+
+    Averages over a range that the thresholds do not reach to both ends of are left out.
+
+    Args:
+      tious: thresholds.
+      rows: name of each row and its mAP at each threshold, in percent.
+      baseline: name of a row; a last column then tells how far the other rows' overall averages are from its.
+    """
+    covered = [name for name, (low, high) in AVERAGES.items() if min(tious) <= low and high <= max(tious)]
+    lines = [["mAP (%) at tIoU", *(f"{tiou:g}" for tiou in tious), *covered, "all"]]
+    for name, mean_ap in rows.items():
+        means = averages(tious, mean_ap)
+        lines.append(
+            [name, *(f"{value:.1f}" for value in (*mean_ap, *(means[each] for each in covered), means["all"]))]
+        )
+    if baseline is not None:
+        changes = {name: np.mean(mean_ap) - np.mean(rows[baseline]) for name, mean_ap in rows.items()}
+        cells = ("" if name == baseline else f"{change:+.2f}" for name, change in changes.items())
+        lines = [[*line, cell] for line, cell in zip(lines, (f"vs {baseline}", *cells), strict=True)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    aligned = ["  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in lines]
+    return "\n".join([aligned[0], "-" * len(aligned[0]), *aligned[1:]])
