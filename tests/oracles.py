@@ -48,7 +48,7 @@ def soft_nms(rows, sigma):
     while rows:
         best = rows.pop(max(range(len(rows)), key=lambda i: (rows[i][2], -i)))
         taken.append(best)
-        rows = [(s, e, score * np.exp(-(pixel_tiou((s, e), best) ** 2) / sigma)) for s, e, score in rows]
+        rows = [(s, e, score * np.exp(-np.square(pixel_tiou((s, e), best)) / sigma)) for s, e, score in rows]
     return taken
 
 
