@@ -1,8 +1,10 @@
 """How every command of launch/ starts and ends: what is wrong with the input is said in one sentence."""
 
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from absl import app, flags, logging
 
@@ -16,10 +18,13 @@ def run(main: Callable[[list[str]], None], operands: Sequence[str] = ()) -> None
     written) ends with one sentence on stderr and exit code 1, Ctrl-C with 130. Any other
     exception is a fault of the program and keeps its traceback.
 
+    What XLA compiles is kept on disk for the next start; JAX_COMPILATION_CACHE_DIR says where.
+
     Args:
       main: receives the program's name and its operands.
       operands: names of the arguments, not flags, that it takes, for messages.
     """
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "tsc_jax"))
     try:
         app.run(main, flags_parser=lambda argv: _parse(argv, operands))
     except InputError as error:

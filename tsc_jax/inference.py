@@ -8,7 +8,8 @@ import numpy as np
 from tsc_jax.data.dataset import Split
 from tsc_jax.tscnet.network import fuse, make_network
 
-MAX_LENGTHS = 8
+MAX_LENGTHS = 8  # each costs a compilation
+WASTE = 0.25  # padding that is worth sparing one, as a share of the snippets
 
 
 def make_forward(model, classes: int, width: int) -> Callable:
@@ -22,11 +23,21 @@ def make_forward(model, classes: int, width: int) -> Callable:
     return forward
 
 
-def padded_lengths(lengths: np.ndarray, number: int = MAX_LENGTHS) -> np.ndarray:
-    """At most `number` lengths to pad to, such that the padding of all videos together is least.
+def padded_lengths(lengths: np.ndarray) -> np.ndarray:
+    """Lengths to pad to: the fewest that keep padding below WASTE, at most MAX_LENGTHS, and of those the tightest."""
+    enough = sum(lengths) * (1 + WASTE)
+    for number in range(1, MAX_LENGTHS + 1):
+        buckets = tightest_lengths(lengths, number)
+        if buckets[np.searchsorted(buckets, lengths)].sum() <= enough:
+            break
+    return buckets
 
-    Exact, by dynamic programming over the distinct lengths, rising: cost[j] is the least padded total of the videos
-    of the first j lengths when the last of them closes a bucket.
+
+def tightest_lengths(lengths: np.ndarray, number: int) -> np.ndarray:
+    """At most `number` lengths to pad to, rising, such that all videos together are padded least.
+
+    Exact, by dynamic programming over the distinct lengths: cost[j] is the least padded total of the
+    videos of the first j lengths when a bucket ends with the last of them.
     """
     distinct, counts = np.unique(lengths, return_counts=True)
     videos = np.concatenate([[0], np.cumsum(counts)])

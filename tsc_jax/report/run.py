@@ -35,9 +35,16 @@ def report_run(workdir: Path, changes: Mapping[str, Any]) -> str:
     Raises:
       InputError: no checkpoint there, or the data is not that which it was trained on.
     """
+    config, dataset = open_run(workdir, changes)
+    forward = make_forward(config.model, len(dataset.classes), dataset.width)
+    template = state_template(config, len(dataset.classes), dataset.width)
     rows = {}
     for selection in checkpoints.SELECTIONS:
-        evaluation, dataset, config = evaluate_checkpoint(workdir, selection, changes)
+        manager = checkpoints.open_checkpoints(workdir, selection)
+        if manager.latest_step() is None:
+            continue
+        state = checkpoints.restore(manager, template)
+        evaluation = evaluate(forward, state, dataset, dataset.test, config)
         named = f"{selection.replace('_', ' ')} (step {evaluation.metrics['step']})"
         rows |= {FLOOR: evaluation.floor, named: np.array(evaluation.metrics["mAP"])}
         folder = Path(workdir) if selection == checkpoints.LAST else Path(workdir, selection)
@@ -46,24 +53,19 @@ def report_run(workdir: Path, changes: Mapping[str, Any]) -> str:
     return f"{table}\n{config.data.name}, {len(dataset.test.videos)} test videos, protocol {config.eval.protocol}"
 
 
-def evaluate_checkpoint(workdir: Path, selection: str, changes: Mapping[str, Any]):
-    """The Evaluation of one checkpoint, its Dataset and the config it was evaluated with."""
-    if not Path(workdir, "checkpoints", selection).is_dir():
+def open_run(workdir: Path, changes: Mapping[str, Any]) -> tuple[ml_collections.ConfigDict, Dataset]:
+    """The config of a run, changed, and the data set that it was trained on."""
+    if not Path(workdir, "checkpoints", checkpoints.LAST).is_dir():
         raise InputError(f"--workdir {workdir}: holds no checkpoint of launch.train")
-    manager = checkpoints.open_checkpoints(workdir, selection)
-    about = checkpoints.read_about(manager)
+    about = checkpoints.read_about(checkpoints.open_checkpoints(workdir, checkpoints.LAST))
     if about is None:
-        raise InputError(
-            f"--workdir {workdir}: holds no checkpoint yet; launch.train writes the first one when it saves"
-        )
+        raise InputError(f"--workdir {workdir}: holds no checkpoint yet; launch.train writes the first when it saves")
     config = ml_collections.ConfigDict(about["config"])
     config.update_from_flattened_dict(changes)
     dataset = open_dataset(config.data.data_dir, config.data.name)
     if dataset.fingerprint != about["data_fingerprint"]:
         raise InputError(f"--workdir {workdir} was trained on other data than {config.data.name} is now")
-    state = checkpoints.restore(manager, state_template(config, len(dataset.classes), dataset.width))
-    forward = make_forward(config.model, len(dataset.classes), dataset.width)
-    return evaluate(forward, state, dataset, dataset.test, config), dataset, config
+    return config, dataset
 
 
 def write_report(folder: Path, evaluation: Evaluation, dataset: Dataset, selection: str, figures: int) -> None:

@@ -1,0 +1,153 @@
+"""The real loop on a small data set: it learns, resumes to the same bytes, and refuses what does not fit."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from configs import thumos14
+from tsc_jax.data import builder
+from tsc_jax.data.source import Source, SourceVideo
+from tsc_jax.errors import InputError
+from tsc_jax.report.run import report_run
+from tsc_jax.training import checkpoints
+from tsc_jax.training.initial import state_template
+from tsc_jax.training.loop import train
+
+CLASSES = ("jump", "throw", "run")
+
+
+def made_up_source() -> Source:
+    """Videos of 12 to 30 snippets; each action has a feature of its own."""
+
+    def video(name: str, index: int) -> SourceVideo:
+        rng = np.random.default_rng([len(name), index])
+        length, label = int(rng.integers(12, 31)), index % len(CLASSES)
+        start = int(rng.integers(0, length - 6))
+        features = rng.random((length, 16)).astype(np.float32)
+        features[start : start + 5, label] += 3
+        segment = (start / 2.0, start / 2.0 + 2.5)
+        return SourceVideo(
+            f"{name}{index:02}", length / 2.0, (CLASSES[label],), (segment,), (CLASSES[label],), lambda: features
+        )
+
+    splits = {"train": tuple(video("train", i) for i in range(12)), "test": tuple(video("test", i) for i in range(7))}
+    return Source(CLASSES, 2.0, splits)
+
+
+def small_run(data_dir, **changes):
+    config = thumos14.get_config()
+    config.update_from_flattened_dict(
+        {
+            "data.name": "made_up",
+            "data.data_dir": str(data_dir),
+            "bank.snippets_per_video": 8,
+            "optimizer.learning_rate": 1e-3,
+            "train.batch_size": 16,
+            "train.snippets": 16,
+            "train.steps": 6,
+            "train.save_every": 2,
+            "train.log_every": 1,
+            "eval.every": 3,
+            "eval.after": 3,
+            "eval.figures": 1,
+            **changes,
+        }
+    )
+    return config
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    builder.prepare(made_up_source, "made_up", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(data_dir, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("finished")
+    train(small_run(data_dir), workdir)
+    return workdir
+
+
+def last_state(config, workdir):
+    return checkpoints.restore(checkpoints.open_checkpoints(workdir, "last"), state_template(config, len(CLASSES), 16))
+
+
+def test_a_run_leaves_scalars_and_checkpoints_that_say_what_they_are(finished, data_dir):
+    lines = [json.loads(line) for line in (finished / "scalars.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "total" in line] == [1, 2, 3, 4, 5, 6]
+    assert [line["step"] for line in lines if "test/mAP@all" in line] == [3, 6]
+    about = checkpoints.read_about(checkpoints.open_checkpoints(finished, "last"))
+    assert about["step"] == 6
+    assert about["classes"] == list(CLASSES)
+    assert about["bank_fit"]["snippets"] == 12 * 8
+    assert about["config"]["train"]["steps"] == 6
+    best = checkpoints.read_about(checkpoints.open_checkpoints(finished, "best_on_test"))
+    assert best["score"] == max(line["test/mAP@0.1:0.7"] for line in lines if "test/mAP@0.1:0.7" in line)
+    assert last_state(small_run(data_dir), finished).bank.fit.fingerprint == best["bank_fit"]["fingerprint"]
+
+
+def test_a_resumed_run_ends_with_the_same_bytes(finished, data_dir, tmp_path):
+    train(small_run(data_dir, **{"train.steps": 4}), tmp_path)
+    config = small_run(data_dir)
+    train(config, tmp_path)
+    jax.tree.map(np.testing.assert_array_equal, last_state(config, tmp_path), last_state(config, finished))
+    whole, resumed = (
+        {line for line in (folder / "scalars.jsonl").read_text().splitlines() if "total" in line}
+        for folder in (finished, tmp_path)
+    )
+    assert resumed == whole
+
+
+def test_a_finished_run_stays_as_it_is(finished, data_dir):
+    before = (finished / "scalars.jsonl").read_bytes()
+    train(small_run(data_dir), finished)
+    assert (finished / "scalars.jsonl").read_bytes() == before
+
+
+def test_the_report_says_what_was_measured(finished):
+    table = report_run(finished, {})
+    assert "floor" in table and "last (step 6)" in table and "best on test" in table
+    metrics = json.loads((finished / "metrics.json").read_text())
+    lines = [json.loads(line) for line in (finished / "scalars.jsonl").read_text().splitlines()]
+    logged = next(line for line in lines if "test/mAP@all" in line and line["step"] == 6)
+    assert metrics["average_mAP"]["all"] == logged["test/mAP@all"]
+    assert (metrics["selection"], metrics["step"], metrics["protocol"]) == ("last", 6, "published")
+    assert json.loads((finished / "best_on_test" / "metrics.json").read_text())["selection"] == "best on test"
+    assert set(json.loads((finished / "predictions.json").read_text())["results"]) == {f"test{i:02}" for i in range(7)}
+    assert (finished / "figures" / "test00.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_another_config_in_the_same_workdir_is_refused(finished, data_dir):
+    with pytest.raises(InputError, match=r"made with config\.train\.seed = 0, now it is 1"):
+        train(small_run(data_dir, **{"train.seed": 1}), finished)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(data_dir, tmp_path):
+    with pytest.raises(InputError, match=r"step 2: the loss is not finite \(.*mil = nan"):
+        train(small_run(data_dir, **{"optimizer.learning_rate": float("inf")}), tmp_path)
+    assert checkpoints.read_about(checkpoints.open_checkpoints(tmp_path, "last")) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train.batch_size": 10}, r"config\.train\.batch_size is 10, which 8 devices do not divide"),
+        ({"train.pairs": 9}, r"config\.train\.pairs is 9"),
+        ({"bank.rows": 1000}, r"config\.bank\.rows is 1000, but there are only 96"),
+        ({"bank.update_rule": "gradint"}, r"config\.bank\.update_rule is 'gradint'"),
+        ({"data.name": "nothing"}, r"data set nothing is not prepared"),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence(data_dir, tmp_path, changes, message):
+    with pytest.raises(InputError, match=message):
+        train(small_run(data_dir, **changes), tmp_path)
+
+
+def test_a_folder_without_a_run_is_refused_and_stays_empty(tmp_path):
+    with pytest.raises(InputError, match="holds no checkpoint"):
+        report_run(tmp_path, {})
+    assert not list(tmp_path.iterdir())
