@@ -1,8 +1,8 @@
 """Turns a data set as people have it into the one form that training and evaluation read.
 
-  python -m launch.prepare --name watch_sessions
-  python -m launch.prepare --name thumos14 --layout joint --source DIR
-  python -m launch.prepare --name mine --layout per_video --source DIR
+python -m launch.prepare --name watch_sessions
+python -m launch.prepare --name thumos14 --layout joint --source DIR
+python -m launch.prepare --name mine --layout per_video --source DIR
 """
 
 import dataclasses

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -72,6 +72,7 @@ def folder(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("pickles")
 
 
+@settings(deadline=None)
 @given(PLAIN)
 def test_plain_arrays_come_back(folder, array):
     file = folder / "plain.npy"
@@ -79,6 +80,7 @@ def test_plain_arrays_come_back(folder, array):
     assert_same(load_npy(file), array)
 
 
+@settings(deadline=None)
 @given(st.lists(VALUES, max_size=4), st.sampled_from([2, 3, 4]))
 def test_object_arrays_come_back_from_every_protocol(folder, values, protocol):
     array = ragged(values)
@@ -188,12 +190,14 @@ def test_the_stand_ins_cannot_be_changed_by_a_file(tmp_path):
 CONTENT = object_npy(pickle.dumps(ragged([np.ones((2, 3)), ["a", {"b": 1.5}]])), (2,))
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(CONTENT) - 1))
 def test_a_truncated_file_is_an_input_error(folder, length):
     with pytest.raises(InputError, match=r"file\.npy"):
         load_bytes(folder, CONTENT[:length])
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(CONTENT) - 1), st.integers(0, 255))
 def test_a_damaged_byte_gives_an_array_or_an_input_error(folder, place, byte):
     damaged = CONTENT[:place] + bytes([byte]) + CONTENT[place + 1 :]
@@ -203,6 +207,7 @@ def test_a_damaged_byte_gives_an_array_or_an_input_error(folder, place, byte):
         assert "file.npy" in str(error) and "\n" not in str(error)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_give_an_array_or_an_input_error(folder, content):
     with pytest.raises(InputError):

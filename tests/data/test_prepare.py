@@ -1,0 +1,325 @@
+"""What is prepared is what the source said, to the last bit; what is wrong leaves nothing behind."""
+
+import dataclasses
+import functools
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.data.layouts import CLASSES, make_examples, write_joint, write_per_video
+from tsc_jax.data.builder import config_of, prepare, prepared_folder
+from tsc_jax.data.dataset import Dataset, Split, open_dataset
+from tsc_jax.data.joint import read_joint
+from tsc_jax.data.per_video import read_per_video
+from tsc_jax.data.source import SPLITS, Source, SourceVideo
+from tsc_jax.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def make_source() -> Source:
+    """The small data set, in memory."""
+
+    def video(each) -> SourceVideo:
+        segments = tuple((start, end) for start, end in each.segments)
+        labels = tuple(dict.fromkeys(each.segment_labels))
+        read = functools.partial(np.copy, each.features)
+        return SourceVideo(each.name, each.duration, labels, segments, tuple(each.segment_labels), read)
+
+    examples = make_examples()
+    return Source(
+        CLASSES, 2.0, {split: tuple(video(each) for each in examples if each.split == split) for split in SPLITS}
+    )
+
+
+def change(source: Source, split: str, index: int, **changes) -> Source:
+    """`source` with some of a video's fields replaced."""
+    videos = list(source.splits[split])
+    videos[index] = dataclasses.replace(videos[index], **changes)
+    return dataclasses.replace(source, splits={**source.splits, split: tuple(videos)})
+
+
+def prepared(source: Source, data_dir: Path, name: str = "small") -> Dataset:
+    assert prepare(lambda: source, name, data_dir)
+    return open_dataset(data_dir, name)
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Dataset:
+    return prepared(make_source(), tmp_path_factory.mktemp("data"))
+
+
+def assert_holds(split: Split, videos: tuple[SourceVideo, ...], classes: tuple[str, ...], rate: float) -> None:
+    videos = sorted(videos, key=lambda video: video.name)
+    assert [video.name for video in split.videos] == [video.name for video in videos]
+    for index, (ours, theirs) in enumerate(zip(split.videos, videos, strict=True)):
+        features = theirs.read_features()
+        assert ours.num_snippets == len(features)
+        assert ours.duration == (len(features) / rate if theirs.duration is None else theirs.duration)
+        assert {classes[label] for label in np.flatnonzero(ours.labels)} == set(theirs.labels)
+        assert ours.segments.dtype == np.float64 and ours.segment_labels.dtype == np.int64
+        np.testing.assert_array_equal(ours.segments, np.array(theirs.segments).reshape(-1, 2))
+        assert [classes[label] for label in ours.segment_labels] == list(theirs.segment_labels)
+        assert split.features(index).dtype == np.float32
+        np.testing.assert_array_equal(split.features(index), features)
+
+
+def test_a_prepared_data_set_is_its_source(small):
+    source = make_source()
+    assert (small.name, small.classes, small.snippets_per_second, small.width) == ("small", CLASSES, 2.0, 6)
+    for split, ours in {"train": small.train, "test": small.test}.items():
+        assert_holds(ours, source.splits[split], CLASSES, 2.0)
+    assert small.train.videos[2].labels.tolist() == [True, True] and small.train.videos[0].labels.dtype == bool
+
+
+TIMES = st.floats(0, 1e4)
+NAMES = st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=8), min_size=5, max_size=5, unique=True)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.data(), NAMES, st.sampled_from([4.0, 25 / 16, 1 / 3]))
+def test_any_names_times_and_lengths_survive(tmp_path_factory, data, names, rate):
+    def video(name: str) -> SourceVideo:
+        labels = tuple(data.draw(st.lists(st.sampled_from(("b", "a", "é")), max_size=4)))
+        segments = tuple(tuple(sorted(data.draw(st.tuples(TIMES, TIMES)))) for _ in labels)
+        length = data.draw(st.integers(1, 5))
+        features = np.array(data.draw(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False),
+                                               min_size=length, max_size=length)), np.float32)[:, None]  # fmt: skip
+        duration = data.draw(st.one_of(st.none(), st.floats(1e-3, 1e5)))
+        return SourceVideo(name, duration, ("b",), segments, labels, lambda: features)
+
+    videos = tuple(video(name) for name in names)
+    source = Source(("é", "b", "a"), rate, {"train": videos[:3], "test": videos[3:]})
+    dataset = prepared(source, tmp_path_factory.mktemp("any"))
+    assert_holds(dataset.train, videos[:3], source.classes, rate)
+    assert_holds(dataset.test, videos[3:], source.classes, rate)
+
+
+def test_the_recorded_gestures_have_their_counts(shared, tmp_path):
+    folder = shared / "real" / "gestures"
+    readers = {"joint": read_joint, "per_video": read_per_video}
+    datasets = []
+    for layout, read in readers.items():
+        assert prepare(functools.partial(read, folder / layout), layout, tmp_path)
+        datasets.append(open_dataset(tmp_path, layout))
+    for dataset in datasets:
+        for split, expected in ((dataset.train, (204, 9736, 372)), (dataset.test, (98, 4776, 200))):
+            snippets = sum(video.num_snippets for video in split.videos)
+            assert (len(split.videos), snippets, sum(len(video.segments) for video in split.videos)) == expected
+        assert (dataset.width, len(dataset.classes)) == (240, 11)
+    for index in range(98):
+        np.testing.assert_array_equal(*(dataset.test.features(index) for dataset in datasets))
+
+
+# Fingerprints and bytes.
+
+
+def test_the_same_source_gives_the_same_bytes(small, tmp_path):
+    source = make_source()
+    turned = {split: videos[::-1] for split, videos in source.splits.items()}
+    again = prepared(dataclasses.replace(source, splits=turned), tmp_path / "a")
+    assert (again.fingerprint, again.train_fingerprint) == (small.fingerprint, small.train_fingerprint)
+    prepared(source, tmp_path / "b")
+    assert files_in(tmp_path / "a") == files_in(tmp_path / "b")
+
+
+def test_fingerprints_do_not_depend_on_the_layout(tmp_path):
+    examples = make_examples()
+    write_per_video(tmp_path / "per_video", examples, meta={"snippets_per_second": 25 / 16, "classes": CLASSES})
+    one = prepared(read_per_video(tmp_path / "per_video"), tmp_path / "one")
+    other = prepared(read_joint(write_joint(tmp_path / "joint", examples)), tmp_path / "other")
+    assert one.fingerprint == other.fingerprint
+
+
+CHANGES: dict[str, Callable[[Source, str], Source]] = {
+    "features": lambda source, split: change(source, split, 0, read_features=lambda: np.ones((3, 6), np.float32)),
+    "segments": lambda source, split: change(source, split, 1, segments=((0.0, 2.0**-30),)),
+    "labels": lambda source, split: change(source, split, 1, labels=CLASSES),
+    "name": lambda source, split: change(source, split, 0, name="a"),
+}
+
+
+@pytest.mark.parametrize("changed", CHANGES)
+def test_every_change_shows_in_the_fingerprints_it_concerns(small, tmp_path, changed):
+    source = make_source()
+    train = prepared(CHANGES[changed](source, "train"), tmp_path / "train")
+    test = prepared(CHANGES[changed](source, "test"), tmp_path / "test")
+    assert small.fingerprint not in (train.fingerprint, test.fingerprint)
+    assert train.train_fingerprint != small.train_fingerprint
+    assert test.train_fingerprint == small.train_fingerprint
+
+
+# What is known of published data sets.
+
+
+@pytest.mark.parametrize(("name", "number"), [("thumos14", 20), ("activitynet12", 100), ("activitynet13", 200)])
+def test_published_data_sets_are_known(name, number):
+    known = config_of(name)
+    assert len(set(known.classes)) == number and known.snippets_per_second == 25 / 16
+    assert known.subsets == (("validation", "test") if name == "thumos14" else ("training", "validation"))
+
+
+def test_published_class_lists_are_those_of_the_annotations(shared):
+    from tsc_jax.data.annotations import read_classes, read_json
+
+    folder = shared / "annotations"
+    assert config_of("thumos14").classes == read_classes(folder / "Thumos14reduced-Annotations/classlist.npy")
+    assert config_of("activitynet12").classes == read_classes(folder / "ActivityNet1.2-Annotations/classlist.npy")
+    labels = {label for video in read_json(folder / "activitynet13_gt.json") for label in video.labels}
+    assert config_of("activitynet13").classes == tuple(sorted(labels))
+
+
+def test_a_published_name_brings_classes_and_where_unknown_the_rate(tmp_path):
+    classes = config_of("thumos14").classes
+
+    def renamed(video: SourceVideo) -> SourceVideo:
+        rename = {"Jump": "HighJump", "Run": "LongJump"}
+        labels = {
+            field: tuple(rename[label] for label in getattr(video, field)) for field in ("labels", "segment_labels")
+        }
+        return dataclasses.replace(video, **labels)
+
+    splits = {split: tuple(renamed(video) for video in videos) for split, videos in make_source().splits.items()}
+    dataset = prepared(Source(("LongJump", "HighJump"), None, splits), tmp_path, "thumos14")
+    assert (dataset.classes, dataset.snippets_per_second) == (classes, 25 / 16)
+    assert_holds(dataset.train, splits["train"], classes, 25 / 16)
+    slower = prepared(Source((), 4.0, splits), tmp_path / "slower", "thumos14")
+    assert slower.snippets_per_second == 4.0
+
+
+# What can be wrong.
+
+
+def with_split(split: str, videos: Callable[[tuple], tuple]) -> Callable[[Source], Source]:
+    return lambda source: dataclasses.replace(source, splits={**source.splits, split: videos(source.splits[split])})
+
+
+BAD_SOURCES: dict[str, Callable[[Source], Source]] = {
+    "the test subset has no videos": with_split("test", lambda videos: ()),
+    'train subset: video "v3" occurs 2 times': with_split("train", lambda videos: (*videos, videos[0])),
+    'video "v3" is in both the train and the test subset': lambda source: with_split(
+        "test", lambda videos: (*videos, source.splits["train"][0])
+    )(source),
+    'class "Run" has a single training video': with_split("train", lambda videos: videos[:2]),
+    "no training video has a label": with_split(
+        "train", lambda videos: tuple(dataclasses.replace(video, labels=()) for video in videos)
+    ),
+    'video "w2": label "Swim" is not among the 2 classes': lambda source: change(source, "test", 0, labels=("Swim",)),
+    'video "w1": label "Fly" is not among': lambda source: change(source, "test", 1, segment_labels=("Fly",)),
+    'video "w1": 1 segments but 2 labels': lambda source: change(source, "test", 1, segment_labels=CLASSES),
+    'class "Run" occurs 2 times': lambda source: dataclasses.replace(source, classes=("Run", "Jump", "Run")),
+    "has no classes": lambda source: dataclasses.replace(source, classes=()),
+    "no file says how many snippets": lambda source: dataclasses.replace(source, snippets_per_second=None),
+    "is -1, expected a positive number": lambda source: dataclasses.replace(source, snippets_per_second=-1),
+    # These show while records are being written.
+    'video "v3": features have width 5, others have 6': lambda source: change(
+        source, "train", 0, read_features=lambda: np.ones((3, 5))
+    ),
+    'video "w2": snippet 1 has features that are NaN': lambda source: change(
+        source, "test", 0, read_features=lambda: np.array([[0.0] * 6, [np.nan] * 6])
+    ),
+    'video "w2": .* the video is empty': lambda source: change(
+        source, "test", 0, read_features=lambda: np.zeros((0, 6))
+    ),
+}
+
+
+@pytest.mark.parametrize("sentence", BAD_SOURCES)
+def test_a_bad_source_is_an_input_error_and_leaves_nothing(tmp_path, sentence):
+    with pytest.raises(InputError, match=sentence) as error:
+        prepare(lambda: BAD_SOURCES[sentence](make_source()), "small", tmp_path)
+    assert "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("fault", [InputError("spoilt"), KeyboardInterrupt()], ids=["input error", "Ctrl-C"])
+def test_what_is_there_stays_until_its_successor_is_complete(tmp_path, fault):
+    def fail() -> np.ndarray:
+        raise fault
+
+    before = prepared(make_source(), tmp_path)
+    files = files_in(tmp_path)
+    with pytest.raises(type(fault)):
+        prepare(lambda: change(make_source(), "test", 1, read_features=fail), "small", tmp_path, overwrite=True)
+    assert files_in(tmp_path) == files
+    assert not prepare(pytest.fail, "small", tmp_path)  # the source is not even read
+    after = change(make_source(), "test", 1, duration=99.0)
+    assert prepare(lambda: after, "small", tmp_path, overwrite=True)
+    assert open_dataset(tmp_path, "small").test.videos[0].duration == 99.0
+    assert files_in(tmp_path).keys() == files.keys()
+    assert before.test.features(0).shape == after.splits["test"][1].read_features().shape
+
+
+def test_a_data_set_that_is_not_prepared_says_how_to(tmp_path):
+    with pytest.raises(
+        InputError, match=r"small is not prepared; run python -m launch\.prepare --name small .* --source"
+    ):
+        open_dataset(tmp_path, "small")
+    with pytest.raises(InputError, match=r"launch\.prepare --name watch_sessions --data_dir [^ ]*$"):
+        open_dataset(tmp_path, "watch_sessions")
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../a", ".a", "a b", "é"])
+def test_a_name_must_be_one(tmp_path, name):
+    with pytest.raises(InputError, match="is not a name"):
+        prepared_folder(tmp_path, name)
+
+
+@pytest.mark.parametrize("pattern", ["metadata.json", "features.json", "dataset_info.json", "*train*", "*test*"])
+@pytest.mark.parametrize("damage", ["removed", "cut"])
+def test_a_damaged_data_set_is_an_input_error(tmp_path, pattern, damage):
+    prepared(make_source(), tmp_path)
+    (file,) = prepared_folder(tmp_path, "small").glob(pattern)
+    content = file.read_bytes()
+    file.unlink()
+    if damage == "cut":
+        file.write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"wtal/small/1\.0\.0: the prepared data set is damaged"):
+        open_dataset(tmp_path, "small")
+
+
+# Reading.
+
+
+def test_videos_that_are_too_short_can_be_left_out(small):
+    lengths = [video.num_snippets for video in small.train.videos]
+    kept = small.train.at_least(max(lengths))
+    assert [video.num_snippets for video in kept.videos] == [max(lengths)]
+    np.testing.assert_array_equal(kept.features(0), small.train.features(int(np.argmax(lengths))))
+    assert small.train.at_least(1000).videos == ()
+
+
+def test_threads_read_what_one_thread_reads(small):
+    places = [place % 3 for place in range(300)]
+    with ThreadPoolExecutor(8) as pool:
+        read = list(pool.map(small.train.features, places))
+    for place, features in zip(places, read, strict=True):
+        np.testing.assert_array_equal(features, small.train.features(place))
+
+
+READ_ALL = """
+import sys
+from tsc_jax.data.dataset import open_dataset
+dataset = open_dataset(sys.argv[1], "small")
+print(dataset.fingerprint, sum(float(dataset.train.features(index).sum()) for index in range(3)))
+"""
+
+
+def test_processes_read_at_the_same_time(tmp_path):
+    dataset = prepared(make_source(), tmp_path)
+    command = [sys.executable, "-c", READ_ALL, str(tmp_path)]
+    processes = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    total = sum(float(dataset.train.features(index).sum()) for index in range(3))
+    for process in processes:
+        assert process.communicate(timeout=60)[0].split() == [dataset.fingerprint, str(total)]

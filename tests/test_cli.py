@@ -1,0 +1,148 @@
+"""Commands as people start them: one sentence on stderr, exit code 1, never a traceback."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.data.layouts import make_examples, write_per_video
+
+ROOT = Path(__file__).resolve().parents[1]
+
+COMMAND = """
+import sys
+from absl import flags
+from ml_collections import config_flags
+from tsc_jax import cli
+from tsc_jax.errors import InputError
+
+CONFIG = config_flags.DEFINE_config_file("config", None)
+WORKDIR = flags.DEFINE_string("workdir", None, "A folder.", required=True)
+
+def main(argv):
+    if WORKDIR.value == "unwritable":
+        open("/proc/nowhere", "w")
+    if WORKDIR.value == "bad":
+        raise InputError("the workdir is bad")
+    if WORKDIR.value == "broken":
+        raise KeyError("a fault of the program")
+    if WORKDIR.value == "slow":
+        import time
+        print("begun", flush=True)
+        time.sleep(60)
+    print(CONFIG.value.train.steps if CONFIG.value else None, argv[1:])
+
+cli.run(main, sys.argv.pop(1).split())
+"""
+
+CONFIG = """
+import ml_collections
+def get_config():
+    return ml_collections.ConfigDict({"data": {"name": "x"}, "train": {"steps": 3}})
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "command.py").write_text(COMMAND)
+    (folder / "config.py").write_text(CONFIG)
+    (folder / "syntax.py").write_text("def get_config(:")
+    return folder
+
+
+def start(folder: Path, *arguments: str, operands: str = "") -> subprocess.Popen:
+    command = [sys.executable, str(folder / "command.py"), operands, *arguments]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": ""}
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+BAD_INPUT = {
+    "Unknown command line flag 'wrkdir'. Did you mean: workdir ?": ["--wrkdir=x"],
+    "Flag --workdir must have a value": [],
+    "--config.data.nmae=y: the config has no 'nmae'; did you mean 'name'?": [
+        "--config=config.py", "--config.data.nmae=y", "--workdir=x"],
+    "--config.nope.name=y: the config has no 'nope'": ["--config=config.py", "--config.nope.name=y", "--workdir=x"],
+    "--config.train.steps=abc: invalid literal for int()": [
+        "--config=config.py", "--config.train.steps=abc", "--workdir=x"],
+    "--config=missing.py: [Errno 2] No such file": ["--config=missing.py", "--workdir=x"],
+    "--config=syntax.py: invalid syntax": ["--config=syntax.py", "--workdir=x"],
+    "found the arguments y z, expected nothing but flags": ["--workdir=x", "y", "z"],
+    "the workdir is bad": ["--workdir=bad"],
+    "/proc/nowhere: No such file or directory": ["--workdir=unwritable"],
+}  # fmt: skip
+
+
+def test_bad_input_is_one_sentence(folder):
+    processes = {sentence: start(folder, *arguments) for sentence, arguments in BAD_INPUT.items()}
+    for sentence, process in processes.items():
+        output, errors = process.communicate(timeout=120)
+        assert process.returncode == 1, errors
+        assert sentence in errors and errors.count("\n") == 1, errors
+        assert output == ""
+
+
+def test_good_input_and_faults_of_the_program_pass_through(folder):
+    good = start(folder, "--config=config.py", "--config.train.steps=5", "--workdir=x", "model.pkl", operands="MODEL")
+    broken = start(folder, "--workdir=broken")
+    assert good.communicate(timeout=120) == ("5 ['model.pkl']\n", "")
+    assert good.returncode == 0
+    assert "KeyError: 'a fault of the program'" in broken.communicate(timeout=120)[1]
+    assert broken.returncode == 1
+
+
+def test_ctrl_c_ends_with_130_and_no_traceback(folder):
+    process = start(folder, "--workdir=slow")
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60) == ("", "interrupted\n")
+    assert process.returncode == 130
+
+
+def prepare(*arguments: str | Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "launch.prepare", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_prepare_says_what_it_found_and_what_comes_next(tmp_path):
+    source = write_per_video(tmp_path / "source", make_examples(), meta={"snippets_per_second": 0.25})
+    flags = ["--name", "small", "--layout", "per_video", "--source", source, "--data_dir", tmp_path / "data"]
+    first = prepare(*flags)
+    assert (first.returncode, first.stderr) == (0, "")
+    lines = first.stdout.splitlines()
+    assert lines[0] == f"{tmp_path}/data/wtal/small/1.0.0: prepared"
+    assert lines[1].startswith("train  3 videos, ") and lines[1].endswith(" 5 segments")
+    assert lines[2].startswith("test   2 videos, ") and lines[2].endswith(" 3 segments")
+    assert lines[3:5] == ["width 6, 0.25 snippets a second", "2 classes: Jump, Run"]
+    assert lines[5].startswith("warning: at 0.25 a second, the snippets last ")  # of videos of 8 seconds
+    assert lines[6].startswith("next: python -m launch.train --config=configs/thumos14.py --workdir=runs/small")
+    second = prepare(*flags)
+    assert (second.returncode, second.stderr) == (0, "")
+    assert "already there (--overwrite prepares it anew)" in second.stdout.splitlines()[0]
+
+
+def test_prepare_leaves_nothing_after_bad_input(tmp_path):
+    source = write_per_video(tmp_path / "source", make_examples())
+    (source / "features/test/w1.npy").write_bytes(b"\x93NUMPY")
+    result = prepare("--name=small", "--layout=per_video", f"--source={source}", f"--data_dir={tmp_path / 'data'}")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "features/test/w1.npy: not a whole .npy file" in result.stderr and result.stderr.count("\n") == 1
+    assert not any((tmp_path / "data").rglob("*"))
+
+
+BAD_FLAGS = {
+    "--name small needs --layout per_video or joint, and --source DIR": ["--name=small"],
+    "--layout was given, but watch_sessions is embedded": ["--name=watch_sessions", "--layout=joint"],
+    "--source nowhere: no such folder": ["--name=small", "--layout=joint", "--source=nowhere"],
+    "--layout=jiont: value should be one of <per_video|joint>": ["--name=small", "--layout=jiont"],
+}
+
+
+@pytest.mark.parametrize("sentence", BAD_FLAGS)
+def test_flags_of_prepare_that_do_not_fit_are_named(sentence):
+    result = prepare(*BAD_FLAGS[sentence])
+    assert result.returncode == 1 and sentence in result.stderr and result.stderr.count("\n") == 1
