@@ -52,6 +52,13 @@ def _published(name: str, train: str, test: str) -> WtalConfig:
     return WtalConfig(name=name, subsets=(train, test), classes=tuple(listed.splitlines()), snippets_per_second=25 / 16)
 
 
+class _Info(tfds.core.DatasetInfo):
+    """Without a look into TFDS's public bucket, for which it would leave a temporary folder behind."""
+
+    def initialize_from_bucket(self) -> None:
+        """Nothing is known beforehand."""
+
+
 class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Writes one record per video of a checked source, and what they share as metadata."""
 
@@ -68,7 +75,7 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _info(self) -> tfds.core.DatasetInfo:
         # As bytes, because TFDS otherwise rounds float64 to float32, and writes float32 ten times slower.
         exact = functools.partial(tfds.features.Tensor, encoding=tfds.features.Encoding.BYTES)
-        return tfds.core.DatasetInfo(
+        return _Info(
             builder=self,
             description="Snippet features of untrimmed videos with video-level labels and action segments.",
             features=tfds.features.FeaturesDict(
