@@ -1,15 +1,18 @@
 """What all tests share."""
 
+import os
 from pathlib import Path
+
+# Tests compile much and compute little; their commands inherit this.
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(__file__).resolve().parents[1] / ".pytest_cache" / "jax")
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
 
 import jax
 import pytest
 
 # Eight devices on any machine, so that what holds for a pod can be seen on a laptop.
 jax.config.update("jax_num_cpu_devices", 8)
-# Tests compile the same few programs over and over.
-jax.config.update("jax_compilation_cache_dir", str(Path(__file__).resolve().parents[1] / ".pytest_cache" / "jax"))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -26,6 +26,10 @@ def run(devices: int, pairs: int, steps: int, update_rule: str = "gradient"):
     return state, losses
 
 
+def on_host(tree) -> dict:
+    return jax.tree.map(np.asarray, tree)
+
+
 def first_moments(state) -> dict:
     """Adam's first moments after one step: the gradients, up to a factor."""
     return state.opt_state[1].mu
@@ -38,11 +42,12 @@ def test_one_device_equals_eight(pairs):
         np.testing.assert_allclose(value, losses_eight[name], rtol=1e-5, err_msg=name)
 
     def close(path, a, b):
-        error = np.linalg.norm(a - b) / max(np.linalg.norm(a), 1e-6)
+        # A bias in front of a batch normalisation has no gradient but rounding noise: hence the 1e-3.
+        error = np.linalg.norm(a - b) / max(np.linalg.norm(a), 1e-3)
         assert error < 1e-4, jax.tree_util.keystr(path)
 
-    jax.tree_util.tree_map_with_path(close, first_moments(one), first_moments(eight))
-    jax.tree_util.tree_map_with_path(close, one.batch_stats, eight.batch_stats)
+    jax.tree_util.tree_map_with_path(close, *map(on_host, (first_moments(one), first_moments(eight))))
+    jax.tree_util.tree_map_with_path(close, *map(on_host, (one.batch_stats, eight.batch_stats)))
     np.testing.assert_allclose(one.bank.rows, eight.bank.rows, atol=1e-5)
 
 
