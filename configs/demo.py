@@ -14,9 +14,10 @@ def get_config() -> ml_collections.ConfigDict:
     config = thumos14.get_config()
     with config.unlocked():
         config.data.name = "watch_sessions"
-        config.optimizer.learning_rate = 2e-4  # small network, few steps
-        config.train.snippets = 96
-        config.train.steps = 600
+        config.bank.snippets_per_video = 40  # of about 140; enough for 6 rows
+        config.optimizer.learning_rate = 5e-4  # a small network that has few steps
+        config.train.snippets = 96  # of about 140
+        config.train.steps = 400
         config.train.save_every = 100
         config.eval.protocol = "seconds"
         config.eval.every = 100
