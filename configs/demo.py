@@ -20,6 +20,7 @@ def get_config() -> ml_collections.ConfigDict:
         config.train.steps = 400
         config.train.save_every = 100
         config.eval.protocol = "seconds"
+        config.eval.holdout = 0.1
         config.eval.every = 100
         config.eval.after = 100
     return config

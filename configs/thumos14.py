@@ -84,7 +84,9 @@ def get_config() -> ml_collections.ConfigDict:
     config.eval = evaluation = ml_collections.ConfigDict()
     evaluation.protocol = "published"  # ground truth rounded to snippets, as the paper; or "seconds"
     evaluation.tiou = "0.1:0.9:0.1"
+    evaluation.classification_topk_ratio = 8  # of the pooling behind the classification mAP; paper
     evaluation.select_by = "0.1:0.7"  # the average mAP that tells which step is best; paper
+    evaluation.holdout = 0.0  # share of training videos that only tell which step is best; paper: none
     evaluation.every = 10  # steps; paper
     evaluation.after = 1300  # steps; paper
     evaluation.batch_snippets = 8192  # padded snippets of a test batch, at most

@@ -43,10 +43,10 @@ def test_equals_the_loops(seed, videos):
     for score, label in zip(scores.T, labels.T, strict=True):
         if label.any():
             per_class.append(np.mean([label[score >= least].mean() for least in score[label]]))
-    found = classification.mean_average_precision(cas, labels)
+    found = classification.mean_average_precision(cas, labels, 8)
     np.testing.assert_allclose(found, np.mean(per_class), rtol=1e-9)
 
 
 def test_no_labels_are_refused():
     with pytest.raises(InputError, match="label"):
-        classification.mean_average_precision([np.zeros((3, 2))], np.array([[False]]))
+        classification.mean_average_precision([np.zeros((3, 2))], np.array([[False]]), 8)

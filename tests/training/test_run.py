@@ -8,6 +8,7 @@ import pytest
 
 from configs import thumos14
 from tsc_jax.data import builder
+from tsc_jax.data.dataset import open_dataset
 from tsc_jax.data.source import Source, SourceVideo
 from tsc_jax.errors import InputError
 from tsc_jax.report.run import report_run
@@ -121,6 +122,27 @@ def test_the_report_says_what_was_measured(finished):
     assert (finished / "figures" / "test00.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_holdout_chooses_a_step_without_the_test_videos(data_dir, tmp_path):
+    train(small_run(data_dir, **{"eval.holdout": 0.3}), tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "scalars.jsonl").read_text().splitlines()]
+    held = {line["step"]: line["holdout/mAP@0.1:0.7"] for line in lines if "holdout/mAP@0.1:0.7" in line}
+    assert list(held) == [3, 6]
+    about = checkpoints.read_about(checkpoints.open_checkpoints(tmp_path, "best_on_holdout"))
+    assert about["score"] == held[about["step"]] == max(held.values())
+    assert about["bank_fit"]["snippets"] == 8 * 8, "the bank must not see held-out videos"
+    assert "best on holdout" in report_run(tmp_path, {})
+
+
+def test_holding_out_leaves_two_videos_of_every_class(data_dir):
+    split = open_dataset(data_dir, "made_up").train
+    for share in (0.0, 0.3, 0.9):
+        rest, held = split.hold_out(share, seed=0)
+        names = [video.name for part in (rest, held) for video in part.videos]
+        assert sorted(names) == [video.name for video in split.videos]
+        assert len(held.videos) == min(round(share * 12), 6)
+        assert (np.sum([video.labels for video in rest.videos], axis=0) >= 2).all()
+
+
 def test_another_config_in_the_same_workdir_is_refused(finished, data_dir):
     with pytest.raises(InputError, match=r"made with config\.train\.seed = 0, now it is 1"):
         train(small_run(data_dir, **{"train.seed": 1}), finished)
@@ -139,6 +161,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(data_dir, tm
         ({"train.pairs": 9}, r"config\.train\.pairs is 9"),
         ({"bank.rows": 1000}, r"config\.bank\.rows is 1000, but there are only 96"),
         ({"bank.update_rule": "gradint"}, r"config\.bank\.update_rule is 'gradint'"),
+        ({"eval.select_by": "0.3:0.7"}, r"config\.eval\.select_by is '0.3:0.7', expected one of"),
         ({"data.name": "nothing"}, r"data set nothing is not prepared"),
     ],
 )

@@ -53,8 +53,26 @@ class Split:
 
     def at_least(self, num_snippets: int) -> "Split":
         """The videos that have that many snippets or more."""
-        kept = [index for index, video in enumerate(self.videos) if video.num_snippets >= num_snippets]
-        return dataclasses.replace(self, videos=tuple(self.videos[index] for index in kept), records=self.records[kept])
+        return self.select([index for index, video in enumerate(self.videos) if video.num_snippets >= num_snippets])
+
+    def select(self, indices: Sequence[int]) -> "Split":
+        """The videos at `indices`, in that order."""
+        videos = tuple(self.videos[index] for index in indices)
+        return dataclasses.replace(self, videos=videos, records=self.records[np.asarray(indices, int)])
+
+    def hold_out(self, share: float, seed: int) -> tuple["Split", "Split"]:
+        """Draws `share` of the videos, and returns the others and those.
+
+        A video stays with the others where a class of its would be left with fewer than two of them.
+        """
+        left = np.sum([video.labels for video in self.videos], axis=0)
+        held = []
+        for index in np.random.default_rng(seed).permutation(len(self.videos)):
+            labels = self.videos[index].labels
+            if len(held) < round(share * len(self.videos)) and (left[labels] > 2).all():
+                held.append(index)
+                left -= labels
+        return self.select(np.setdiff1d(np.arange(len(self.videos)), held)), self.select(sorted(held))
 
 
 @dataclasses.dataclass(frozen=True)

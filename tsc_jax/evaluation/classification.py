@@ -7,15 +7,14 @@ import numpy as np
 from tsc_jax.errors import InputError
 from tsc_jax.localization.video_scores import video_scores
 
-TOPK_RATIO = 8  # a video's score pools its ceil(T / 8) largest activations, as published
 
-
-def mean_average_precision(cas: Sequence[np.ndarray], labels: np.ndarray) -> float:
+def mean_average_precision(cas: Sequence[np.ndarray], labels: np.ndarray, topk_ratio: int) -> float:
     """Mean over the classes that occur of the average precision of the video scores.
 
     Args:
       cas: fused class activations [T, C + 1] of each of V videos, without padding.
       labels: bool [V, C], the classes that occur in each.
+      topk_ratio: a video's score pools its ceil(T / topk_ratio) largest activations.
 
     Returns:
       From 0 to 1.
@@ -25,7 +24,7 @@ def mean_average_precision(cas: Sequence[np.ndarray], labels: np.ndarray) -> flo
     """
     if not labels.any():
         raise InputError("classification mAP needs labelled videos, but no video to evaluate has a label")
-    scores = [video_scores(each.astype(np.float64), -(-len(each) // TOPK_RATIO)) for each in cas]
+    scores = [video_scores(each.astype(np.float64), -(-len(each) // topk_ratio)) for each in cas]
     columns = zip(np.stack(scores, axis=1), labels.T, strict=True)
     return float(np.mean([average_precision(score, label) for score, label in columns if label.any()]))
 

@@ -59,7 +59,8 @@ def evaluate(forward: Callable, state: TrainState, dataset: Dataset, split: Spli
         protocol=config.eval.protocol,
         tious=tious,
         mean_ap=mean_ap(predictions),
-        classification=100 * classification.mean_average_precision([cas[i] for i in used], labels),
+        classification=100
+        * classification.mean_average_precision([cas[i] for i in used], labels, config.eval.classification_topk_ratio),
         step=int(state.step),
     )
     durations = np.array([video.duration for video in split.videos])

@@ -23,7 +23,7 @@ def report_run(workdir: Path, changes: Mapping[str, Any]) -> str:
     """Evaluates every kept checkpoint of a run on the test videos.
 
     Writes metrics.json, predictions.json and figures/ of the last step into `workdir`, those of the
-    best step on test into `workdir`/best_on_test.
+    best steps into `workdir`/best_on_holdout (where there is a holdout) and `workdir`/best_on_test.
 
     Args:
       workdir: of launch.train.
@@ -40,8 +40,8 @@ def report_run(workdir: Path, changes: Mapping[str, Any]) -> str:
     template = state_template(config, len(dataset.classes), dataset.width)
     rows = {}
     for selection in checkpoints.SELECTIONS:
-        manager = checkpoints.open_checkpoints(workdir, selection)
-        if manager.latest_step() is None:
+        manager = checkpoints.find_checkpoints(workdir, selection)
+        if manager is None:
             continue
         state = checkpoints.restore(manager, template)
         evaluation = evaluate(forward, state, dataset, dataset.test, config)
@@ -55,11 +55,10 @@ def report_run(workdir: Path, changes: Mapping[str, Any]) -> str:
 
 def open_run(workdir: Path, changes: Mapping[str, Any]) -> tuple[ml_collections.ConfigDict, Dataset]:
     """The config of a run, changed, and the data set that it was trained on."""
-    if not Path(workdir, "checkpoints", checkpoints.LAST).is_dir():
+    manager = checkpoints.find_checkpoints(workdir, checkpoints.LAST)
+    if manager is None:
         raise InputError(f"--workdir {workdir}: holds no checkpoint of launch.train")
-    about = checkpoints.read_about(checkpoints.open_checkpoints(workdir, checkpoints.LAST))
-    if about is None:
-        raise InputError(f"--workdir {workdir}: holds no checkpoint yet; launch.train writes the first when it saves")
+    about = checkpoints.read_about(manager)
     config = ml_collections.ConfigDict(about["config"])
     config.update_from_flattened_dict(changes)
     dataset = open_dataset(config.data.data_dir, config.data.name)

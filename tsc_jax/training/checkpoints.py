@@ -1,7 +1,8 @@
 """Orbax checkpoints of a run: one folder for each reason to keep a step, so that none is mistaken for another.
 
   WORKDIR/checkpoints/last            the newest step
-  WORKDIR/checkpoints/best_on_test    the step with the best test mAP so far
+  WORKDIR/checkpoints/best_on_holdout the step with the best mAP on held-out training videos so far
+  WORKDIR/checkpoints/best_on_test    the step with the best mAP on test videos so far, as papers report it
 
 Beside the arrays each holds `about`: the config, the classes, the snippet rate, the data's
 fingerprint, how the bank was fitted, and the best ones their score.
@@ -25,14 +26,23 @@ from tsc_jax.tscnet.bank import BankFit
 from tsc_jax.tscnet.train_step import TrainState
 
 LAST = "last"
+BEST_ON_HOLDOUT = "best_on_holdout"
 BEST_ON_TEST = "best_on_test"
-SELECTIONS = (LAST, BEST_ON_TEST)
+SELECTIONS = (LAST, BEST_ON_HOLDOUT, BEST_ON_TEST)
 
 
 def open_checkpoints(workdir: Path, selection: str) -> ocp.CheckpointManager:
     """The manager of one folder of a run's checkpoints; it keeps the newest step of those it is given."""
     options = ocp.CheckpointManagerOptions(max_to_keep=1, cleanup_tmp_directories=True)
     return ocp.CheckpointManager((Path(workdir) / "checkpoints" / selection).absolute(), options=options)
+
+
+def find_checkpoints(workdir: Path, selection: str) -> ocp.CheckpointManager | None:
+    """The manager of a folder that holds a checkpoint; None where there is none, and nothing is created then."""
+    if not Path(workdir, "checkpoints", selection).is_dir():
+        return None
+    manager = open_checkpoints(workdir, selection)
+    return None if manager.latest_step() is None else manager
 
 
 def about_run(config: ml_collections.ConfigDict, dataset: Dataset) -> dict[str, Any]:
