@@ -1,0 +1,222 @@
+"""The embedded default data set: untrimmed sessions of shoulder exercises, recorded by a smartwatch.
+
+The recordings are real, the sessions are composed. The package seglearn ships recordings of 10
+people doing 7 exercises with either arm, 50 samples a second of acceleration and turn rate
+(Burns et al., "Shoulder physiotherapy exercise recognition: machine learning the inertial
+signals from a smartwatch", 2018). A session strings stretches cut from one person's recordings of
+one arm together: 5 exercises are the actions to find, 2 are background and stand before,
+between and after them. No label enters a feature, no test person enters training, and no sample
+occurs twice in a session; sessions of one person and arm do share samples.
+"""
+
+import dataclasses
+import functools
+import importlib.util
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tsc_jax.data.pickles import load_npy
+from tsc_jax.data.source import Source, SourceVideo
+from tsc_jax.errors import InputError
+
+ACTIONS = {
+    "ABD": "abduction",
+    "FEL": "forward elevation",
+    "IR": "internal rotation",
+    "ER": "external rotation",
+    "ROW": "upright row",
+}
+BACKGROUND = {"PEN": "pendulum", "TRAP": "trapezius extension"}
+ARMS = ("left", "right")
+PEOPLE = {"train": (1, 2, 3, 4, 5, 6, 7), "test": (8, 9, 10)}
+SESSIONS = {"train": 120, "test": 50}
+
+SEED = 0  # of the composition
+ACTION_CLASSES = (1, 3)  # different actions of a session, at least and at most
+INSTANCES = (3, 5)  # of all actions together
+ACTION_SECONDS = (6.0, 15.0)
+BACKGROUND_SECONDS = (4.0, 10.0)
+
+SAMPLE_RATE = 50
+HOP = 25  # samples from snippet to snippet
+WINDOW = 50  # samples that a snippet sees, centred on its own
+FREQUENCIES = 3
+LOG_FLOOR = 1e-3  # in g or radians a second: below the noise of the sensors
+CLIP = 5.0  # standard deviations
+
+Recordings = Mapping[tuple[int, int, str], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Stretch:
+    """A contiguous cut from one recording: the samples `start` to `start + length` of `exercise`."""
+
+    exercise: str
+    start: int
+    length: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """What one person (1 to 10) does with one arm (0 left, 1 right), stretch after stretch."""
+
+    person: int
+    arm: int
+    stretches: tuple[Stretch, ...]
+
+
+def watch_sessions() -> Source:
+    """The data set, the same at every call: 5 classes, 2 snippets a second, 96 non-negative features.
+
+    Raises:
+      InputError: the package seglearn is not installed, or its file is not the one known.
+    """
+    recordings = read_recordings()
+    sessions = {split: compose_sessions(split, recordings) for split in PEOPLE}
+    described = {
+        split: [describe(session_signal(session, recordings)) for session in sessions[split]] for split in sessions
+    }
+    training = np.concatenate(described["train"])
+    mean, deviation = training.mean(axis=0), training.std(axis=0)
+    splits = {
+        split: tuple(
+            as_video(f"{split}_{number:03d}", session, rectify((statistics - mean) / deviation))
+            for number, (session, statistics) in enumerate(zip(sessions[split], described[split], strict=True))
+        )
+        for split in sessions
+    }
+    return Source(tuple(ACTIONS.values()), SAMPLE_RATE / HOP, splits)
+
+
+def read_recordings() -> Recordings:
+    """Recordings by (person, arm, exercise): acceleration in g and turn rate in rad/s, float64 [samples, 6].
+
+    Those of the right arm are mirrored: its watch points the other way along the forearm, so
+    acceleration along x and the turns about y and z change sign.
+    """
+    data = load_npy(recordings_file()).item()
+    mirror = np.array([-1, 1, 1, 1, -1, -1])
+    columns = (data["subject"], data["side"], data["y"], data["X"])
+    return {
+        (int(person), int(arm), data["y_labels"][exercise]): signal * mirror if arm else signal
+        for person, arm, exercise, signal in zip(*columns, strict=True)
+    }
+
+
+def recordings_file() -> Path:
+    """Where the installed package seglearn keeps its recordings; the package is not imported."""
+    package = importlib.util.find_spec("seglearn")
+    if package is None:
+        raise InputError(
+            "the recordings of watch_sessions come with the Python package seglearn, which is not"
+            " installed; expected it from requirements.txt"
+        )
+    return Path(package.submodule_search_locations[0], "data", "watch_dataset.npy")
+
+
+def compose_sessions(split: str, recordings: Recordings) -> tuple[Session, ...]:
+    """The sessions of a split, each person and arm in turn; reads nothing but the recordings' lengths."""
+    lengths = {key: len(signal) for key, signal in recordings.items()}
+    turns = [(person, arm) for person in PEOPLE[split] for arm in range(len(ARMS))]
+    sessions = []
+    for number in range(SESSIONS[split]):
+        person, arm = turns[number % len(turns)]
+        own = {exercise: lengths[person, arm, exercise] for exercise in (*ACTIONS, *BACKGROUND)}
+        rng = np.random.default_rng([SEED, person, number])
+        sessions.append(Session(person, arm, draw_stretches(own, rng)))
+    return tuple(sessions)
+
+
+def draw_stretches(lengths: Mapping[str, int], rng: np.random.Generator) -> tuple[Stretch, ...]:
+    """Draws programmes until one fits into the recordings, whose lengths in samples are given."""
+    while True:
+        programme = draw_programme(rng)
+        needed = Counter()
+        for exercise, length in programme:
+            needed[exercise] += length
+        if all(needed[exercise] <= lengths[exercise] for exercise in needed):
+            return cut(programme, lengths, rng)
+
+
+def draw_programme(rng: np.random.Generator) -> list[tuple[str, int]]:
+    """Exercises and their lengths in samples: background, action, background, ..., action, background."""
+
+    def samples(seconds: tuple[float, float]) -> int:
+        return round(rng.uniform(*seconds) * SAMPLE_RATE)
+
+    classes = rng.choice(list(ACTIONS), rng.integers(*ACTION_CLASSES, endpoint=True), replace=False)
+    instances = rng.integers(*INSTANCES, endpoint=True)
+    actions = rng.permutation([*classes, *rng.choice(classes, instances - len(classes))])
+    programme = []
+    for action in actions:
+        programme.append((str(rng.choice(list(BACKGROUND))), samples(BACKGROUND_SECONDS)))
+        programme.append((str(action), samples(ACTION_SECONDS)))
+    return [*programme, (str(rng.choice(list(BACKGROUND))), samples(BACKGROUND_SECONDS))]
+
+
+def cut(
+    programme: Sequence[tuple[str, int]], lengths: Mapping[str, int], rng: np.random.Generator
+) -> tuple[Stretch, ...]:
+    """Places the stretches in their recordings at random, so that no two overlap."""
+    stretches = {}
+    for exercise in dict.fromkeys(exercise for exercise, _ in programme):
+        places = rng.permutation([place for place, (name, _) in enumerate(programme) if name == exercise])
+        spare = lengths[exercise] - sum(programme[place][1] for place in places)
+        start = 0
+        for place, skipped in zip(
+            places, np.diff(np.sort(rng.integers(0, spare + 1, len(places))), prepend=0), strict=True
+        ):
+            length = programme[place][1]
+            stretches[place] = Stretch(exercise, start + int(skipped), length)
+            start += int(skipped) + length
+    return tuple(stretches[place] for place in range(len(programme)))
+
+
+def session_signal(session: Session, recordings: Recordings) -> np.ndarray:
+    """What the watch tells of a session, [samples, 6]."""
+    return np.concatenate(
+        [
+            recordings[session.person, session.arm, stretch.exercise][stretch.start : stretch.start + stretch.length]
+            for stretch in session.stretches
+        ]
+    )
+
+
+def describe(signal: np.ndarray) -> np.ndarray:
+    """Statistics of each snippet of a signal [samples, 6]: float64 [T, 48], T = samples // HOP."""
+    before = (WINDOW - HOP) // 2
+    padded = np.pad(signal, ((before, WINDOW - HOP - before), (0, 0)), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW, axis=0)[::HOP]
+    mean = windows.mean(axis=-1)
+    spectrum = np.abs(np.fft.rfft(windows - mean[..., None]))[..., 1 : FREQUENCIES + 1] / WINDOW
+    sizes = [windows.std(axis=-1), np.abs(np.diff(windows)).mean(axis=-1), *np.moveaxis(spectrum, -1, 0)]
+    logs = [np.log(size + LOG_FLOOR) for size in sizes]
+    return np.concatenate([mean, windows.min(axis=-1), windows.max(axis=-1), *logs], axis=1)
+
+
+def rectify(standardised: np.ndarray) -> np.ndarray:
+    """Non-negative features as I3D's are, float32 [T, 2 F]: the positive parts, then the negative ones."""
+    clipped = np.clip(standardised, -CLIP, CLIP)
+    return np.concatenate([np.maximum(clipped, 0), np.maximum(-clipped, 0)], axis=1).astype(np.float32)
+
+
+def as_video(name: str, session: Session, features: np.ndarray) -> SourceVideo:
+    """A session as a video: its actions are the segments."""
+    ends = np.cumsum([stretch.length for stretch in session.stretches]) / SAMPLE_RATE
+    actions = [
+        (ACTIONS[stretch.exercise], float(end - stretch.length / SAMPLE_RATE), float(end))
+        for stretch, end in zip(session.stretches, ends, strict=True)
+        if stretch.exercise in ACTIONS
+    ]
+    return SourceVideo(
+        name=name,
+        duration=float(ends[-1]),
+        labels=tuple(dict.fromkeys(label for label, _, _ in actions)),
+        segments=tuple((start, end) for _, start, end in actions),
+        segment_labels=tuple(label for label, _, _ in actions),
+        read_features=functools.partial(np.copy, features),
+        origin=f"session {name}",
+    )
