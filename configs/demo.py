@@ -18,6 +18,7 @@ def get_config() -> ml_collections.ConfigDict:
         config.optimizer.learning_rate = 5e-4  # a small network that has few steps
         config.train.snippets = 96  # of about 140
         config.train.steps = 400
+        config.train.log_every = 20
         config.train.save_every = 100
         config.eval.protocol = "seconds"
         config.eval.holdout = 0.1

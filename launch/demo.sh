@@ -7,4 +7,3 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source launch/venv.sh requirements.txt
 python -m launch.prepare --name watch_sessions
 python -m launch.train --config=configs/demo.py --workdir=runs/demo
-python -m launch.evaluate --workdir=runs/demo

@@ -24,7 +24,7 @@ def main(argv: list[str]) -> None:
     workdir = Path(_WORKDIR.value)
     train(_CONFIG.value, workdir)
     print(report_run(workdir, {}))
-    print(f"{workdir}: metrics.json, predictions.json and figures/ of the last step; best_on_test/ of the best one")
+    print(f"{workdir}: metrics.json, predictions.json and figures/ of the last step; best_on_*/ of the best ones")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class RunLog:
         self.every, self.steps = every, steps
         self.pending = None
         self.writes = jax.process_index() == 0
-        self.started, self.first_step = time.monotonic(), first_step
+        self.noted = (first_step, time.monotonic())
         if self.writes:
             lines = self.path.read_text().splitlines() if self.path.exists() else []
             kept = [line for line in lines if json.loads(line)["step"] <= first_step]
@@ -61,9 +61,10 @@ class RunLog:
         self.scalars(step, means)
         self.bar.set_postfix_str(f"loss {means['total']:.3f}", refresh=False)
         if self.bar.disable:
-            rate = (step - self.first_step) / (time.monotonic() - self.started)
-            terms = " ".join(f"{name} {value:.3f}" for name, value in means.items() if name != "total")
-            self.line(f"step {step}/{self.steps}  {rate:.1f} steps/s  loss {means['total']:.3f}  {terms}")
+            (before, then), self.noted = self.noted, (step, time.monotonic())
+            rate = (step - before) / (self.noted[1] - then)
+            terms = "  ".join(f"{name} {value:.2f}" for name, value in means.items() if "mil" in name)
+            self.line(f"step {step}/{self.steps}  {rate:.2g} steps/s  loss {means['total']:.3f}  {terms}")
 
     def metrics(self, step: int, split: str, metrics: dict) -> None:
         """Notes and prints what a split's evaluation gave (see `results.make_metrics`)."""
