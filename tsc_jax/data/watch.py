@@ -11,6 +11,7 @@ occurs twice in a session; sessions of one person and arm do share samples.
 
 import dataclasses
 import functools
+import hashlib
 import importlib.util
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,8 @@ import numpy as np
 from tsc_jax.data.pickles import load_npy
 from tsc_jax.data.source import Source, SourceVideo
 from tsc_jax.errors import InputError
+
+RECORDINGS_SHA256 = "eb122f23cdf06ef6bd6c6c5312958ec5cf9d038e2e6d457b8081662c75a42537"  # as of seglearn 1.2.5
 
 ACTIONS = {
     "ABD": "abduction",
@@ -107,14 +110,24 @@ def read_recordings() -> Recordings:
 
 
 def recordings_file() -> Path:
-    """Where the installed package seglearn keeps its recordings; the package is not imported."""
+    """Where the installed package seglearn keeps its recordings; the package is not imported.
+
+    Raises:
+      InputError: no such package, or its file is missing or not the one that sessions are composed from.
+    """
     package = importlib.util.find_spec("seglearn")
     if package is None:
         raise InputError(
             "the recordings of watch_sessions come with the Python package seglearn, which is not"
             " installed; expected it from requirements.txt"
         )
-    return Path(package.submodule_search_locations[0], "data", "watch_dataset.npy")
+    file = Path(package.submodule_search_locations[0], "data", "watch_dataset.npy")
+    if not file.is_file():
+        raise InputError(f"{file}: no such file, expected the recordings of the package seglearn")
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    if digest != RECORDINGS_SHA256:
+        raise InputError(f"{file}: has sha256 {digest}, expected {RECORDINGS_SHA256}, as seglearn 1.2.5 ships it")
+    return file
 
 
 def compose_sessions(split: str, recordings: Recordings) -> tuple[Session, ...]:
