@@ -16,7 +16,7 @@ from tsc_jax.inference import make_forward
 from tsc_jax.training import checkpoints
 from tsc_jax.training.initial import make_bank, state_template
 from tsc_jax.training.log import RunLog
-from tsc_jax.tscnet.train_step import init_state, make_train_step, replicate
+from tsc_jax.tscnet.train_step import init_state, make_train_step, on_one_device, replicate
 
 # What may change between two runs in one workdir: it says how long and how loud, not what is computed.
 FREE = ("train.steps", "train.log_every", "eval.figures", "data.data_dir")
@@ -63,8 +63,9 @@ def train(config: ml_collections.ConfigDict, workdir: Path) -> None:
         ends = step == config.train.steps
         if ends or (step >= config.eval.after and step % config.eval.every == 0):
             log.flush()
+            local = on_one_device(state)
             for selection, split in judges.items():
-                metrics = evaluate(forward, state, dataset, split, config).metrics
+                metrics = evaluate(forward, local, dataset, split, config).metrics
                 log.metrics(step, selection.removeprefix("best_on_"), metrics)
                 score = metrics["average_mAP"][config.eval.select_by]
                 if score > scores[selection]:

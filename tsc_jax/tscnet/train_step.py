@@ -118,6 +118,11 @@ def replicate(state: TrainState, devices: int) -> TrainState:
     return copy(np.zeros(devices), state)
 
 
+def on_one_device(state: TrainState) -> TrainState:
+    """The same state as seen by the first device of this process, for programs that run there alone."""
+    return jax.tree.map(lambda leaf: leaf.addressable_data(0), state)
+
+
 def count_parameters(state: TrainState) -> int:
     """Number of trainable parameters, the bank included."""
     return sum(np.size(leaf) for leaf in jax.tree.leaves((state.params, state.bank.rows)))
