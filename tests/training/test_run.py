@@ -143,6 +143,17 @@ def test_holding_out_leaves_two_videos_of_every_class(data_dir):
         assert (np.sum([video.labels for video in rest.videos], axis=0) >= 2).all()
 
 
+def test_short_videos_get_no_predictions_but_their_ground_truth_counts(data_dir, tmp_path):
+    train(small_run(data_dir, **{"data.min_snippets": 18}), tmp_path)
+    short = [video.name for video in open_dataset(data_dir, "made_up").test.videos if video.num_snippets < 18]
+    assert short
+    table = report_run(tmp_path, {})
+    assert f"{len(short)} of these videos have fewer than 18 snippets" in table
+    assert f"their {len(short)} instances count all the same" in table
+    results = json.loads((tmp_path / "predictions.json").read_text())["results"]
+    assert [name for name, found in results.items() if not found] == short
+
+
 def test_another_config_in_the_same_workdir_is_refused(finished, data_dir):
     with pytest.raises(InputError, match=r"made with config\.train\.seed = 0, now it is 1"):
         train(small_run(data_dir, **{"train.seed": 1}), finished)

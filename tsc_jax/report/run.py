@@ -50,7 +50,20 @@ def report_run(workdir: Path, changes: Mapping[str, Any]) -> str:
         folder = Path(workdir) if selection == checkpoints.LAST else Path(workdir, selection)
         write_report(folder, evaluation, dataset, selection, config.eval.figures)
     table = results.table(evaluation.metrics["tiou"], rows)
-    return f"{table}\n{config.data.name}, {len(dataset.test.videos)} test videos, protocol {config.eval.protocol}"
+    facts = f"{config.data.name}, {len(dataset.test.videos)} test videos, protocol {config.eval.protocol}"
+    return "\n".join([table, facts, *unseen_videos(dataset.test, config.data.min_snippets)])
+
+
+def unseen_videos(split: Split, min_snippets: int) -> list[str]:
+    """A sentence on the videos too short to be used, if there are any."""
+    short = [video for video in split.videos if video.num_snippets < min_snippets]
+    if not short:
+        return []
+    instances = sum(len(video.segments) for video in short)
+    return [
+        f"{len(short)} of these videos have fewer than {min_snippets} snippets (config.data.min_snippets) and got no"
+        f" predictions; their {instances} instances count all the same"
+    ]
 
 
 def open_run(workdir: Path, changes: Mapping[str, Any]) -> tuple[ml_collections.ConfigDict, Dataset]:
