@@ -69,7 +69,7 @@ def test_published_number_of_parameters():
     config = thumos14.get_config()
     state = jax.eval_shape(lambda: init_state(config, 20, Bank(jnp.zeros((21, 2048)), BankFit(0, 0, 0, ""))))
     assert count_parameters(state) == 138_064_428
-    hidden = state.params["temporal_head"]["attention_hidden1"]["conv"]["kernel"]
+    hidden = state.params["temporal_head"]["attention_hidden1"]["kernel"]
     assert hidden.shape == (3, 2048, 512)
 
 

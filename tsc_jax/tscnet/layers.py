@@ -16,9 +16,12 @@ he_uniform = nn.initializers.he_uniform()
 class TemporalConv(nn.Module):
     """1-D convolution over time, stride 1, zero padding outside of the video.
 
+    Computed as one matrix product of each snippet's neighbours side by side, which is as fast as XLA's own
+    convolution or faster, and accumulates in float32 whatever it multiplies.
+
     Attributes:
       channels: width of the output.
-      kernel: taps, in snippets.
+      kernel: taps, in snippets; odd.
       dtype: of the computation; parameters are float32.
     """
 
@@ -29,20 +32,38 @@ class TemporalConv(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array) -> jax.Array:
         """[B, T, Din] -> [B, T, channels]."""
-        conv = nn.Conv(
-            self.channels,
-            (self.kernel,),
-            dtype=self.dtype,
-            kernel_init=he_uniform,
-            precision=jax.lax.Precision.HIGHEST,
-            name="conv",
-        )
-        return conv(jnp.where(mask[..., None], x, 0))
+        length, width = x.shape[1:]
+        kernel = self.param("kernel", he_uniform, (self.kernel, width, self.channels))
+        bias = self.param("bias", nn.initializers.zeros, (self.channels,))
+        reach = self.kernel // 2
+        padded = jnp.pad(jnp.where(mask[..., None], x, 0), ((0, 0), (reach, reach), (0, 0)))
+        neighbours = jnp.concatenate([padded[:, tap : tap + length] for tap in range(self.kernel)], axis=-1)
+        return product(neighbours, kernel.reshape(-1, self.channels), self.dtype) + bias.astype(self.dtype)
 
 
-def linear(channels: int, dtype: DTypeLike, name: str) -> nn.Dense:
-    """A pointwise map [..., Din] -> [..., channels] (a convolution of one tap)."""
-    return nn.Dense(channels, dtype=dtype, kernel_init=he_uniform, precision=jax.lax.Precision.HIGHEST, name=name)
+class Linear(nn.Module):
+    """A pointwise map, [..., Din] -> [..., channels].
+
+    Attributes:
+      channels: width of the output.
+      dtype: of the computation; parameters are float32.
+    """
+
+    channels: int
+    dtype: DTypeLike
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[..., Din] -> [..., channels]."""
+        kernel = self.param("kernel", he_uniform, (x.shape[-1], self.channels))
+        bias = self.param("bias", nn.initializers.zeros, (self.channels,))
+        return product(x, kernel, self.dtype) + bias.astype(self.dtype)
+
+
+def product(x: jax.Array, kernel: jax.Array, dtype: DTypeLike) -> jax.Array:
+    """[..., Din] times [Din, Dout] in `dtype`, accumulated in float32."""
+    x, kernel = x.astype(dtype), kernel.astype(dtype)
+    return jnp.matmul(x, kernel, precision="highest", preferred_element_type=jnp.float32).astype(dtype)
 
 
 class BatchNorm(nn.Module):

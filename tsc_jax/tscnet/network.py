@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from flax import struct
 from jax.typing import DTypeLike
 
-from tsc_jax.tscnet.layers import BatchNorm, Dropout, TemporalConv, linear, softmax_where
+from tsc_jax.tscnet.layers import BatchNorm, Dropout, Linear, TemporalConv, softmax_where
 
 
 @struct.dataclass
@@ -90,13 +90,13 @@ class TCE(nn.Module):
         """[B, T, D] -> [B, T, D]."""
         width = m.shape[-1]
         q, k, v = (
-            linear(width, self.dtype, name)(m).reshape(*m.shape[:2], self.heads, -1)
+            Linear(width, self.dtype, name=name)(m).reshape(*m.shape[:2], self.heads, -1)
             for name in ("query", "key", "value")
         )
         logits = jnp.einsum("bthe,bshe->bhts", q, k, precision="highest", preferred_element_type=jnp.float32)
         weights = softmax_where(logits * q.shape[-1] ** -0.5, mask[:, None, None, :], axis=-1)
         mixed = jnp.einsum("bhts,bshe->bthe", weights.astype(self.dtype), v, precision="highest")
-        out = linear(width, self.dtype, "out")(mixed.reshape(m.shape))
+        out = Linear(width, self.dtype, name="out")(mixed.reshape(m.shape))
         return m + self.norm(name="norm")(out, mask, train)
 
 
@@ -131,8 +131,8 @@ class DSA(nn.Module):
 
         a = f + drop(self.norm(name="norm_attention")(self.attend(f, bank_rows, rows), mask, train))
         a = f + drop(self.norm(name="norm_residual")(a, mask, train))
-        hidden = drop(nn.relu(linear(width, self.dtype, "feedforward1")(a)))
-        hidden = drop(linear(width, self.dtype, "feedforward2")(hidden))
+        hidden = drop(nn.relu(Linear(width, self.dtype, name="feedforward1")(a)))
+        hidden = drop(Linear(width, self.dtype, name="feedforward2")(hidden))
         return a + self.norm(name="norm_feedforward")(hidden, mask, train)
 
     def attend(self, f: jax.Array, bank_rows: jax.Array, rows: jax.Array | None) -> jax.Array:
@@ -142,14 +142,14 @@ class DSA(nn.Module):
         def split(x: jax.Array) -> jax.Array:
             return x.reshape(*x.shape[:-1], self.heads, self.head_width)
 
-        q = split(linear(inner, self.dtype, "query")(f))
-        k = split(linear(inner, self.dtype, "key")(bank_rows))
-        v = split(linear(inner, self.dtype, "value")(bank_rows))
+        q = split(Linear(inner, self.dtype, name="query")(f))
+        k = split(Linear(inner, self.dtype, name="key")(bank_rows))
+        v = split(Linear(inner, self.dtype, name="value")(bank_rows))
         logits = jnp.einsum("bthe,khe->bthk", q, k, precision="highest", preferred_element_type=jnp.float32)
         # The published code divides by sqrt(heads) as well as by sqrt(head width).
         weights = Dropout(self.bank_dropout)(jax.nn.softmax(logits * inner**-0.5), rows)
         mixed = jnp.einsum("bthk,khe->bthe", weights.astype(self.dtype), v, precision="highest")
-        return linear(f.shape[-1], self.dtype, "out")(mixed.reshape(*f.shape[:2], inner))
+        return Linear(f.shape[-1], self.dtype, name="out")(mixed.reshape(*f.shape[:2], inner))
 
 
 class Head(nn.Module):
@@ -179,12 +179,12 @@ class Head(nn.Module):
             return nn.leaky_relu(TemporalConv(channels, 3, self.dtype, name=name)(x, mask), self.slope)
 
         hidden = Dropout(self.classifier_dropout)(block(x, x.shape[-1], "class_hidden"), rows)
-        cas = linear(self.classes + 1, self.dtype, "class_logits")(hidden).astype(jnp.float32)
+        cas = Linear(self.classes + 1, self.dtype, name="class_logits")(hidden).astype(jnp.float32)
 
         hidden = block(x, self.attention_channels, "attention_hidden1")
         hidden = Dropout(self.attention_dropout)(hidden, rows)
         hidden = block(hidden, self.attention_channels, "attention_hidden2")
-        logit = linear(1, self.dtype, "attention_logit")(hidden).astype(jnp.float32)
+        logit = Linear(1, self.dtype, name="attention_logit")(hidden).astype(jnp.float32)
         attention = nn.sigmoid(Dropout(self.attention_dropout)(logit, rows))[..., 0]
         return Branch(x.astype(jnp.float32), nn.leaky_relu(cas, self.slope), attention)
 

@@ -14,17 +14,17 @@ BANK_NAMES = ("clustering_thumos_train", "clustering_activitynet_train")
 
 # PyTorch module -> our module, its parameters and batch statistics.
 CONVOLUTIONS = {
-    "conv_1x1": "mfip/level1/conv",
-    "conv_3x1": "mfip/level2/conv",
-    "conv_5x1": "mfip/level3/conv",
-    "concat_conv.0": "mfip/fuse/conv",
+    "conv_1x1": "mfip/level1",
+    "conv_3x1": "mfip/level2",
+    "conv_5x1": "mfip/level3",
+    "concat_conv.0": "mfip/fuse",
     **{
         f"{theirs}_{kind}": f"{ours}/{name}"
         for theirs, ours in (("time", "temporal_head"), ("cluster", "semantic_head"))
         for kind, name in (
-            ("classifier.0", "class_hidden/conv"),
-            ("Attn.0", "attention_hidden1/conv"),
-            ("Attn.3", "attention_hidden2/conv"),
+            ("classifier.0", "class_hidden"),
+            ("Attn.0", "attention_hidden1"),
+            ("Attn.3", "attention_hidden2"),
         )
     },
 }
