@@ -33,7 +33,11 @@ SELECTIONS = (LAST, BEST_ON_HOLDOUT, BEST_ON_TEST)
 
 def open_checkpoints(workdir: Path, selection: str) -> ocp.CheckpointManager:
     """The manager of one folder of a run's checkpoints; it keeps the newest step of those it is given."""
-    options = ocp.CheckpointManagerOptions(max_to_keep=1, cleanup_tmp_directories=True)
+    # Without names of their own, two managers that save the same step would wait at each other's barriers.
+    barriers = ocp.options.MultiprocessingOptions(barrier_sync_key_prefix=selection)
+    options = ocp.CheckpointManagerOptions(
+        max_to_keep=1, cleanup_tmp_directories=True, multiprocessing_options=barriers
+    )
     return ocp.CheckpointManager((Path(workdir) / "checkpoints" / selection).absolute(), options=options)
 
 
