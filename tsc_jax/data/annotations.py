@@ -6,13 +6,14 @@ Both give one `Annotation` per video, in the order of the file; they are readabl
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tsc_jax.data.pickles import load_npy
+from tsc_jax.data.source import SourceVideo
 from tsc_jax.errors import InputError
 
 
@@ -188,3 +189,30 @@ def as_duration(value: Any, where: object) -> float:
     if not 0 < duration < np.inf:
         raise InputError(f"{where}: duration {value!r} is not a positive number of seconds")
     return duration
+
+
+def with_features(annotation: Annotation, read_features: Callable[[], np.ndarray], origin: str) -> SourceVideo:
+    """The video that an annotation describes; see `SourceVideo` for the other two."""
+    return SourceVideo(
+        name=annotation.name,
+        duration=annotation.duration,
+        labels=annotation.labels,
+        segments=annotation.segments,
+        segment_labels=annotation.segment_labels,
+        read_features=read_features,
+        origin=origin,
+    )
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file, stripped.
+
+    Raises:
+      InputError: no such file, or not text.
+    """
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file") from None

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tsc_jax.data import annotations
-from tsc_jax.data.annotations import Annotation
+from tsc_jax.data.annotations import Annotation, with_features
 from tsc_jax.data.features import check_features, take_modality
 from tsc_jax.data.pickles import load_npy
 from tsc_jax.data.source import Source, SourceVideo
@@ -66,15 +66,7 @@ def _choose_subsets(pairs: Sequence[tuple[str, str]], present: set[str], folder:
 
 def _video(annotation: Annotation, features: np.ndarray, modality: str, features_file: Path) -> SourceVideo:
     origin = f'{features_file}, video "{annotation.name}"'
-    return SourceVideo(
-        name=annotation.name,
-        duration=annotation.duration,
-        labels=annotation.labels,
-        segments=annotation.segments,
-        segment_labels=annotation.segment_labels,
-        read_features=functools.partial(_features, features, modality, origin),
-        origin=origin,
-    )
+    return with_features(annotation, functools.partial(_features, features, modality, origin), origin)
 
 
 def _features(features: np.ndarray, modality: str, origin: str) -> np.ndarray:

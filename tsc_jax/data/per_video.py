@@ -34,19 +34,9 @@ def read_per_video(directory: Path, modality: str = "both") -> Source:
     splits = {}
     for split in SPLITS:
         list_file = directory / f"split_{split}.txt"
-        videos = (_annotation_of(name, found, list_file) for name in _read_list(list_file))
+        videos = (_annotation_of(name, found, list_file) for name in annotations.read_lines(list_file) if name)
         splits[split] = tuple(_video(annotation, directory, split, modality) for annotation in videos)
     return Source(_classes(meta, found, meta_file), _rate(meta, meta_file), splits)
-
-
-def _read_list(list_file: Path) -> list[str]:
-    try:
-        lines = list_file.read_text(encoding="utf-8").split("\n")
-    except FileNotFoundError:
-        raise InputError(f"{list_file}: no such file") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{list_file}: not text, expected the name of a video in every line") from None
-    return [line.strip() for line in lines if line.strip()]
 
 
 def _annotation_of(name: str, found: Mapping[str, Annotation], list_file: Path) -> Annotation:
@@ -72,15 +62,8 @@ def _rate(meta: dict, meta_file: Path) -> float | None:
 
 def _video(annotation: Annotation, directory: Path, split: str, modality: str) -> SourceVideo:
     files = _features_files(directory / "features", split, annotation.name, modality)
-    return SourceVideo(
-        name=annotation.name,
-        duration=annotation.duration,
-        labels=annotation.labels,
-        segments=annotation.segments,
-        segment_labels=annotation.segment_labels,
-        read_features=functools.partial(_features, files, modality),
-        origin=" and ".join(str(file) for file in files.values()),
-    )
+    origin = " and ".join(str(file) for file in files.values())
+    return annotations.with_features(annotation, functools.partial(_features, files, modality), origin)
 
 
 def _features_files(folder: Path, split: str, name: str, modality: str) -> dict[str, Path]:

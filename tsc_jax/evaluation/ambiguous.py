@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tsc_jax.data.annotations import read_lines
 from tsc_jax.errors import InputError
-from tsc_jax.evaluation.results import read_lines
 from tsc_jax.localization.segments import Segments, make_segments
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from tsc_jax.data.annotations import read_lines
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation.ambiguous import is_ambiguous, read_ambiguous
 from tsc_jax.evaluation.detection import mean_average_precision
 from tsc_jax.evaluation.protocols import PROTOCOLS, floor_predictions, to_protocol
-from tsc_jax.evaluation.results import GroundTruth, read_ground_truth, read_lines, read_predictions, table
+from tsc_jax.evaluation.results import GroundTruth, read_ground_truth, read_predictions, table
 from tsc_jax.localization.segments import Segments
 
 FLOOR = "floor: true labels, whole videos"

@@ -137,20 +137,6 @@ def write_json(path: Path, content: Mapping) -> None:
         partial.unlink(missing_ok=True)
 
 
-def read_lines(path: Path) -> list[str]:
-    """The lines of a text file, stripped.
-
-    Raises:
-      InputError: no such file, or not text.
-    """
-    try:
-        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file") from None
-
-
 def make_metrics(
     protocol: str,
     tious: Sequence[float],
