@@ -126,6 +126,14 @@ def test_zero_features_give_finite_gradients():
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
 
 
+def test_a_vector_without_direction_pulls_at_nothing():
+    # The low activation of a video of one snippet is the vector 0.
+    u, zero = jnp.arange(1.0, 4.0), jnp.zeros(3)
+    assert losses.cosine_distance(u, zero) == 1
+    for gradient in jax.grad(losses.cosine_distance, argnums=(0, 1))(u, zero):
+        np.testing.assert_array_equal(gradient, 0)
+
+
 def test_total_is_the_weighted_sum():
     outputs, labels, mask, paired = made_up(3, 4, 9, 3)
     terms = loss_terms(outputs, labels, mask, paired)

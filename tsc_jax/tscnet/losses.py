@@ -77,7 +77,8 @@ def contrastive(
     mask = mask[:pairs, :, None]
     features = jnp.where(mask, branch.features[:pairs], 0)
     share = softmax_where(cas, mask, axis=1)
-    rest = jnp.where(mask, 1 - share, 0) / jnp.maximum(jnp.sum(mask, axis=1, keepdims=True) - 1, 1)
+    others = jnp.sum(mask, axis=1, keepdims=True) - 1
+    rest = jnp.where(mask & (others > 0), 1 - share, 0) / jnp.maximum(others, 1)
     high, low = (jnp.einsum("btd,btc->bcd", features, w[..., :-1], precision="highest") for w in (share, rest))
     apart = cosine_distance(high[0::2], high[1::2])
     first = jax.nn.relu(apart - cosine_distance(high[0::2], low[1::2]) + margin)
@@ -87,12 +88,11 @@ def contrastive(
 
 
 def cosine_distance(u: jax.Array, v: jax.Array) -> jax.Array:
-    """1 - cosine over the last axis; 1 (and a gradient of 0 by the norms) where a vector is 0."""
-
-    def norm(x: jax.Array) -> jax.Array:
-        return jnp.sqrt(jnp.maximum(jnp.sum(jnp.square(x), axis=-1), 1e-16))
-
-    return 1 - jnp.sum(u * v, axis=-1) / (norm(u) * norm(v))
+    """1 - cosine over the last axis; 1, with no gradient, where a vector is 0 and has no direction."""
+    u_square, v_square = (jnp.sum(jnp.square(x), axis=-1) for x in (u, v))
+    defined = (u_square > 1e-16) & (v_square > 1e-16)
+    norms = jnp.sqrt(jnp.where(defined, u_square, 1)) * jnp.sqrt(jnp.where(defined, v_square, 1))
+    return 1 - jnp.where(defined, jnp.sum(u * v, axis=-1) / norms, 0)
 
 
 def loss_terms(outputs: Outputs, labels: jax.Array, mask: jax.Array, paired: jax.Array, settings) -> dict[str, Term]:
