@@ -35,7 +35,7 @@ def report_run(workdir: Path, changes: Mapping[str, Any]) -> str:
     Raises:
       InputError: no checkpoint there, or the data is not that which it was trained on.
     """
-    config, dataset = open_run(workdir, changes)
+    config, dataset, about = open_run(workdir, changes)
     forward = make_forward(config.model, len(dataset.classes), dataset.width)
     template = state_template(config, len(dataset.classes), dataset.width)
     rows = {}
@@ -51,7 +51,8 @@ def report_run(workdir: Path, changes: Mapping[str, Any]) -> str:
         write_report(folder, evaluation, dataset, selection, config.eval.figures)
     table = results.table(evaluation.metrics["tiou"], rows)
     facts = f"{config.data.name}, {len(dataset.test.videos)} test videos, protocol {config.eval.protocol}"
-    return "\n".join([table, facts, *unseen_videos(dataset.test, config.data.min_snippets)])
+    notes = [*unseen_videos(dataset.test, config.data.min_snippets), *origin(about)]
+    return "\n".join([table, facts, *notes])
 
 
 def unseen_videos(split: Split, min_snippets: int) -> list[str]:
@@ -66,8 +67,15 @@ def unseen_videos(split: Split, min_snippets: int) -> list[str]:
     ]
 
 
-def open_run(workdir: Path, changes: Mapping[str, Any]) -> tuple[ml_collections.ConfigDict, Dataset]:
-    """The config of a run, changed, and the data set that it was trained on."""
+def origin(about: Mapping[str, Any]) -> list[str]:
+    """A sentence on weights whose training data are not known, if these are such."""
+    if about["data_fingerprint"] is not None:
+        return []
+    return [f"weights imported from {about['imported']['file']}: what they were trained on is not known"]
+
+
+def open_run(workdir: Path, changes: Mapping[str, Any]) -> tuple[ml_collections.ConfigDict, Dataset, Mapping[str, Any]]:
+    """The config of a run, changed, its data set, and what its last checkpoint says of itself."""
     manager = checkpoints.find_checkpoints(workdir, checkpoints.LAST)
     if manager is None:
         raise InputError(f"--workdir {workdir}: holds no checkpoint of launch.train")
@@ -75,9 +83,8 @@ def open_run(workdir: Path, changes: Mapping[str, Any]) -> tuple[ml_collections.
     config = ml_collections.ConfigDict(about["config"])
     config.update_from_flattened_dict(changes)
     dataset = open_dataset(config.data.data_dir, config.data.name)
-    if dataset.fingerprint != about["data_fingerprint"]:
-        raise InputError(f"--workdir {workdir} was trained on other data than {config.data.name} is now")
-    return config, dataset
+    checkpoints.check_data(checkpoints.about_run(config, dataset), about, workdir)
+    return config, dataset, about
 
 
 def write_report(folder: Path, evaluation: Evaluation, dataset: Dataset, selection: str, figures: int) -> None:

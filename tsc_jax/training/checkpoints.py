@@ -60,6 +60,22 @@ def about_run(config: ml_collections.ConfigDict, dataset: Dataset) -> dict[str, 
     }
 
 
+def check_data(now: Mapping[str, Any], then: Mapping[str, Any], workdir: Path) -> None:
+    """Raises InputError where a run that says `then` cannot go on with the data of `now`; see `about_run`.
+
+    What imported weights were trained on is not known: then classes and width alone must be the same.
+    """
+    name = now["config"]["data"]["name"]
+    if then["data_fingerprint"] is None:
+        for what in ("classes", "width"):
+            if now[what] != then[what]:
+                raise InputError(
+                    f"--workdir {workdir} has the {what} {then[what]}, but data set {name} has {now[what]}"
+                )
+    elif now["data_fingerprint"] != then["data_fingerprint"]:
+        raise InputError(f"--workdir {workdir} was trained on other data than {name} is now")
+
+
 def save(manager: ocp.CheckpointManager, state: TrainState, about: Mapping[str, Any]) -> None:
     """Writes the state and `about` (plain JSON values); returns before the files are complete."""
     step = int(state.step)

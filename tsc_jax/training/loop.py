@@ -100,8 +100,7 @@ def check_same_run(now: dict, then: dict | None, workdir: Path) -> None:
     """Raises InputError where the workdir holds a run of another config (but for FREE) or other data."""
     if then is None:
         return
-    if now["data_fingerprint"] != then["data_fingerprint"]:
-        raise InputError(f"--workdir {workdir} was made with other data than {now['config']['data']['name']} is now")
+    checkpoints.check_data(now, then, workdir)
     new, old = flatten(now["config"]), flatten(then["config"])
     for key in sorted(new.keys() | old.keys()):
         if key not in FREE and new.get(key) != old.get(key):
