@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from flax import struct
 from jax.typing import DTypeLike
 
-from tsc_jax.tscnet.layers import BatchNorm, Dropout, Linear, TemporalConv, softmax_where
+from tsc_jax.tscnet.layers import BatchNorm, Dropout, Linear, TemporalConv, product, softmax_where
 
 
 @struct.dataclass
@@ -93,9 +93,9 @@ class TCE(nn.Module):
             Linear(width, self.dtype, name=name)(m).reshape(*m.shape[:2], self.heads, -1)
             for name in ("query", "key", "value")
         )
-        logits = jnp.einsum("bthe,bshe->bhts", q, k, precision="highest", preferred_element_type=jnp.float32)
+        logits = product("bshe,bthe->bhts", self.dtype, k, q)
         weights = softmax_where(logits * q.shape[-1] ** -0.5, mask[:, None, None, :], axis=-1)
-        mixed = jnp.einsum("bhts,bshe->bthe", weights.astype(self.dtype), v, precision="highest")
+        mixed = product("bhts,bshe->bthe", self.dtype, weights, v)
         out = Linear(width, self.dtype, name="out")(mixed.reshape(m.shape))
         return m + self.norm(name="norm")(out, mask, train)
 
@@ -145,10 +145,10 @@ class DSA(nn.Module):
         q = split(Linear(inner, self.dtype, name="query")(f))
         k = split(Linear(inner, self.dtype, name="key")(bank_rows))
         v = split(Linear(inner, self.dtype, name="value")(bank_rows))
-        logits = jnp.einsum("bthe,khe->bthk", q, k, precision="highest", preferred_element_type=jnp.float32)
+        logits = product("bthe,khe->bthk", self.dtype, q, k)
         # The published code divides by sqrt(heads) as well as by sqrt(head width).
         weights = Dropout(self.bank_dropout)(jax.nn.softmax(logits * inner**-0.5), rows)
-        mixed = jnp.einsum("bthk,khe->bthe", weights.astype(self.dtype), v, precision="highest")
+        mixed = product("bthk,khe->bthe", self.dtype, weights, v)
         return Linear(f.shape[-1], self.dtype, name="out")(mixed.reshape(*f.shape[:2], inner))
 
 
