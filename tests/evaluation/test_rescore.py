@@ -121,3 +121,7 @@ def test_thumos_quirks_are_counted(shared, tmp_path):
     assert "212 videos, 3358 instances of 20 classes" in text
     assert "17 of 3358 instances have zero length" in text
     assert "96 ambiguous stretches in 36 videos" in text
+    assert "those that some leave out: video_test_0000270, video_test_0001496" in text
+    table = report((predictions, ground_truth), **choices, all_protocols=True)
+    assert "\n  210 videos, without video_test_0000270 and video_test_0001496 " in table
+    assert table.count("\n  211 videos, without") == 2 * 2
