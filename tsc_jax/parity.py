@@ -1,10 +1,12 @@
 """Compares this library with recordings of the published implementation, quantity by quantity.
 
-Two things keep float32 recordings from being reproduced to the last digit by anyone. Some
-gradients are 0 in theory, so what is recorded of them is rounding; and Adam divides every gradient
-by its own size, so where one is nearly 0, rounding decides which way a weight goes. Both are
-accounted for, by rules that hold for every TSC-Net; a quantity that passes only so has the verdict
-"rounding" instead of "ok".
+Two things keep float32 recordings from being reproduced to the last digit by anyone, PyTorch on
+another machine included. Some gradients are 0 in theory, so what is recorded of them is rounding:
+they are compared by their absolute error. And Adam divides every gradient by its own size, so where
+one is nearly 0, or an activation lies on the kink of a LeakyReLU, rounding decides which way weights
+go. So a quantity beyond its tolerance after Adam's steps is computed again from starts that differ by
+rounding alone; if the error is what two runs that each stray as far as those may differ by, its
+verdict is "rounding" instead of "FAILS".
 """
 
 import dataclasses
@@ -33,8 +35,7 @@ ZERO_GRADIENTS = (
     "cluster_transformer.pwff.fc2.bias",
 )
 DRAWS = 8  # starts tried beside the recorded one
-DRAW_SIZE = 2**-16  # by which they differ, as a share of each weight: as much as outputs may
-KINK = 1e-2  # share of a gradient that hangs on which side of a kink one activation lies
+DRAW_SIZE = 2**-22  # by which they differ, as a share of each weight: float32's own rounding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,14 +120,14 @@ def check_model(recording: Arrays, config: ml_collections.ConfigDict, devices: i
     replay_training = replay.make_replay_training(setup, call)
     train = functools.cache(lambda draw: replay_training(neighbour(setup.start, draw)))
     trained = any(name.startswith(("grad/", "adam/final/")) or name == "adam/losses" for name in recording)
-    found = call | (train(0).arrays if trained else {})
+    found = call | (train(0) if trained else {})
     for name, recorded in recording.items():
         if name.startswith(("init/", "in/", "meta/")) or name == "adam/lr_wd_steps":
             continue
         row = compare(name, found.get(name), recorded, tolerance_of(name, setup))
-        if row.verdict == FAILS and row.tolerance in (GRADIENT, WEIGHT) and np.isfinite(row.relative):
-            trainings = (train(draw) for draw in range(DRAWS + 1))
-            if any(unexplained(name, recording, each, setup) <= row.tolerance.relative for each in trainings):
+        if row.verdict == FAILS and name.startswith("adam/") and np.isfinite(row.relative):
+            ends = (train(draw)[name] for draw in range(1, DRAWS + 1))
+            if row.relative <= 2 * max(compare(name, end, found[name], row.tolerance).relative for end in ends):
                 row = dataclasses.replace(row, verdict=ROUNDING)
         yield row
 
@@ -174,37 +175,6 @@ def neighbour(start: Arrays, draw: int) -> dict[str, np.ndarray]:
     floats = {name: tensor for name, tensor in start.items() if name not in torch_state.COUNTERS}
     moved = {name: x * (1 + DRAW_SIZE * rng.uniform(-1, 1, x.shape)) for name, x in floats.items()}
     return {**start, **{name: x.astype(np.float32) for name, x in moved.items()}}
-
-
-def unexplained(name: str, recording: Arrays, training: replay.Training, setup: replay.Setup) -> float:
-    """The relative L2 error that rounding does not explain, of a gradient or of a final weight."""
-    group, _, tensor = name.rpartition("/")
-    recorded = recording[name].astype(np.float64)
-    difference = recorded - training.arrays[name]
-    bias = f"grad/{tensor.removesuffix('weight')}bias"
-    if group == "adam/final":
-        difference = np.maximum(np.abs(difference) - uncertainty(tensor, training, setup), 0)
-    elif bias.removeprefix("grad/") in ZERO_GRADIENTS and recorded.ndim > 1:
-        # Rounding of the bias's zero reaches the weight too, multiplied by the mean input of the layer.
-        noise = (recording[bias] - training.arrays[bias]).astype(np.float64)
-        difference = difference.reshape(len(noise), -1)
-        share = noise @ difference / max(noise @ noise, np.finfo(float).tiny)
-        difference = difference - np.outer(noise, share)
-    return ratio(np.linalg.norm(difference), np.linalg.norm(recorded))
-
-
-def uncertainty(tensor: str, training: replay.Training, setup: replay.Setup) -> np.ndarray:
-    """How far apart Adam may take two runs whose gradients differ by what hangs on a kink.
-
-    A step is the rate times gradient / |gradient|, so an error of e moves it by rate * e / |gradient|,
-    at most to the other sign.
-    """
-    total = np.zeros(())
-    for step in training.steps if tensor in training.steps[0] else []:
-        size = np.abs(step[tensor].astype(np.float64))
-        error = KINK * np.sqrt(np.mean(np.square(size)))
-        total = total + np.minimum(2, error / np.maximum(size, np.finfo(float).tiny))
-    return setup.config.optimizer.learning_rate * total
 
 
 def check_proposals(recording: Arrays, config: ml_collections.ConfigDict) -> Iterator[Row]:

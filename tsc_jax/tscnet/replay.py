@@ -113,21 +113,8 @@ def replay_call(setup: Setup) -> dict[str, np.ndarray]:
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class Training:
-    """What came out of the optimizer's steps.
-
-    Attributes:
-      arrays: grad/ of the first step, and adam/.
-      steps: for every step what Adam saw of every trained tensor: its gradient and its decay.
-    """
-
-    arrays: Arrays
-    steps: list[Arrays]
-
-
-def make_replay_training(setup: Setup, call: Arrays) -> Callable[[Arrays], Training]:
-    """A function that takes the steps of the optimizer, from tensors like `setup.start`.
+def make_replay_training(setup: Setup, call: Arrays) -> Callable[[Arrays], dict[str, np.ndarray]]:
+    """A function that takes the steps of the optimizer: from tensors like `setup.start` to grad/ and adam/.
 
     Args:
       setup: of the recording.
@@ -136,20 +123,19 @@ def make_replay_training(setup: Setup, call: Arrays) -> Callable[[Arrays], Train
     optimizer, bank_name = setup.config.optimizer, setup.sizes.bank_name
     train_step = make_train_step(setup.config, setup.sizes.classes, setup.sizes.width)
 
-    def replay_training(start: Arrays) -> Training:
+    def replay_training(start: Arrays) -> dict[str, np.ndarray]:
         state = torch_state.from_tensors({**start, **subset(call, "train_stats/")}, setup.config)
         state = replicate(state, len(setup.dealt.rows))
-        totals, steps, moments = [], [], dict.fromkeys(start, np.float32(0))
+        totals, gradients = [], {}
         for _ in range(setup.steps):
             state, means = train_step(state, setup.batch)
             totals.append(float(means["total"]))
-            before, moments = moments, first_moments(state, bank_name)
-            beta = optimizer.beta1
-            steps.append({name: (moment - beta * before[name]) / (1 - beta) for name, moment in moments.items()})
-        gradients = {name: seen - optimizer.weight_decay * start[name] for name, seen in steps[0].items()}
+            if not gradients:
+                moments = first_moments(state, bank_name)
+                seen = {name: moment / (1 - optimizer.beta1) for name, moment in moments.items()}
+                gradients = {name: seen[name] - optimizer.weight_decay * start[name] for name in seen}
         final = torch_state.to_tensors(jax.device_get(state), bank_name)
-        arrays = prefixed("grad/", gradients) | prefixed("adam/final/", final)
-        return Training(arrays | {"adam/losses": np.array(totals)}, steps)
+        return prefixed("grad/", gradients) | prefixed("adam/final/", final) | {"adam/losses": np.array(totals)}
 
     return replay_training
 
