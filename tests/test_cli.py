@@ -96,7 +96,10 @@ def test_good_input_and_faults_of_the_program_pass_through(folder):
 
 
 def test_ctrl_c_ends_with_130_and_no_traceback(folder):
+    # Tests that run in the background inherit that Ctrl-C is ignored; a user's command does not.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = start(folder, "--workdir=slow")
+    signal.signal(signal.SIGINT, before)
     assert process.stdout.readline() == "begun\n"
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=60) == ("", "interrupted\n")
