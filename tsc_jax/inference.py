@@ -1,26 +1,88 @@
-"""The forward pass over whole videos: padded batches of a few lengths, one compilation each."""
+"""The forward pass over whole videos of any length.
 
+Videos are padded to a few lengths, one compilation each, and dealt to all local devices; batches are read
+ahead and dispatched before the results of the one before are fetched. A video longer than a batch may be
+goes chunk by chunk: the same numbers in the memory of one chunk.
+"""
+
+import collections
+import dataclasses
 from collections.abc import Callable, Iterator
 
+import grain
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from tsc_jax.data.dataset import Split
-from tsc_jax.tscnet.network import fuse, make_network
+from tsc_jax.tscnet.layers import product
+from tsc_jax.tscnet.network import TSCNet, attention_logits, fuse, make_network, reach
 
 MAX_LENGTHS = 8  # each costs a compilation
 WASTE = 0.25  # padding that is worth sparing one, as a share of the snippets
 
 
-def make_forward(model, classes: int, width: int) -> Callable:
-    """`forward(variables, bank_rows, features, mask) -> (cas, attention)`, fused and jitted; `config.model`."""
+@dataclasses.dataclass(frozen=True)
+class Forward:
+    """The compiled forward pass, at once and in parts.
+
+    Attributes:
+      whole: (variables, bank_rows, features [B, T, D], mask [B, T]) -> fused CAS [B, T, C + 1] and attention [B, T].
+      project: (variables, features, mask) -> pyramid features, residual stream, queries, keys, values of a chunk.
+      absorb: (read, queries, keys, values, mask) -> read; what queries have read so far, and one more chunk of keys.
+      finish: (variables, bank_rows, pyramid features, residual stream, read, mask) -> fused CAS and attention.
+      halo: snippets on either side that a chunk needs besides its own.
+    """
+
+    whole: Callable
+    project: Callable
+    absorb: Callable
+    finish: Callable
+    halo: int
+
+
+def make_forward(model, classes: int, width: int) -> Forward:
+    """The forward pass of TSC-Net, nothing compiled yet; `config.model`."""
     network = make_network(model, classes, width)
 
-    @jax.jit
-    def forward(variables, bank_rows, features, mask):
+    def whole(variables, bank_rows, features, mask):
         return fuse(network.apply(variables, features, bank_rows, mask), model.fusion_weight)
 
-    return forward
+    def project(variables, features, mask):
+        return network.apply(variables, features, mask, method=TSCNet.project)
+
+    def finish(variables, bank_rows, m, f, read, mask):
+        _, total, mixed = read
+        mixed = (mixed / total[..., None]).swapaxes(1, 2)
+        outputs = network.apply(variables, m, f, mixed, bank_rows, mask, method=TSCNet.finish)
+        return fuse(outputs, model.fusion_weight)
+
+    return Forward(*map(jax.jit, (whole, project, absorb, finish)), halo=reach(model))
+
+
+def absorb(read: tuple | None, q: jax.Array, k: jax.Array, v: jax.Array, mask: jax.Array) -> tuple:
+    """One more chunk of keys and values for queries that attend to a whole video.
+
+    The softmax over all keys, summed chunk by chunk relative to the largest logit so far.
+
+    Args:
+      read: largest logit and sum of weights so far, float32 [B, heads, T], and the weighted sum of values, float32
+        [B, heads, T, E]; None before the first chunk.
+      q: [B, T, heads, E].
+      k: [B, S, heads, E].
+      v: [B, S, heads, E].
+      mask: bool [B, S], some of it True.
+    """
+    logits = jnp.where(mask[:, None, None, :], attention_logits(q, k), -jnp.inf)
+    largest = jnp.max(logits, axis=-1)
+    if read is not None:
+        largest = jnp.maximum(read[0], largest)
+    weights = jnp.exp(logits - largest[..., None])
+    total, mixed = jnp.sum(weights, axis=-1), product("bhts,bshe->bhte", v.dtype, weights, v)
+    if read is not None:
+        kept = jnp.exp(read[0] - largest)
+        total, mixed = total + kept * read[1], mixed + kept[..., None] * read[2]
+    return largest, total, mixed
 
 
 def padded_lengths(lengths: np.ndarray) -> np.ndarray:
@@ -56,35 +118,106 @@ def tightest_lengths(lengths: np.ndarray, number: int) -> np.ndarray:
     return np.array(ends[::-1])
 
 
-def padded_batches(split: Split, indices: np.ndarray, batch_snippets: int) -> Iterator[tuple[np.ndarray, ...]]:
-    """Batches of whole videos: indices [b], features float32 [B, T, D] and mask bool [B, T].
+def padded_batches(
+    split: Split, indices: np.ndarray, batch_snippets: int, devices: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Batches of whole videos: indices [b], features float32 [B, T, D] and mask bool [B, T]; read ahead by threads.
 
-    B is the same for all batches of one T, at most `batch_snippets` // T but at least 1; b <= B, the
-    rows past b are empty videos.
+    B is a multiple of `devices` and the same for all batches of one T, each device's share of it at most
+    `batch_snippets` // T but at least 1; b <= B, the rows past b are empty videos.
     """
     lengths = np.array([split.videos[index].num_snippets for index in indices])
     buckets = padded_lengths(lengths)
     bucket_of = np.searchsorted(buckets, lengths)
+    plan = []
     for bucket, length in enumerate(buckets):
         members = indices[bucket_of == bucket]
-        size = min(len(members), max(1, batch_snippets // length))
-        for start in range(0, len(members), size):
-            chosen = members[start : start + size]
-            videos = [split.features(index) for index in chosen]
-            features = np.zeros((size, length, videos[0].shape[1]), np.float32)
-            mask = np.zeros((size, length), bool)
-            for row, video in enumerate(videos):
-                features[row, : len(video)] = video
-                mask[row, : len(video)] = True
-            yield chosen, features, mask
+        batches = -(-len(members) // (devices * max(1, batch_snippets // length)))
+        rows = devices * -(-len(members) // (batches * devices))
+        plan += [(members[start : start + rows], rows, length) for start in range(0, len(members), rows)]
+
+    def load(batch: tuple[np.ndarray, int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        chosen, rows, length = batch
+        videos = [split.features(index) for index in chosen]
+        features = np.zeros((rows, length, videos[0].shape[1]), np.float32)
+        mask = np.zeros((rows, length), bool)
+        for row, video in enumerate(videos):
+            features[row, : len(video)] = video
+            mask[row, : len(video)] = True
+        return chosen, features, mask
+
+    ahead = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)
+    return iter(grain.MapDataset.source(plan).map(load).to_iter_dataset(ahead))
 
 
 def infer(
-    forward: Callable, variables: dict, bank_rows: jax.Array, split: Split, indices: np.ndarray, batch_snippets: int
+    forward: Forward, variables: dict, bank_rows: jax.Array, split: Split, indices: np.ndarray, batch_snippets: int
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Index, fused CAS [T, C + 1] and attention [T] of every video, not padded; in order of length."""
-    for chosen, features, mask in padded_batches(split, indices, batch_snippets):
-        cas, attention = jax.device_get(forward(variables, bank_rows, features, mask))
+    """Index, fused CAS [T, C + 1] and attention [T] of every video, not padded; in order of length.
+
+    Args:
+      forward: of `make_forward`.
+      variables: parameters and batch statistics.
+      bank_rows: [K, D].
+      split: the videos.
+      indices: int, those to infer.
+      batch_snippets: padded snippets of a batch on one device, at most; longer videos go in chunks of as many.
+    """
+    lengths = np.array([split.videos[index].num_snippets for index in indices])
+    short, devices = indices[lengths <= batch_snippets], jax.local_devices()
+    over_devices = jax.sharding.NamedSharding(
+        jax.sharding.Mesh(devices, "videos"), jax.sharding.PartitionSpec("videos")
+    )
+    everywhere = jax.sharding.NamedSharding(over_devices.mesh, jax.sharding.PartitionSpec())
+    held = jax.device_put((variables, bank_rows), everywhere)
+
+    def results(chosen, outputs):
+        cas, attention = jax.device_get(outputs)
         for row, index in enumerate(chosen):
             length = split.videos[index].num_snippets
             yield int(index), cas[row, :length], attention[row, :length]
+
+    dispatched = collections.deque()
+    for chosen, *batch in padded_batches(split, short, batch_snippets, len(devices)) if len(short) else ():
+        dispatched.append((chosen, forward.whole(*held, *jax.device_put(batch, over_devices))))
+        if len(dispatched) > 1:
+            yield from results(*dispatched.popleft())
+    for each in dispatched:
+        yield from results(*each)
+    for index in indices[lengths > batch_snippets]:
+        yield int(index), *infer_in_chunks(forward, variables, bank_rows, split.features(index), batch_snippets)
+
+
+def infer_in_chunks(
+    forward: Forward, variables: dict, bank_rows: jax.Array, features: np.ndarray, chunk: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fused CAS [T, C + 1] and attention [T] of one video [T, D], in the device memory of `chunk` snippets.
+
+    Keys and values of all snippets wait on the host until the queries of a chunk attend to them, chunk by chunk.
+    """
+    length, halo = len(features), forward.halo
+    starts = range(0, length, chunk)
+
+    def window(start: int) -> tuple[np.ndarray, np.ndarray]:
+        """A chunk with its halo as a batch of one video, zeros and False outside of the video."""
+        places = np.arange(start - halo, start + chunk + halo)
+        inside = (places >= 0) & (places < length)
+        taken = features[np.clip(places, 0, length - 1)]
+        return np.where(inside[:, None], taken, 0).astype(np.float32)[None], inside[None]
+
+    own = np.s_[:, halo : halo + chunk]
+    held = []
+    for start in starts:
+        values, mask = window(start)
+        *_, k, v = forward.project(variables, values, mask)
+        held.append((*jax.device_get((k[own], v[own])), mask[own]))
+    parts = []
+    for start in starts:
+        values, mask = window(start)
+        m, f, q, *_ = forward.project(variables, values, mask)
+        read = None
+        for each in held:
+            read = forward.absorb(read, q, *each)
+        parts.append([part[own][0] for part in jax.device_get(forward.finish(variables, bank_rows, m, f, read, mask))])
+    cas, attention = (np.concatenate(part)[:length] for part in zip(*parts, strict=True))
+    return cas, attention

@@ -1,13 +1,12 @@
 """From a trained state to predictions, metrics and their floor."""
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
 
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.evaluation import classification, detection, protocols, results
-from tsc_jax.inference import infer
+from tsc_jax.inference import Forward, infer
 from tsc_jax.localization.proposals import proposals
 from tsc_jax.localization.segments import Segments, concatenate, make_segments
 from tsc_jax.tscnet.train_step import TrainState
@@ -32,7 +31,7 @@ class Evaluation:
     attention: list[np.ndarray | None]
 
 
-def evaluate(forward: Callable, state: TrainState, dataset: Dataset, split: Split, config) -> Evaluation:
+def evaluate(forward: Forward, state: TrainState, dataset: Dataset, split: Split, config) -> Evaluation:
     """Localizes the actions of all videos of a split and measures how well.
 
     Videos of fewer than `config.data.min_snippets` snippets get no predictions; their ground truth counts.
@@ -67,7 +66,7 @@ def evaluate(forward: Callable, state: TrainState, dataset: Dataset, split: Spli
     return Evaluation(predictions, metrics, mean_ap(protocols.floor_predictions(truth, durations)), cas, attention)
 
 
-def run_network(forward: Callable, state: TrainState, split: Split, config) -> tuple[list, list]:
+def run_network(forward: Forward, state: TrainState, split: Split, config) -> tuple[list, list]:
     """Fused CAS [T, C + 1] and attention [T] of every video of a split, None for those that are too short."""
     lengths = np.array([video.num_snippets for video in split.videos])
     usable = np.flatnonzero(lengths >= config.data.min_snippets)

@@ -20,6 +20,9 @@ from jax.typing import DTypeLike
 
 from tsc_jax.tscnet.layers import BatchNorm, Dropout, Linear, TemporalConv, product, softmax_where
 
+HEAD_KERNEL = 3  # taps of the convolutions of a head; paper
+HEAD_DEPTH = 2  # of them, at most, one after the other; paper
+
 
 @struct.dataclass
 class Branch:
@@ -76,28 +79,40 @@ class TCE(nn.Module):
     """Temporal correlation enhancement: the snippets of one video attend to each other.
 
     Attributes:
+      width: D.
       heads: attention heads, contiguous blocks of D / heads channels.
-      norm: makes the batch normalisation.
+      make_norm: makes the batch normalisation.
       dtype: of the computation.
     """
 
+    width: int
     heads: int
-    norm: type[BatchNorm]
+    make_norm: type[BatchNorm]
     dtype: DTypeLike
 
-    @nn.compact
+    def setup(self) -> None:
+        """The parts, used by `project` and by `enhance`."""
+        self.query, self.key, self.value, self.out = (Linear(self.width, self.dtype) for _ in range(4))
+        self.norm = self.make_norm()
+
     def __call__(self, m: jax.Array, mask: jax.Array, train: bool) -> jax.Array:
         """[B, T, D] -> [B, T, D]."""
-        width = m.shape[-1]
-        q, k, v = (
-            Linear(width, self.dtype, name=name)(m).reshape(*m.shape[:2], self.heads, -1)
-            for name in ("query", "key", "value")
-        )
-        logits = product("bshe,bthe->bhts", self.dtype, k, q)
-        weights = softmax_where(logits * q.shape[-1] ** -0.5, mask[:, None, None, :], axis=-1)
-        mixed = product("bhts,bshe->bthe", self.dtype, weights, v)
-        out = Linear(width, self.dtype, name="out")(mixed.reshape(m.shape))
-        return m + self.norm(name="norm")(out, mask, train)
+        q, k, v = self.project(m)
+        weights = softmax_where(attention_logits(q, k), mask[:, None, None, :], axis=-1)
+        return self.enhance(m, product("bhts,bshe->bthe", self.dtype, weights, v), mask, train)
+
+    def project(self, m: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """[B, T, D] -> queries, keys and values [B, T, heads, D / heads]."""
+        return tuple(part(m).reshape(*m.shape[:2], self.heads, -1) for part in (self.query, self.key, self.value))
+
+    def enhance(self, m: jax.Array, mixed: jax.Array, mask: jax.Array, train: bool) -> jax.Array:
+        """`m` [B, T, D] and what its snippets read from all of them [B, T, heads, D / heads] -> [B, T, D]."""
+        return m + self.norm(self.out(mixed.reshape(m.shape)), mask, train)
+
+
+def attention_logits(q: jax.Array, k: jax.Array) -> jax.Array:
+    """Queries [B, T, heads, E] and keys [B, S, heads, E] -> scaled float32 logits [B, heads, T, S]."""
+    return product("bshe,bthe->bhts", q.dtype, k, q) * q.shape[-1] ** -0.5
 
 
 class DSA(nn.Module):
@@ -176,7 +191,7 @@ class Head(nn.Module):
         """Branch features [B, T, D] -> Branch."""
 
         def block(x: jax.Array, channels: int, name: str) -> jax.Array:
-            return nn.leaky_relu(TemporalConv(channels, 3, self.dtype, name=name)(x, mask), self.slope)
+            return nn.leaky_relu(TemporalConv(channels, HEAD_KERNEL, self.dtype, name=name)(x, mask), self.slope)
 
         hidden = Dropout(self.classifier_dropout)(block(x, x.shape[-1], "class_hidden"), rows)
         cas = Linear(self.classes + 1, self.dtype, name="class_logits")(hidden).astype(jnp.float32)
@@ -210,11 +225,25 @@ class TSCNet(nn.Module):
         m, f = self.mfip(features, mask)
         t = self.tce(m, mask, train)
         s = self.dsa(f, bank_rows, mask, train, rows)
+        return self.heads(m, t, s, mask, rows)
+
+    def heads(self, m: jax.Array, t: jax.Array, s: jax.Array, mask: jax.Array, rows: jax.Array | None) -> Outputs:
+        """Pyramid, temporal and semantic features [B, T, D] -> Outputs."""
         return Outputs(
             pyramid=m.astype(jnp.float32),
             temporal=self.temporal_head(t, mask, rows),
             semantic=self.semantic_head(s, mask, rows),
         )
+
+    def project(self, features: jax.Array, mask: jax.Array) -> tuple[jax.Array, ...]:
+        """The first half of a chunk [B, T, D] of a video: m, f, and the queries, keys and values of TCE."""
+        m, f = self.mfip(features, mask)
+        return m, f, *self.tce.project(m)
+
+    def finish(self, m: jax.Array, f: jax.Array, mixed: jax.Array, bank_rows: jax.Array, mask: jax.Array) -> Outputs:
+        """The second half, given what the chunk's snippets read from the whole video."""
+        t = self.tce.enhance(m, mixed, mask, train=False)
+        return self.heads(m, t, self.dsa(f, bank_rows, mask, train=False, rows=None), mask, rows=None)
 
 
 def make_network(model, classes: int, width: int, axis_name: str | None = None) -> TSCNet:
@@ -239,11 +268,17 @@ def make_network(model, classes: int, width: int, axis_name: str | None = None) 
     )
     return TSCNet(
         mfip=MFIP(tuple(model.pyramid_kernels), model.pyramid_fuse_kernel, model.slope, dtype),
-        tce=TCE(model.tce_heads, norm, dtype),
+        tce=TCE(width, model.tce_heads, norm, dtype),
         dsa=DSA(model.dsa_heads, model.dsa_head_width, model.dsa_bank_dropout, model.dsa_dropout, norm, dtype),
         temporal_head=head(),
         semantic_head=head(),
     )
+
+
+def reach(model) -> int:
+    """How many snippets on either side an output depends on through convolutions; `config.model`."""
+    pyramid = sum(kernel // 2 for kernel in (*model.pyramid_kernels, model.pyramid_fuse_kernel))
+    return pyramid + HEAD_DEPTH * (HEAD_KERNEL // 2)
 
 
 def fuse(outputs: Outputs, weight: float) -> tuple[jax.Array, jax.Array]:
