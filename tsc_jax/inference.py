@@ -19,7 +19,7 @@ from tsc_jax.tscnet.layers import product
 from tsc_jax.tscnet.network import TSCNet, attention_logits, fuse, make_network, reach
 
 MAX_LENGTHS = 8  # each costs a compilation
-WASTE = 0.25  # padding that is worth sparing one, as a share of the snippets
+WASTE = 0.2  # padding that is worth sparing one, as a share of the snippets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +53,7 @@ def make_forward(model, classes: int, width: int) -> Forward:
 
     def finish(variables, bank_rows, m, f, read, mask):
         _, total, mixed = read
-        mixed = (mixed / total[..., None]).swapaxes(1, 2)
-        outputs = network.apply(variables, m, f, mixed, bank_rows, mask, method=TSCNet.finish)
+        outputs = network.apply(variables, m, f, mixed / total[..., None], bank_rows, mask, method=TSCNet.finish)
         return fuse(outputs, model.fusion_weight)
 
     return Forward(*map(jax.jit, (whole, project, absorb, finish)), halo=reach(model))
@@ -68,9 +67,9 @@ def absorb(read: tuple | None, q: jax.Array, k: jax.Array, v: jax.Array, mask: j
     Args:
       read: largest logit and sum of weights so far, float32 [B, heads, T], and the weighted sum of values, float32
         [B, heads, T, E]; None before the first chunk.
-      q: [B, T, heads, E].
-      k: [B, S, heads, E].
-      v: [B, S, heads, E].
+      q: [B, heads, T, E].
+      k: [B, heads, S, E].
+      v: [B, heads, S, E].
       mask: bool [B, S], some of it True.
     """
     logits = jnp.where(mask[:, None, None, :], attention_logits(q, k), -jnp.inf)
@@ -78,7 +77,7 @@ def absorb(read: tuple | None, q: jax.Array, k: jax.Array, v: jax.Array, mask: j
     if read is not None:
         largest = jnp.maximum(read[0], largest)
     weights = jnp.exp(logits - largest[..., None])
-    total, mixed = jnp.sum(weights, axis=-1), product("bhts,bshe->bhte", v.dtype, weights, v)
+    total, mixed = jnp.sum(weights, axis=-1), product("bhts,bhse->bhte", v.dtype, weights, v)
     if read is not None:
         kept = jnp.exp(read[0] - largest)
         total, mixed = total + kept * read[1], mixed + kept[..., None] * read[2]
@@ -205,12 +204,12 @@ def infer_in_chunks(
         taken = features[np.clip(places, 0, length - 1)]
         return np.where(inside[:, None], taken, 0).astype(np.float32)[None], inside[None]
 
-    own = np.s_[:, halo : halo + chunk]
+    own = slice(halo, halo + chunk)
     held = []
     for start in starts:
         values, mask = window(start)
         *_, k, v = forward.project(variables, values, mask)
-        held.append((*jax.device_get((k[own], v[own])), mask[own]))
+        held.append((*jax.device_get((k[:, :, own], v[:, :, own])), mask[:, own]))
     parts = []
     for start in starts:
         values, mask = window(start)
@@ -218,6 +217,6 @@ def infer_in_chunks(
         read = None
         for each in held:
             read = forward.absorb(read, q, *each)
-        parts.append([part[own][0] for part in jax.device_get(forward.finish(variables, bank_rows, m, f, read, mask))])
+        parts.append([part[0, own] for part in jax.device_get(forward.finish(variables, bank_rows, m, f, read, mask))])
     cas, attention = (np.concatenate(part)[:length] for part in zip(*parts, strict=True))
     return cas, attention

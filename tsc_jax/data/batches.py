@@ -100,13 +100,14 @@ def training_batches(
         videos = sample_videos(labels, train.batch_size, train.pairs, np.random.default_rng([seed, step]))
         rows = dealt.rows[local]
 
-        def features(row: int) -> np.ndarray:
-            whole = split.features(videos[row])
-            return whole[sample_snippets(len(whole), train.snippets, np.random.default_rng([seed, step, row]))]
-
-        flat = np.stack([features(row) for row in rows.flat])
+        wholes = [split.features(videos[row]) for row in rows.flat]
+        features = np.empty((*rows.shape, train.snippets, wholes[0].shape[1]), np.float32)
+        for place, row, whole in zip(np.ndindex(rows.shape), rows.flat, wholes, strict=True):
+            chosen = sample_snippets(len(whole), train.snippets, np.random.default_rng([seed, step, row]))
+            # In any mode but "clip" the rows are copied twice.
+            np.take(whole, chosen, axis=0, out=features[place], mode="clip")
         return {
-            "features": flat.reshape(*rows.shape, *flat.shape[1:]),
+            "features": features,
             "labels": labels[videos[rows]],
             "mask": np.ones((*rows.shape, train.snippets), bool),
             "paired": dealt.paired[local],

@@ -99,20 +99,25 @@ class TCE(nn.Module):
         """[B, T, D] -> [B, T, D]."""
         q, k, v = self.project(m)
         weights = softmax_where(attention_logits(q, k), mask[:, None, None, :], axis=-1)
-        return self.enhance(m, product("bhts,bshe->bthe", self.dtype, weights, v), mask, train)
+        return self.enhance(m, product("bhts,bhse->bhte", self.dtype, weights, v), mask, train)
 
     def project(self, m: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """[B, T, D] -> queries, keys and values [B, T, heads, D / heads]."""
-        return tuple(part(m).reshape(*m.shape[:2], self.heads, -1) for part in (self.query, self.key, self.value))
+        """[B, T, D] -> queries, keys and values [B, heads, T, D / heads]."""
+
+        def split(x: jax.Array) -> jax.Array:
+            return x.reshape(*x.shape[:2], self.heads, -1).swapaxes(1, 2)
+
+        return split(self.query(m)), split(self.key(m)), split(self.value(m))
 
     def enhance(self, m: jax.Array, mixed: jax.Array, mask: jax.Array, train: bool) -> jax.Array:
-        """`m` [B, T, D] and what its snippets read from all of them [B, T, heads, D / heads] -> [B, T, D]."""
-        return m + self.norm(self.out(mixed.reshape(m.shape)), mask, train)
+        """`m` [B, T, D] and what its snippets read from all of them [B, heads, T, D / heads] -> [B, T, D]."""
+        joined = mixed.swapaxes(1, 2).reshape(m.shape)
+        return m + self.norm(self.out(joined), mask, train)
 
 
 def attention_logits(q: jax.Array, k: jax.Array) -> jax.Array:
-    """Queries [B, T, heads, E] and keys [B, S, heads, E] -> scaled float32 logits [B, heads, T, S]."""
-    return product("bshe,bthe->bhts", q.dtype, k, q) * q.shape[-1] ** -0.5
+    """Queries [B, heads, T, E] and keys [B, heads, S, E] -> scaled float32 logits [B, heads, T, S]."""
+    return product("bhte,bhse->bhts", q.dtype, q, k) * q.shape[-1] ** -0.5
 
 
 class DSA(nn.Module):
