@@ -1,0 +1,93 @@
+"""The benchmarks run, count what they say they count, and compare."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+
+from benchmarks.run import line
+from benchmarks.testing import INSTANCES, VIDEOS, made_up_outputs, made_up_truth, thumos_lengths
+from benchmarks.training import TrainStep, forward_products, recipe, step_flops, step_seconds
+from configs import thumos14
+from tsc_jax.localization.proposals import proposals
+from tsc_jax.tscnet.network import make_network
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "benchmarks.run", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=180)
+
+
+def test_flops_of_the_published_size():
+    """2.63 TFLOP were counted of the published implementation."""
+    assert step_flops(thumos14.get_config().model, 10, 320, 2048, 20) == pytest.approx(2.63e12, rel=0.03)
+
+
+def test_flops_are_those_that_the_compiler_counts():
+    config, width, classes = recipe("bfloat16", videos=4, snippets=64), 128, 20
+    network = make_network(config.model, classes, width)
+    step = TrainStep(config, width, classes)
+    variables = {"params": step.state.params, "batch_stats": step.state.batch_stats}
+    batch = {name: step.batch[name][0] for name in ("features", "mask")}
+    arguments = (variables, batch["features"], step.state.bank.rows, batch["mask"])
+    counted = jax.jit(network.apply).lower(*arguments).compile().cost_analysis()["flops"]
+    ours = 2 * sum(forward_products(config.model, 4, 64, width, classes).values())
+    assert counted == pytest.approx(ours, rel=0.05)
+
+
+def test_made_up_videos_are_like_those_of_thumos():
+    lengths = thumos_lengths()
+    assert (len(lengths), lengths.max()) == (VIDEOS, 2615)
+    assert sorted(lengths)[VIDEOS // 2] == pytest.approx(241, rel=0.1)
+    found = proposals(*made_up_outputs(lengths), **thumos14.get_config().proposals)
+    assert len(found) == pytest.approx(56_000, rel=0.1)
+    truth = made_up_truth(lengths)
+    assert len(truth) == INSTANCES
+    assert (truth.end <= lengths[truth.video]).all()
+
+
+def test_the_command_measures_writes_and_compares(tmp_path):
+    output = tmp_path / "B.json"
+    done = run("--only=train_step,input_pipeline", "--width=16", "--snippets=8", "--repeats=1", f"--output={output}")
+    assert (done.returncode, done.stderr) == (0, "")
+    content = json.loads(output.read_text())
+    assert content["hardware"]["jax"] == jax.__version__
+    rows = {row["name"]: row for row in content["rows"]}
+    step = rows["train step, bfloat16, D 16, B 10, T 8"]
+    assert step["FLOP/s"] == pytest.approx(step["FLOP"] / step["median"])
+    assert line(step) in done.stdout
+    assert rows["memory of train_step, at most"]["median"] > 0
+    compared = run(f"--compare={output},{output}")
+    assert compared.returncode == 0
+    assert {text.rsplit("x ", 1)[1] for text in compared.stdout.splitlines()} == {"1.00"}
+    assert len(compared.stdout.splitlines()) == len(rows)
+
+
+def test_a_step_of_any_size_and_number_of_devices_has_its_time():
+    assert step_seconds(16, 1, T=4, B=4, C=3, devices=2) > 0
+
+
+def test_a_profile_is_written(tmp_path):
+    assert run(f"--profile={tmp_path / 'trace'}", "--width=16", "--snippets=8").returncode == 0
+    assert list((tmp_path / "trace").rglob("*.xplane.pb"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--only=nothing"], "--only names nothing, expected some of train_step"),
+        (["--compare=a.json"], "--compare names 1 files, expected two"),
+        (["--compare=/nowhere/a.json,b.json"], "/nowhere/a.json: No such file"),
+        ([f"--compare={ROOT / 'README.md'},b.json"], "README.md: not a file that --output wrote"),
+    ],
+)
+def test_wrong_flags_are_one_sentence(arguments, message):
+    done = run(*arguments)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
