@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks import machine
 from configs import thumos14
-from tsc_jax.data.batches import deal, training_batches
+from tsc_jax.data.batches import batch_maker, deal, training_batches
 from tsc_jax.tscnet.bank import Bank, BankFit
 from tsc_jax.tscnet.network import HEAD_KERNEL
 from tsc_jax.tscnet.train_step import init_state, make_train_step, replicate
@@ -69,7 +69,8 @@ def made_up_batch(config: ml_collections.ConfigDict, width: int, classes: int, d
     features = np.random.default_rng(0).random((videos, length, width), np.float32)
     batch = {"features": features, "labels": labels, "mask": np.ones((videos, length), bool)}
     batch["rows"] = np.arange(videos, dtype=np.int32)
-    return {name: value[dealt.rows] for name, value in batch.items()} | {"paired": dealt.paired}
+    batch = {name: value[dealt.rows] for name, value in batch.items()}
+    return batch | {"paired": dealt.paired, "seed": np.zeros(devices, np.int32)}
 
 
 def shape_of(config: ml_collections.ConfigDict) -> tuple[int, int]:
@@ -134,7 +135,7 @@ def input_pipeline(repeats: int, width: int, snippets: int) -> Iterator[dict]:
     split = made_up_split(width, classes)
 
     def batches() -> Iterator[dict]:
-        return training_batches(split, config.train, 0, 0, devices=1, local=slice(0, 1))
+        return training_batches([batch_maker(split, config.train, seed=0, devices=1)], 0, config.train.steps)
 
     ahead = batches()
     step = TrainStep(config, width, classes)

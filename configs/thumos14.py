@@ -66,6 +66,7 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.train = train = ml_collections.ConfigDict()
     train.seed = 0
+    train.seeds = 1  # how many runs to train together: of this seed and of those that follow it
     train.steps = 3010  # paper
     train.batch_size = 10  # videos, over all devices; paper
     train.pairs = 3  # pairs of videos that share a class, of the batch; paper

@@ -39,13 +39,13 @@ def main(argv: list[str]) -> None:
 
 def evaluate_run() -> str:
     """Evaluates the checkpoints of --workdir anew, and writes and draws what they give."""
-    from tsc_jax.report.run import report_run
+    from tsc_jax.report.run import report
 
     for flag in (_PREDICTIONS, _GROUND_TRUTH):
         if flag.value is not None:
             raise InputError(f"--{flag.name} was given beside --workdir; a run brings its own")
     given = {"eval.protocol": _PROTOCOL.value, "eval.tiou": _TIOU.value, "data.data_dir": _DATA_DIR.value}
-    return report_run(Path(_WORKDIR.value), {key: value for key, value in given.items() if value is not None})
+    return report(Path(_WORKDIR.value), {key: value for key, value in given.items() if value is not None})
 
 
 def score_file() -> str:

@@ -18,12 +18,12 @@ flags.mark_flags_as_required(["config", "workdir"])
 def main(argv: list[str]) -> None:
     """The command."""
     del argv
-    from tsc_jax.report.run import report_run
+    from tsc_jax.report.run import report
     from tsc_jax.training.loop import train
 
     workdir = Path(_WORKDIR.value)
     train(_CONFIG.value, workdir)
-    print(report_run(workdir, {}))
+    print(report(workdir, {}))
     print(f"{workdir}: metrics.json, predictions.json and figures/ of the last step; best_on_*/ of the best ones")
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tsc_jax.data.batches import deal, sample_snippets, sample_videos, training_batches
+from tsc_jax.data.batches import batch_maker, deal, sample_snippets, sample_videos, training_batches
 from tsc_jax.data.dataset import Split, Video
 from tsc_jax.errors import InputError
 
@@ -73,9 +73,9 @@ def test_pairs_are_two_videos_of_one_class(seed):
         assert one != other and (labels[one] & labels[other]).any()
 
 
-def everything(**how) -> list[dict]:
-    how = {"seed": 0, "first_step": 0, "devices": 2, "local": slice(0, 2)} | how
-    return list(training_batches(made_up_split(), TRAIN, **how))
+def everything(first_step: int = 0, **how) -> list[dict]:
+    how = {"seed": 0, "devices": 2} | how
+    return list(training_batches([batch_maker(made_up_split(), TRAIN, **how)], first_step, TRAIN.steps))
 
 
 def test_a_resumed_run_gets_the_batches_it_would_have_got():
@@ -87,7 +87,7 @@ def test_a_resumed_run_gets_the_batches_it_would_have_got():
 
 
 def test_the_content_does_not_depend_on_devices_or_processes():
-    alone = everything(devices=1, local=slice(0, 1))
+    alone = everything(devices=1)
     halves = [everything(devices=4, local=slice(k, k + 2)) for k in (0, 2)]
     for step, batch in enumerate(alone):
         rows = np.concatenate([half[step]["rows"] for half in halves]).ravel()

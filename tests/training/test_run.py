@@ -1,6 +1,7 @@
 """The real loop on a small data set: it learns, resumes to the same bytes, and refuses what does not fit."""
 
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -11,7 +12,7 @@ from tsc_jax.data import builder
 from tsc_jax.data.dataset import open_dataset
 from tsc_jax.data.source import Source, SourceVideo
 from tsc_jax.errors import InputError
-from tsc_jax.report.run import report_run
+from tsc_jax.report.run import report
 from tsc_jax.training import checkpoints
 from tsc_jax.training.initial import state_template
 from tsc_jax.training.loop import train
@@ -110,7 +111,7 @@ def test_a_finished_run_stays_as_it_is(finished, data_dir):
 
 
 def test_the_report_says_what_was_measured(finished):
-    table = report_run(finished, {})
+    table = report(finished, {})
     assert "floor" in table and "last (step 6)" in table and "best on test" in table
     metrics = json.loads((finished / "metrics.json").read_text())
     lines = [json.loads(line) for line in (finished / "scalars.jsonl").read_text().splitlines()]
@@ -130,7 +131,7 @@ def test_the_holdout_chooses_a_step_without_the_test_videos(data_dir, tmp_path):
     about = checkpoints.read_about(checkpoints.open_checkpoints(tmp_path, "best_on_holdout"))
     assert about["score"] == held[about["step"]] == max(held.values())
     assert about["bank_fit"]["snippets"] == 8 * 8, "the bank must not see held-out videos"
-    assert "best on holdout" in report_run(tmp_path, {})
+    assert "best on holdout" in report(tmp_path, {})
 
 
 def test_holding_out_leaves_two_videos_of_every_class(data_dir):
@@ -147,7 +148,7 @@ def test_short_videos_get_no_predictions_but_their_ground_truth_counts(data_dir,
     train(small_run(data_dir, **{"data.min_snippets": 18}), tmp_path)
     short = [video.name for video in open_dataset(data_dir, "made_up").test.videos if video.num_snippets < 18]
     assert short
-    table = report_run(tmp_path, {})
+    table = report(tmp_path, {})
     assert f"{len(short)} of these videos have fewer than 18 snippets" in table
     assert f"their {len(short)} instances count all the same" in table
     results = json.loads((tmp_path / "predictions.json").read_text())["results"]
@@ -183,5 +184,63 @@ def test_what_does_not_fit_is_one_sentence(data_dir, tmp_path, changes, message)
 
 def test_a_folder_without_a_run_is_refused_and_stays_empty(tmp_path):
     with pytest.raises(InputError, match="holds no checkpoint"):
-        report_run(tmp_path, {})
+        report(tmp_path, {})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def three_seeds(data_dir, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("three_seeds")
+    train(small_run(data_dir, **{"train.seed": 1, "train.seeds": 3}), workdir)
+    return workdir
+
+
+def losses(workdir) -> list[float]:
+    lines = [json.loads(line) for line in (workdir / "scalars.jsonl").read_text().splitlines()]
+    return [line["total"] for line in lines if "total" in line]
+
+
+def test_seeds_that_are_trained_together_are_runs_like_any_other(three_seeds, data_dir, tmp_path):
+    alone = small_run(data_dir, **{"train.seed": 2})
+    train(alone, tmp_path)
+    np.testing.assert_allclose(losses(three_seeds / "seed_2"), losses(tmp_path), rtol=1e-4)
+    assert losses(three_seeds / "seed_1") != losses(three_seeds / "seed_2")
+    together, single = (last_state(alone, folder) for folder in (three_seeds / "seed_2", tmp_path))
+    assert together.bank.fit == single.bank.fit
+    train(alone, three_seeds / "seed_2")
+    assert "last (step 6)" in report(three_seeds / "seed_2", {})
+
+
+def test_seeds_that_are_trained_together_resume_to_the_same_bytes(three_seeds, data_dir, tmp_path):
+    seeds = {"train.seed": 1, "train.seeds": 3}
+    train(small_run(data_dir, **seeds, **{"train.steps": 4}), tmp_path)
+    # One of them died before its newest checkpoint was complete.
+    shutil.rmtree(tmp_path / "seed_2" / "checkpoints" / "last" / "4")
+    config = small_run(data_dir, **seeds)
+    train(config, tmp_path)
+    for name in ("seed_1", "seed_2", "seed_3"):
+        states = (last_state(config, folder / name) for folder in (tmp_path, three_seeds))
+        jax.tree.map(np.testing.assert_array_equal, *states)
+        assert losses(tmp_path / name) == losses(three_seeds / name)
+
+
+def test_the_report_of_several_seeds_tells_mean_and_standard_deviation(three_seeds):
+    table = report(three_seeds, {})
+    summary = json.loads((three_seeds / "seeds.json").read_text())["last"]
+    values = [json.loads((three_seeds / f"seed_{i}" / "metrics.json").read_text())["mAP"] for i in (1, 2, 3)]
+    np.testing.assert_allclose(summary["mAP"]["mean"], np.mean(values, axis=0))
+    np.testing.assert_allclose(summary["mAP"]["standard_deviation"], np.std(values, axis=0, ddof=1))
+    assert "last (step 6), seed_3" in table and "standard deviation" in table
+
+
+def test_other_seeds_in_the_same_workdir_are_refused(three_seeds, finished, data_dir, tmp_path):
+    with pytest.raises(InputError, match=r"holds seed_1 \.\. seed_3, 3 in all"):
+        train(small_run(data_dir, **{"train.seeds": 4}), three_seeds)
+    with pytest.raises(InputError, match="holds seed_1"):
+        train(small_run(data_dir), three_seeds)
+    with pytest.raises(InputError, match="holds a single run"):
+        train(small_run(data_dir, **{"train.seeds": 2}), finished)
+    for seeds in ({"train.seed": -1}, {"train.seeds": 0}, {"train.seed": 2**31}):
+        with pytest.raises(InputError, match=r"config\.train\.seed is"):
+            train(small_run(data_dir, **seeds), tmp_path)
     assert not list(tmp_path.iterdir())

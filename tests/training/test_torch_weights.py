@@ -12,7 +12,7 @@ from tests.training.test_run import CLASSES, made_up_source, small_run
 from tests.tscnet.tensors import STEP, made_up_tensors
 from tsc_jax.data import builder
 from tsc_jax.errors import InputError
-from tsc_jax.report.run import report_run
+from tsc_jax.report.run import report
 from tsc_jax.training import checkpoints
 from tsc_jax.training.initial import state_template
 from tsc_jax.training.loop import train
@@ -86,12 +86,12 @@ def test_imported_weights_are_evaluated_and_trained_on(data_dir, tmp_path):
     config = small_run(data_dir, **{"train.steps": STEP + 1, "eval.every": 1, "eval.after": 1})
     write_model(tmp_path / "model.pkl", config)
     import_weights(tmp_path / "model.pkl", tmp_path / "run", config, None)
-    report = report_run(tmp_path / "run", {})
-    assert f"last (step {STEP})" in report
-    assert report.endswith("weights imported from model.pkl: what they were trained on is not known")
+    shown = report(tmp_path / "run", {})
+    assert f"last (step {STEP})" in shown
+    assert shown.endswith("weights imported from model.pkl: what they were trained on is not known")
     train(config, tmp_path / "run")
-    report = report_run(tmp_path / "run", {})
-    assert f"last (step {STEP + 1})" in report and "imported" not in report
+    shown = report(tmp_path / "run", {})
+    assert f"last (step {STEP + 1})" in shown and "imported" not in shown
 
 
 def test_half_precision_is_imported_exactly(data_dir, tmp_path):
@@ -154,7 +154,7 @@ def test_classes_come_from_a_file_the_data_or_the_published_lists(data_dir, tmp_
     with pytest.raises(InputError, match="holds a run already"):
         import_weights(tmp_path / "model.pkl", tmp_path / "run", unprepared, listed)
     with pytest.raises(InputError, match=r"has the classes \['a', 'b', 'c'\], but data set made_up has \['jump'"):
-        report_run(tmp_path / "run", {"data.name": "made_up"})
+        report(tmp_path / "run", {"data.name": "made_up"})
     listed.write_text("a\nb\n")
     with pytest.raises(InputError, match=r"--classes .*classes\.txt has 2 classes, but the tensors are of 3"):
         import_weights(tmp_path / "model.pkl", tmp_path / "second", unprepared, listed)

@@ -48,4 +48,5 @@ def ragged_batch(videos: int, length: int, seed: int = 0) -> dict[str, np.ndarra
         "mask": np.arange(length) < lengths[:, None],
         "paired": np.ones(videos // 2, bool),
         "rows": np.arange(videos, dtype=np.int32),
+        "seed": np.int32(0),
     }

@@ -14,7 +14,7 @@ BATCH = 16
 def on_devices(batch: dict, devices: int, pairs: int) -> dict:
     dealt = deal(BATCH, pairs, devices)
     sharded = {name: batch[name][dealt.rows] for name in ("features", "labels", "mask", "rows")}
-    return sharded | {"paired": dealt.paired}
+    return sharded | {"paired": dealt.paired, "seed": np.zeros(devices, np.int32)}
 
 
 def run(devices: int, pairs: int, steps: int, update_rule: str = "gradient"):

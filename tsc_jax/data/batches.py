@@ -5,7 +5,7 @@ order in which its videos are dealt to them does.
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import grain
 import numpy as np
@@ -77,29 +77,49 @@ def sample_snippets(length: int, number: int, rng: np.random.Generator) -> np.nd
 
 
 def training_batches(
-    split: Split, train, seed: int, first_step: int, devices: int, local: slice
+    makers: Sequence[Callable[[int], dict[str, np.ndarray]]], first_step: int, steps: int
 ) -> Iterator[dict[str, np.ndarray]]:
-    """The batches of steps `first_step`, `first_step` + 1, ..., read ahead by threads.
+    """The batches of steps `first_step` .. `steps` - 1, read ahead by threads.
+
+    A resumed run gets the batches it would have got.
+
+    Args:
+      makers: of `batch_maker`, one for each replica that is trained; what they make is joined along the first axis.
+      first_step: where to begin.
+      steps: where to end.
+    """
+
+    def make(step: int) -> dict[str, np.ndarray]:
+        made = [maker(step) for maker in makers]
+        return {name: np.concatenate([batch[name] for batch in made]) for name in made[0]} if made[1:] else made[0]
+
+    ahead = grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)
+    return iter(grain.MapDataset.range(first_step, steps).map(make).to_iter_dataset(ahead))
+
+
+def batch_maker(
+    split: Split, train, seed: int, devices: int, local: slice = slice(None)
+) -> Callable[[int], dict[str, np.ndarray]]:
+    """A function from the step to its batch.
 
     Args:
       split: the training videos.
       train: `config.train`.
       seed: of the run.
-      first_step: where to begin; a resumed run gets the batches it would have got.
-      devices: of all processes together.
+      devices: that share the global batch, of all processes together.
       local: which of those devices' shares to make.
 
-    Yields:
-      features float32 [devices, B, T, D], labels bool [devices, B, C], mask bool [devices, B, T],
-      paired bool [devices, B // 2], rows int32 [devices, B], for the local devices, B each device's share.
+    Returns:
+      step -> features float32 [devices, B, T, D], labels bool [devices, B, C], mask bool [devices, B, T],
+      paired bool [devices, B // 2], rows int32 [devices, B], seed int32 [devices], for the local devices, B each
+      device's share.
     """
     dealt = deal(train.batch_size, train.pairs, devices)
     labels = np.stack([video.labels for video in split.videos])
+    rows = dealt.rows[local]
 
     def make(step: int) -> dict[str, np.ndarray]:
         videos = sample_videos(labels, train.batch_size, train.pairs, np.random.default_rng([seed, step]))
-        rows = dealt.rows[local]
-
         wholes = [split.features(videos[row]) for row in rows.flat]
         features = np.empty((*rows.shape, train.snippets, wholes[0].shape[1]), np.float32)
         for place, row, whole in zip(np.ndindex(rows.shape), rows.flat, wholes, strict=True):
@@ -112,7 +132,7 @@ def training_batches(
             "mask": np.ones((*rows.shape, train.snippets), bool),
             "paired": dealt.paired[local],
             "rows": rows.astype(np.int32),
+            "seed": np.full(len(rows), seed, np.int32),
         }
 
-    steps = grain.MapDataset.range(first_step, train.steps).map(make)
-    return iter(steps.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)))
+    return make

@@ -174,7 +174,9 @@ def averages(tious: Sequence[float], mean_ap: np.ndarray) -> dict[str, float | N
     return {name: float(mean_ap[which].mean()) if any(which) else None for name, which in within.items()}
 
 
-def table(tious: Sequence[float], rows: Mapping[str, np.ndarray], baseline: str | None = None) -> str:
+def table(
+    tious: Sequence[float], rows: Mapping[str, np.ndarray], baseline: str | None = None, sample: Sequence[str] = ()
+) -> str:
     """A table of mAP for the terminal, one line for each row.
 
     Averages over a range that the thresholds do not reach to both ends of are left out.
@@ -183,16 +185,20 @@ def table(tious: Sequence[float], rows: Mapping[str, np.ndarray], baseline: str 
       tious: thresholds.
       rows: name of each row and its mAP at each threshold, in percent.
       baseline: name of a row; a last column then tells how far the other rows' overall averages are from its.
+      sample: names of rows; two more then tell their mean and their standard deviation, column by column.
     """
     covered = [name for name, (low, high) in AVERAGES.items() if min(tious) <= low and high <= max(tious)]
-    lines = [["mAP (%) at tIoU", *(f"{tiou:g}" for tiou in tious), *covered, "all"]]
+    values = {}
     for name, mean_ap in rows.items():
         means = averages(tious, mean_ap)
-        lines.append(
-            [name, *(f"{value:.1f}" for value in (*mean_ap, *(means[each] for each in covered), means["all"]))]
-        )
+        values[name] = np.array([*mean_ap, *(means[each] for each in covered), means["all"]])
+    if sample:
+        of_sample = [values[name] for name in sample]
+        values |= {"mean": np.mean(of_sample, axis=0), "standard deviation": np.std(of_sample, axis=0, ddof=1)}
+    lines = [["mAP (%) at tIoU", *(f"{tiou:g}" for tiou in tious), *covered, "all"]]
+    lines += [[name, *(f"{value:.1f}" for value in row)] for name, row in values.items()]
     if baseline is not None:
-        changes = {name: np.mean(mean_ap) - np.mean(rows[baseline]) for name, mean_ap in rows.items()}
+        changes = {name: row[-1] - values[baseline][-1] for name, row in values.items()}
         cells = ("" if name == baseline else f"{change:+.2f}" for name, change in changes.items())
         lines = [[*line, cell] for line, cell in zip(lines, (f"vs {baseline}", *cells), strict=True)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

@@ -1,6 +1,7 @@
-"""The report of a run: what each of its checkpoints reaches, as files, pictures and a table."""
+"""The report of a run, or of several seeds: what each kept checkpoint reaches, as files, pictures and a table."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,48 +12,119 @@ from tsc_jax.data.dataset import Dataset, Split, open_dataset
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation import results
 from tsc_jax.evaluation.evaluate import Evaluation, evaluate, ground_truth
-from tsc_jax.inference import make_forward
+from tsc_jax.inference import Forward, make_forward
 from tsc_jax.report.figures import draw_video
 from tsc_jax.training import checkpoints
 from tsc_jax.training.initial import state_template
+from tsc_jax.training.replicas import seed_folders
 
 FLOOR = "floor: true labels, whole videos"
 
 
-def report_run(workdir: Path, changes: Mapping[str, Any]) -> str:
-    """Evaluates every kept checkpoint of a run on the test videos.
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What a run reaches on the test videos.
+
+    Attributes:
+      floor: mAP in percent at each tIoU of knowing the labels alone.
+      metrics: what metrics.json holds, by selection (see `checkpoints`).
+      notes: sentences on what the numbers are of.
+    """
+
+    floor: np.ndarray
+    metrics: dict[str, dict]
+    notes: list[str]
+
+
+def report(workdir: Path, changes: Mapping[str, Any]) -> str:
+    """Evaluates every kept checkpoint of a run, or of the runs of several seeds, on the test videos.
 
     Writes metrics.json, predictions.json and figures/ of the last step into `workdir`, those of the
     best steps into `workdir`/best_on_holdout (where there is a holdout) and `workdir`/best_on_test.
+    Several seeds have each their own folder in `workdir`; seeds.json tells their mean and standard deviation.
 
     Args:
       workdir: of launch.train.
       changes: config values other than those trained with, "eval.protocol" for example.
 
     Returns:
-      A table of mAP, the floor beside it.
+      A table of mAP, the floor beside it; for several seeds one for each selection.
 
     Raises:
       InputError: no checkpoint there, or the data is not that which it was trained on.
     """
-    config, dataset, about = open_run(workdir, changes)
+    seeds = seed_folders(workdir)
+    config, dataset = open_run(seeds[0] if seeds else workdir, changes)
     forward = make_forward(config.model, len(dataset.classes), dataset.width)
+    if not seeds:
+        of_run = report_run(workdir, config, dataset, forward)
+        return "\n".join([table_of_run(of_run), *of_run.notes])
+    reports = {folder.name: report_run(folder, config, dataset, forward) for folder in seeds}
+    results.write_json(Path(workdir, "seeds.json"), summarise({name: each.metrics for name, each in reports.items()}))
+    return "\n".join([tables_of_seeds(reports), *reports[seeds[0].name].notes])
+
+
+def report_run(workdir: Path, config: ml_collections.ConfigDict, dataset: Dataset, forward: Forward) -> Report:
+    """Evaluates every kept checkpoint of one run and writes what they give."""
     template = state_template(config, len(dataset.classes), dataset.width)
-    rows = {}
+    floor, metrics, about = None, {}, {}
     for selection in checkpoints.SELECTIONS:
         manager = checkpoints.find_checkpoints(workdir, selection)
         if manager is None:
             continue
-        state = checkpoints.restore(manager, template)
-        evaluation = evaluate(forward, state, dataset, dataset.test, config)
-        named = f"{selection.replace('_', ' ')} (step {evaluation.metrics['step']})"
-        rows |= {FLOOR: evaluation.floor, named: np.array(evaluation.metrics["mAP"])}
+        about = checkpoints.read_about(manager)
+        checkpoints.check_data(checkpoints.about_run(config, dataset), about, workdir)
+        evaluation = evaluate(forward, checkpoints.restore(manager, template), dataset, dataset.test, config)
+        floor = evaluation.floor
+        metrics[selection] = evaluation.metrics | {"selection": selection.replace("_", " ")}
         folder = Path(workdir) if selection == checkpoints.LAST else Path(workdir, selection)
-        write_report(folder, evaluation, dataset, selection, config.eval.figures)
-    table = results.table(evaluation.metrics["tiou"], rows)
+        write_report(folder, evaluation, metrics[selection], dataset, config.eval.figures)
     facts = f"{config.data.name}, {len(dataset.test.videos)} test videos, protocol {config.eval.protocol}"
-    notes = [*unseen_videos(dataset.test, config.data.min_snippets), *origin(about)]
-    return "\n".join([table, facts, *notes])
+    notes = [facts, *unseen_videos(dataset.test, config.data.min_snippets), *origin(about)]
+    return Report(floor, metrics, notes)
+
+
+def table_of_run(report: Report) -> str:
+    """mAP of every selection."""
+    rows = {FLOOR: report.floor}
+    for metrics in report.metrics.values():
+        rows[f"{metrics['selection']} (step {metrics['step']})"] = np.array(metrics["mAP"])
+    return results.table(metrics["tiou"], rows)
+
+
+def tables_of_seeds(reports: Mapping[str, Report]) -> str:
+    """For every selection mAP of each run, with mean and standard deviation."""
+    tables = []
+    for selection in common_selections([report.metrics for report in reports.values()]):
+        rows = {}
+        for name, report in reports.items():
+            metrics = report.metrics[selection]
+            rows[f"{metrics['selection']} (step {metrics['step']}), {name}"] = np.array(metrics["mAP"])
+        floor = {FLOOR: report.floor}
+        tables.append(results.table(metrics["tiou"], floor | rows, sample=list(rows)))
+    return "\n\n".join(tables)
+
+
+def common_selections(runs: Sequence[Mapping[str, dict]]) -> list[str]:
+    """The selections that all runs have."""
+    return [selection for selection in checkpoints.SELECTIONS if all(selection in run for run in runs)]
+
+
+def summarise(runs: Mapping[str, Mapping[str, dict]]) -> dict[str, Any]:
+    """Metrics by run and selection -> by selection those of each run, with mean and standard deviation of a sample."""
+    summary = {}
+    for selection in common_selections(list(runs.values())):
+        metrics = {name: of_run[selection] for name, of_run in runs.items()}
+        columns = {"mAP": [each["mAP"] for each in metrics.values()]}
+        for name, value in next(iter(metrics.values()))["average_mAP"].items():
+            if value is not None:
+                columns[f"average_mAP@{name}"] = [each["average_mAP"][name] for each in metrics.values()]
+        columns["classification_mAP"] = [each["classification_mAP"] for each in metrics.values()]
+        summary[selection] = {"runs": metrics} | {
+            name: {"mean": np.mean(rows, axis=0).tolist(), "standard_deviation": np.std(rows, axis=0, ddof=1).tolist()}
+            for name, rows in columns.items()
+        }
+    return summary
 
 
 def unseen_videos(split: Split, min_snippets: int) -> list[str]:
@@ -74,23 +146,20 @@ def origin(about: Mapping[str, Any]) -> list[str]:
     return [f"weights imported from {about['imported']['file']}: what they were trained on is not known"]
 
 
-def open_run(workdir: Path, changes: Mapping[str, Any]) -> tuple[ml_collections.ConfigDict, Dataset, Mapping[str, Any]]:
-    """The config of a run, changed, its data set, and what its last checkpoint says of itself."""
+def open_run(workdir: Path, changes: Mapping[str, Any]) -> tuple[ml_collections.ConfigDict, Dataset]:
+    """The config of a run, changed, and its data set."""
     manager = checkpoints.find_checkpoints(workdir, checkpoints.LAST)
     if manager is None:
         raise InputError(f"--workdir {workdir}: holds no checkpoint of launch.train")
-    about = checkpoints.read_about(manager)
-    config = ml_collections.ConfigDict(about["config"])
+    config = ml_collections.ConfigDict(checkpoints.read_about(manager)["config"])
     config.update_from_flattened_dict(changes)
-    dataset = open_dataset(config.data.data_dir, config.data.name)
-    checkpoints.check_data(checkpoints.about_run(config, dataset), about, workdir)
-    return config, dataset, about
+    return config, open_dataset(config.data.data_dir, config.data.name)
 
 
-def write_report(folder: Path, evaluation: Evaluation, dataset: Dataset, selection: str, figures: int) -> None:
+def write_report(folder: Path, evaluation: Evaluation, metrics: Mapping, dataset: Dataset, figures: int) -> None:
     """Writes metrics.json, predictions.json and `figures` pictures of test videos into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    results.write_json(folder / "metrics.json", evaluation.metrics | {"selection": selection.replace("_", " ")})
+    results.write_json(folder / "metrics.json", metrics)
     names = [video.name for video in dataset.test.videos]
     results.write_predictions(folder / "predictions.json", evaluation.predictions, names, dataset.classes)
     (folder / "figures").mkdir(exist_ok=True)
@@ -100,7 +169,7 @@ def write_report(folder: Path, evaluation: Evaluation, dataset: Dataset, selecti
         )
         draw_video(
             folder / "figures" / f"{names[index]}.png",
-            f"{names[index]}   {selection.replace('_', ' ')}, step {evaluation.metrics['step']}",
+            f"{names[index]}   {metrics['selection']}, step {metrics['step']}",
             dataset.classes,
             *of_video,
             evaluation.cas[index],

@@ -10,7 +10,7 @@ fingerprint, how the bank was fitted, and the best ones their score.
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,14 @@ SELECTIONS = (LAST, BEST_ON_HOLDOUT, BEST_ON_TEST)
 
 
 def open_checkpoints(workdir: Path, selection: str) -> ocp.CheckpointManager:
-    """The manager of one folder of a run's checkpoints; it keeps the newest step of those it is given."""
+    """The manager of one folder of a run's checkpoints; it keeps the newest steps of those it is given.
+
+    Of LAST there are two, so that runs that are trained together always have one in common.
+    """
     # Without names of their own, two managers that save the same step would wait at each other's barriers.
     barriers = ocp.options.MultiprocessingOptions(barrier_sync_key_prefix=selection)
     options = ocp.CheckpointManagerOptions(
-        max_to_keep=1, cleanup_tmp_directories=True, multiprocessing_options=barriers
+        max_to_keep=2 if selection == LAST else 1, cleanup_tmp_directories=True, multiprocessing_options=barriers
     )
     return ocp.CheckpointManager((Path(workdir) / "checkpoints" / selection).absolute(), options=options)
 
@@ -85,21 +88,28 @@ def save(manager: ocp.CheckpointManager, state: TrainState, about: Mapping[str, 
     manager.save(step, args=items, force=True)
 
 
-def read_about(manager: ocp.CheckpointManager) -> dict[str, Any] | None:
-    """What the newest checkpoint says of itself; None where there is no checkpoint."""
-    step = manager.latest_step()
+def wait(managers: Iterable[ocp.CheckpointManager]) -> None:
+    """Returns when all that was saved is complete on disk."""
+    for manager in managers:
+        manager.wait_until_finished()
+
+
+def read_about(manager: ocp.CheckpointManager, step: int | None = None) -> dict[str, Any] | None:
+    """What the checkpoint of a step, by default the newest, says of itself; None where there is no checkpoint."""
+    step = manager.latest_step() if step is None else step
     if step is None:
         return None
     return manager.restore(step, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
 
 
-def restore(manager: ocp.CheckpointManager, template: TrainState) -> TrainState:
-    """The newest state, in the structure, shapes and types of `template`, its bank as it was fitted.
+def restore(manager: ocp.CheckpointManager, template: TrainState, step: int | None = None) -> TrainState:
+    """The state of a step, by default the newest, in the structure, shapes and types of `template`.
 
     Raises:
       InputError: the checkpoint does not hold such a state.
     """
-    step, about = manager.latest_step(), read_about(manager)
+    step = manager.latest_step() if step is None else step
+    about = read_about(manager, step)
     wanted = flax.serialization.to_state_dict(template)
     wanted = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), wanted)
     try:

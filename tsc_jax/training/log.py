@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -13,32 +14,32 @@ from tsc_jax.errors import InputError
 
 
 class RunLog:
-    """Losses and metrics of one run, written by process 0 alone.
+    """Losses and metrics of the runs that are trained together, written by process 0 alone.
 
     The losses of a step are fetched when those of a later one come in, so that the devices never wait for the log.
 
     Attributes:
-      path: WORKDIR/scalars.jsonl, one JSON object a line: {"step": ..., name: value, ...}.
+      paths: scalars.jsonl in each workdir, one JSON object a line: {"step": ..., name: value, ...}.
     """
 
-    def __init__(self, workdir: Path, first_step: int, steps: int, every: int):
+    def __init__(self, workdirs: Sequence[Path], first_step: int, steps: int, every: int):
         """Drops the scalars of steps that a resumed run takes again."""
-        self.path = Path(workdir) / "scalars.jsonl"
+        self.paths = [Path(workdir) / "scalars.jsonl" for workdir in workdirs]
         self.every, self.steps = every, steps
         self.pending = None
         self.writes = jax.process_index() == 0
         self.noted = (first_step, time.monotonic())
-        if self.writes:
-            lines = self.path.read_text().splitlines() if self.path.exists() else []
+        for path in self.paths if self.writes else ():
+            lines = path.read_text().splitlines() if path.exists() else []
             kept = [line for line in lines if json.loads(line)["step"] <= first_step]
-            partial = self.path.with_suffix(".partial")
+            partial = path.with_suffix(".partial")
             partial.write_text("".join(f"{line}\n" for line in kept))
-            partial.rename(self.path)
+            partial.rename(path)
         quiet = not (self.writes and sys.stderr.isatty())
         self.bar = tqdm.tqdm(total=steps, initial=first_step, disable=quiet, unit="step", dynamic_ncols=True)
 
     def losses(self, step: int, means: dict[str, jax.Array]) -> None:
-        """Notes the mean loss terms of a step; raises InputError as soon as a noted one is not finite."""
+        """Notes the mean loss terms of a step, of each run; raises InputError as soon as a noted one is not finite."""
         self.bar.update()
         if step % self.every == 0 or step == self.steps:
             self.flush()
@@ -50,15 +51,18 @@ class RunLog:
             return
         step, means = self.pending
         self.pending = None
-        means = {name: float(value) for name, value in sorted(jax.device_get(means).items())}
-        wrong = [f"{name} = {value}" for name, value in means.items() if not np.isfinite(value)]
-        if wrong:
-            self.bar.close()
-            raise InputError(
-                f"step {step}: the loss is not finite ({', '.join(wrong)}); the last checkpoint is kept,"
-                " try a lower config.optimizer.learning_rate"
-            )
-        self.scalars(step, means)
+        means = {name: np.ravel(value) for name, value in sorted(jax.device_get(means).items())}
+        for number, path in enumerate(self.paths):
+            own = {name: float(values[number]) for name, values in means.items()}
+            wrong = [f"{name} = {value}" for name, value in own.items() if not np.isfinite(value)]
+            if wrong:
+                self.bar.close()
+                raise InputError(
+                    f"{self.named(number)}step {step}: the loss is not finite ({', '.join(wrong)}); the last checkpoint"
+                    " is kept, try a lower config.optimizer.learning_rate"
+                )
+            self.scalars(path, step, own)
+        means = {name: values.mean() for name, values in means.items()}
         self.bar.set_postfix_str(f"loss {means['total']:.3f}", refresh=False)
         if self.bar.disable:
             (before, then), self.noted = self.noted, (step, time.monotonic())
@@ -66,19 +70,24 @@ class RunLog:
             terms = "  ".join(f"{name} {value:.2f}" for name, value in means.items() if "mil" in name)
             self.line(f"step {step}/{self.steps}  {rate:.2g} steps/s  loss {means['total']:.3f}  {terms}")
 
-    def metrics(self, step: int, split: str, metrics: dict) -> None:
-        """Notes and prints what a split's evaluation gave (see `results.make_metrics`)."""
+    def metrics(self, step: int, number: int, split: str, metrics: dict) -> None:
+        """Notes and prints what the evaluation of run `number` on a split gave (see `results.make_metrics`)."""
         values = {f"mAP@{tiou:g}": value for tiou, value in zip(metrics["tiou"], metrics["mAP"], strict=True)}
         averages = {f"mAP@{name}": value for name, value in metrics["average_mAP"].items() if value is not None}
         values |= averages | {"classification_mAP": metrics["classification_mAP"]}
-        self.scalars(step, {f"{split}/{name}": value for name, value in values.items()})
+        self.scalars(self.paths[number], step, {f"{split}/{name}": value for name, value in values.items()})
         shown = "  ".join(f"{name} {value:.1f}" for name, value in averages.items())
-        self.line(f"step {step}/{self.steps}  {split}: {shown}  classification {values['classification_mAP']:.1f}")
+        shown += f"  classification {values['classification_mAP']:.1f}"
+        self.line(f"step {step}/{self.steps}  {self.named(number)}{split}: {shown}")
 
-    def scalars(self, step: int, values: dict[str, float]) -> None:
-        """Appends one line to the scalars."""
+    def named(self, number: int) -> str:
+        """A run's folder, where there are several."""
+        return f"{self.paths[number].parent.name} " if len(self.paths) > 1 else ""
+
+    def scalars(self, path: Path, step: int, values: dict[str, float]) -> None:
+        """Appends one line to a run's scalars."""
         if self.writes:
-            with self.path.open("a") as file:
+            with path.open("a") as file:
                 file.write(json.dumps({"step": step, **values}) + "\n")
 
     def line(self, text: str) -> None:

@@ -73,7 +73,8 @@ def set_up(recording: Arrays, config: ml_collections.ConfigDict, devices: int) -
         "mask": np.ones((videos, length), bool),
         "rows": np.arange(videos, dtype=np.int32),
     }
-    batch = {name: value[dealt.rows] for name, value in batch.items()} | {"paired": dealt.paired}
+    batch = {name: value[dealt.rows] for name, value in batch.items()}
+    batch |= {"paired": dealt.paired, "seed": np.zeros(devices, np.int32)}
     return Setup(config, sizes, dealt, batch, start, int(steps))
 
 

@@ -1,6 +1,6 @@
 """The state of a training run and the step that advances it, pure and parallel over devices."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ import optax
 from flax import struct
 
 from tsc_jax.tscnet import losses
-from tsc_jax.tscnet.bank import Bank
+from tsc_jax.tscnet.bank import Bank, BankFit
 from tsc_jax.tscnet.network import TSCNet, make_network
 
 AXIS = "devices"
@@ -68,18 +68,25 @@ def init_state(config, classes: int, bank: Bank) -> TrainState:
     )
 
 
-def make_train_step(config, classes: int, width: int) -> Callable:
-    """`train_step(state, batch) -> (state, losses)`, pmapped over all devices of all processes.
+def make_train_step(config, classes: int, width: int, replicas: int = 1) -> Callable:
+    """`train_step(state, batch) -> (state, losses)`, pmapped over devices.
 
-    The batch is a dict with a leading axis of local devices: features float32 [B, T, D], labels
-    bool [B, C], mask bool [B, T], paired bool [B // 2], rows int [B] (place in the global batch).
-    The state has no device axis and is donated. `losses` holds each term's mean over the global
-    batch and their weighted sum "total".
+    The batch is a dict of features float32 [B, T, D], labels bool [B, C], mask bool [B, T], paired bool [B // 2],
+    rows int [B] (place in the global batch) and seed int [] (of the dropout), with leading axes. The state is
+    donated. `losses` holds each term's mean over the global batch and their weighted sum "total".
+
+    One replica is spread over all devices of all processes: the batch has a leading axis of local devices. Several
+    stay whole, equally many on each device: the batch has a leading axis of replicas. `on_devices` lays out the state.
     """
-    network = make_network(config.model, classes, width, AXIS)
+    axis = AXIS if replicas == 1 else None
+    network = make_network(config.model, classes, width, axis)
     optimizer = make_optimizer(config.optimizer)
     update = config.bank.update_rule
     settings = config.loss
+
+    def over_devices(tree):
+        """Sums over the devices that share a replica."""
+        return tree if axis is None else jax.lax.psum(tree, axis)
 
     def device_loss(moved: dict, state: TrainState, batch: dict):
         """This device's share of the loss: summed over devices it is the loss of the global batch."""
@@ -91,11 +98,11 @@ def make_train_step(config, classes: int, width: int) -> Callable:
             batch["mask"],
             train=True,
             rows=batch["rows"],
-            rngs={"dropout": jax.random.fold_in(jax.random.key(config.train.seed), state.step)},
+            rngs={"dropout": jax.random.fold_in(jax.random.key(batch["seed"]), state.step)},
             mutable=["batch_stats"],
         )
         terms = losses.loss_terms(outputs, batch["labels"], batch["mask"], batch["paired"], settings)
-        counts = jax.lax.psum({name: term.count for name, term in terms.items()}, AXIS)
+        counts = over_devices({name: term.count for name, term in terms.items()})
         shares = {name: term.sum / jnp.maximum(counts[name], 1) for name, term in terms.items()}
         total = losses.total(shares, settings)
         return total, (shares | {"total": total}, new["batch_stats"])
@@ -103,13 +110,43 @@ def make_train_step(config, classes: int, width: int) -> Callable:
     def train_step(state: TrainState, batch: dict) -> tuple[TrainState, dict[str, jax.Array]]:
         moved = trainable(state.params, state.bank.rows, update)
         gradients, (shares, batch_stats) = jax.grad(device_loss, has_aux=True)(moved, state, batch)
-        gradients, means = jax.lax.psum((gradients, shares), AXIS)
+        gradients, means = over_devices((gradients, shares))
         updates, opt_state = optimizer.update(gradients, state.opt_state, moved)
         moved = optax.apply_updates(moved, updates)
         bank = state.bank.replace(rows=moved.get("bank", state.bank.rows))
         return TrainState(state.step + 1, moved["params"], batch_stats, bank, opt_state), means
 
+    if replicas > 1:
+        return several(train_step, replicas)
     return jax.pmap(train_step, axis_name=AXIS, in_axes=(None, 0), out_axes=(None, None), donate_argnums=(0,))
+
+
+def several(train_step: Callable, replicas: int) -> Callable:
+    """The step of replicas that know nothing of each other: over devices first, then side by side on each."""
+    parallel = jax.pmap(jax.vmap(train_step), donate_argnums=(0,))
+
+    def step(state: TrainState, batch: dict) -> tuple[TrainState, dict[str, jax.Array]]:
+        return parallel(state, jax.tree.map(lambda leaf: deal_replicas(leaf, replicas), batch))
+
+    return step
+
+
+def deal_replicas(leaf: np.ndarray, replicas: int) -> np.ndarray:
+    """[replicas, ...] -> [devices, replicas of a device, ...], on the most local devices that get equally many."""
+    devices = max(number for number in range(1, jax.local_device_count() + 1) if replicas % number == 0)
+    return leaf.reshape(devices, -1, *leaf.shape[1:])
+
+
+def on_devices(states: Sequence[TrainState]) -> TrainState:
+    """The states of all replicas as one, as the train step takes them.
+
+    What several have in common is their structure, the first one's account of its bank included.
+    """
+    if len(states) == 1:
+        return replicate(states[0], jax.local_device_count())
+    leaves = [np.stack(each) for each in zip(*map(jax.tree.leaves, states), strict=True)]
+    dealt = [deal_replicas(leaf, len(states)) for leaf in leaves]
+    return jax.pmap(lambda state: state)(jax.tree.unflatten(jax.tree.structure(states[0]), dealt))
 
 
 def replicate(state: TrainState, devices: int) -> TrainState:
@@ -118,9 +155,14 @@ def replicate(state: TrainState, devices: int) -> TrainState:
     return copy(np.zeros(devices), state)
 
 
-def on_one_device(state: TrainState) -> TrainState:
-    """The same state as seen by the first device of this process, for programs that run there alone."""
-    return jax.tree.map(lambda leaf: leaf.addressable_data(0), state)
+def on_one_device(state: TrainState, replica: int, fit: BankFit) -> TrainState:
+    """One replica of a state of `on_devices` as one device sees it, for programs that run there alone."""
+    if state.step.ndim == 0:
+        own = jax.tree.map(lambda leaf: leaf.addressable_data(0), state)
+    else:
+        place = np.unravel_index(replica, state.step.shape)
+        own = jax.tree.map(lambda leaf: leaf[place], state)
+    return own.replace(bank=own.bank.replace(fit=fit))
 
 
 def count_parameters(state: TrainState) -> int:
