@@ -69,3 +69,14 @@ def test_the_frozen_bank_stays_and_the_published_one_moves():
 def test_the_same_seed_gives_the_same_bytes():
     (a, _), (b, _) = run(2, 3, 2), run(2, 3, 2)
     jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+@pytest.mark.parametrize("devices", [1, 8])
+def test_the_step_is_compiled_once(devices, caplog):
+    state, train_step = replicate(small_state(small_config()), devices), make_train_step(small_config(), CLASSES, WIDTH)
+    batches = [on_devices(ragged_batch(BATCH, 14, seed), devices, 3) for seed in range(3)]
+    with jax.log_compiles(), caplog.at_level("WARNING", logger="jax"):
+        for batch in batches:
+            state, _ = train_step(state, batch)
+    compiled = [record.getMessage() for record in caplog.records if "Finished XLA compilation" in record.getMessage()]
+    assert len(compiled) == 1
