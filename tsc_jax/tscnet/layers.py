@@ -5,7 +5,10 @@ places never reaches a snippet that exists, so a padded batch gives every video
 what it gives alone.
 """
 
+import contextlib
+import contextvars
 import functools
+from collections.abc import Iterator
 
 import flax.linen as nn
 import jax
@@ -13,6 +16,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 he_uniform = nn.initializers.he_uniform()
+_MANY_KERNELS = contextvars.ContextVar("many_kernels", default=False)
 
 
 class TemporalConv(nn.Module):
@@ -37,12 +41,23 @@ class TemporalConv(nn.Module):
         return convolve(x, kernel) + bias.astype(self.dtype)
 
 
+@contextlib.contextmanager
+def many_kernels() -> Iterator[None]:
+    """Tells `convolve` that what is traced within will be mapped over kernels."""
+    token = _MANY_KERNELS.set(True)
+    try:
+        yield
+    finally:
+        _MANY_KERNELS.reset(token)
+
+
 def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """[B, T, Din] with [taps, Din, Dout] in the dtype of `x`, in the form that is fastest for it.
 
-    On a CPU XLA's convolution beats its matrix products in float32, one tap included, and gains nothing from bfloat16.
+    On a CPU XLA's convolution beats its matrix products in float32, one tap included, but gains nothing from bfloat16
+    and falls behind where vmap makes it one of many kernels.
     """
-    by_product = jax.default_backend() == "cpu" and x.dtype != jnp.float32
+    by_product = jax.default_backend() == "cpu" and (x.dtype != jnp.float32 or _MANY_KERNELS.get())
     return (convolve_by_product if by_product else convolve_directly)(x, kernel)
 
 

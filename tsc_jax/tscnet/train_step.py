@@ -10,6 +10,7 @@ from flax import struct
 
 from tsc_jax.tscnet import losses
 from tsc_jax.tscnet.bank import Bank, BankFit
+from tsc_jax.tscnet.layers import many_kernels
 from tsc_jax.tscnet.network import TSCNet, make_network
 
 AXIS = "devices"
@@ -123,7 +124,12 @@ def make_train_step(config, classes: int, width: int, replicas: int = 1) -> Call
 
 def several(train_step: Callable, replicas: int) -> Callable:
     """The step of replicas that know nothing of each other: over devices first, then side by side on each."""
-    parallel = jax.pmap(jax.vmap(train_step), donate_argnums=(0,))
+
+    def many(state: TrainState, batch: dict) -> tuple[TrainState, dict[str, jax.Array]]:
+        with many_kernels():
+            return jax.vmap(train_step)(state, batch)
+
+    parallel = jax.pmap(many, donate_argnums=(0,))
 
     def step(state: TrainState, batch: dict) -> tuple[TrainState, dict[str, jax.Array]]:
         return parallel(state, jax.tree.map(lambda leaf: deal_replicas(leaf, replicas), batch))
