@@ -19,7 +19,7 @@ def get_config() -> ml_collections.ConfigDict:
         config.train.snippets = 96  # of about 140
         config.train.steps = 400
         config.train.log_every = 20
-        config.train.save_every = 100
+        config.checkpoint.every_steps = 100
         config.eval.protocol = "seconds"
         config.eval.holdout = 0.1
         config.eval.every = 100

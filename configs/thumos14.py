@@ -72,7 +72,11 @@ def get_config() -> ml_collections.ConfigDict:
     train.pairs = 3  # pairs of videos that share a class, of the batch; paper
     train.snippets = 320  # T that every video is resampled to; paper
     train.log_every = 10  # steps
-    train.save_every = 500  # steps
+
+    config.checkpoint = checkpoint = ml_collections.ConfigDict()
+    checkpoint.every_steps = 500
+    checkpoint.every_minutes = 10.0  # whichever comes first
+    checkpoint.keep = 2  # steps of each selection; more than one, so that a damaged one does not end a run
 
     config.proposals = proposals = ml_collections.ConfigDict()
     proposals.topk_ratio = 10  # video score: mean of the T // 10 largest activations; paper

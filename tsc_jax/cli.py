@@ -8,15 +8,15 @@ from pathlib import Path
 
 from absl import app, flags, logging
 
-from tsc_jax.errors import InputError
+from tsc_jax.errors import InputError, PreemptedError
 
 
 def run(main: Callable[[list[str]], None], operands: Sequence[str] = ()) -> None:
     """Parses the flags, runs `main` and exits.
 
     Bad input (InputError, a flag or config value that cannot be, a file that cannot be read or
-    written) ends with one sentence on stderr and exit code 1, Ctrl-C with 130. Any other
-    exception is a fault of the program and keeps its traceback.
+    written) ends with one sentence on stderr and exit code 1, Ctrl-C with 130, a run that was preempted
+    and has saved with 75. Any other exception is a fault of the program and keeps its traceback.
 
     What XLA compiles is kept on disk for the next start; JAX_COMPILATION_CACHE_DIR says where.
 
@@ -31,6 +31,8 @@ def run(main: Callable[[list[str]], None], operands: Sequence[str] = ()) -> None
         _end(str(error), 1)
     except OSError as error:
         _end(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
+    except PreemptedError as notice:
+        _end(str(notice), 75)
     except KeyboardInterrupt:
         _end("interrupted", 130)
 

@@ -49,7 +49,7 @@ def small_run(data_dir, **changes):
             "train.batch_size": 16,
             "train.snippets": 16,
             "train.steps": 6,
-            "train.save_every": 2,
+            "checkpoint.every_steps": 2,
             "train.log_every": 1,
             "eval.every": 3,
             "eval.after": 3,

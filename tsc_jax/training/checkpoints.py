@@ -5,12 +5,16 @@
   WORKDIR/checkpoints/best_on_test    the step with the best mAP on test videos so far, as papers report it
 
 Beside the arrays each holds `about`: the config, the classes, the snippet rate, the data's
-fingerprint, how the bank was fitted, and the best ones their score.
+fingerprint, how the bank was fitted, type, shape and checksum of every array, and the best ones their score.
 """
 
+import concurrent.futures
+import contextlib
 import dataclasses
+import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +25,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from tsc_jax.data.dataset import Dataset
-from tsc_jax.errors import InputError
+from tsc_jax.errors import DamagedCheckpointError, InputError
 from tsc_jax.tscnet.bank import BankFit
 from tsc_jax.tscnet.train_step import TrainState
 
@@ -31,15 +35,12 @@ BEST_ON_TEST = "best_on_test"
 SELECTIONS = (LAST, BEST_ON_HOLDOUT, BEST_ON_TEST)
 
 
-def open_checkpoints(workdir: Path, selection: str) -> ocp.CheckpointManager:
-    """The manager of one folder of a run's checkpoints; it keeps the newest steps of those it is given.
-
-    Of LAST there are two, so that runs that are trained together always have one in common.
-    """
+def open_checkpoints(workdir: Path, selection: str, keep: int = 2) -> ocp.CheckpointManager:
+    """The manager of one folder of a run's checkpoints; it keeps the `keep` newest steps of those it is given."""
     # Without names of their own, two managers that save the same step would wait at each other's barriers.
     barriers = ocp.options.MultiprocessingOptions(barrier_sync_key_prefix=selection)
     options = ocp.CheckpointManagerOptions(
-        max_to_keep=2 if selection == LAST else 1, cleanup_tmp_directories=True, multiprocessing_options=barriers
+        max_to_keep=keep, cleanup_tmp_directories=True, multiprocessing_options=barriers
     )
     return ocp.CheckpointManager((Path(workdir) / "checkpoints" / selection).absolute(), options=options)
 
@@ -80,49 +81,140 @@ def check_data(now: Mapping[str, Any], then: Mapping[str, Any], workdir: Path) -
 
 
 def save(manager: ocp.CheckpointManager, state: TrainState, about: Mapping[str, Any]) -> None:
-    """Writes the state and `about` (plain JSON values); returns before the files are complete."""
+    """Writes the state and `about` (plain JSON values) with their checksums; returns before the files are complete.
+
+    Raises:
+      InputError: this save, or the one before it, could not be written.
+    """
     step = int(state.step)
     tree = jax.tree.map(np.asarray, jax.device_get(flax.serialization.to_state_dict(state)))
-    about = dict(about, bank_fit=dataclasses.asdict(state.bank.fit), step=step)
+    about = dict(about, bank_fit=dataclasses.asdict(state.bank.fit), step=step, arrays=describe(tree))
+    about["sha256"] = digest(about)
     items = ocp.args.Composite(state=ocp.args.StandardSave(tree), about=ocp.args.JsonSave(about))
-    manager.save(step, args=items, force=True)
+    with _writing(manager):
+        manager.save(step, args=items, force=True)
 
 
 def wait(managers: Iterable[ocp.CheckpointManager]) -> None:
-    """Returns when all that was saved is complete on disk."""
+    """Returns when all that was saved is complete on disk; raises InputError where it cannot be."""
     for manager in managers:
-        manager.wait_until_finished()
+        with _writing(manager):
+            manager.wait_until_finished()
+            manager.check_for_errors()
 
 
-def read_about(manager: ocp.CheckpointManager, step: int | None = None) -> dict[str, Any] | None:
-    """What the checkpoint of a step, by default the newest, says of itself; None where there is no checkpoint."""
-    step = manager.latest_step() if step is None else step
-    if step is None:
-        return None
-    return manager.restore(step, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
+def close(managers: Iterable[ocp.CheckpointManager]) -> None:
+    """Waits for what was saved, then ends the managers."""
+    managers = list(managers)
+    wait(managers)
+    for manager in managers:
+        manager.close()
 
 
-def restore(manager: ocp.CheckpointManager, template: TrainState, step: int | None = None) -> TrainState:
-    """The state of a step, by default the newest, in the structure, shapes and types of `template`.
+@contextlib.contextmanager
+def _writing(manager: ocp.CheckpointManager) -> Iterator[None]:
+    """Turns what goes wrong while a checkpoint is written into one sentence."""
+    try:
+        yield
+    # Threads, TensorStore and the file system each have errors of their own.
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{manager.directory}: the newest step could not be saved, those before it are intact: {_first_line(error)}"
+        ) from error
+
+
+def describe(tree: Any) -> dict[str, list]:
+    """Type, shape and SHA-256 of every array of a tree, by its path."""
+    leaves = jax.tree.leaves_with_path(tree)
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        sums = threads.map(lambda leaf: hashlib.sha256(np.ascontiguousarray(leaf[1]).data).hexdigest(), leaves)
+        return {
+            jax.tree_util.keystr(path, simple=True, separator="/"): [str(leaf.dtype), list(leaf.shape), sha256]
+            for (path, leaf), sha256 in zip(leaves, sums, strict=True)
+        }
+
+
+def digest(about: Mapping[str, Any]) -> str:
+    """SHA-256 of plain JSON values, but for that under "sha256"."""
+    content = {key: value for key, value in about.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def read_about(manager: ocp.CheckpointManager) -> dict[str, Any] | None:
+    """What the newest step that can still be read says of itself; None where there is no checkpoint.
 
     Raises:
-      InputError: the checkpoint does not hold such a state.
+      InputError: there are steps, but all are damaged.
     """
-    step = manager.latest_step() if step is None else step
-    about = read_about(manager, step)
+    return _newest(manager, lambda step: _read_about(manager, step))
+
+
+def restore(manager: ocp.CheckpointManager, template: TrainState) -> TrainState:
+    """The state of the newest step that is as it was written, in the structure, shapes and types of `template`.
+
+    A damaged step is reported on stderr and passed over.
+
+    Raises:
+      InputError: the checkpoint does not hold such a state, or all steps are damaged.
+    """
+    return _newest(manager, lambda step: restore_step(manager, template, step))
+
+
+def _newest(manager: ocp.CheckpointManager, read: Callable[[int], Any]) -> Any:
+    """What `read` gives for the newest step that is not damaged."""
+    steps = sorted(manager.all_steps(), reverse=True)
+    for step in steps:
+        try:
+            return read(step)
+        except DamagedCheckpointError as error:
+            print(f"{error}; passed over", file=sys.stderr)
+    if steps:
+        raise InputError(f"{manager.directory}: every step is damaged; delete the folder to begin anew")
+    return None
+
+
+def _read_about(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
+    with _reading(manager, step):
+        about = manager.restore(step, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
+        if about["sha256"] != digest(about):
+            raise ValueError("its description does not have the checksum that was written with it")
+    return about
+
+
+def restore_step(manager: ocp.CheckpointManager, template: TrainState, step: int) -> TrainState:
+    """The state of one step; like `restore`, but raises DamagedCheckpointError where it is damaged."""
+    about = _read_about(manager, step)
     wanted = flax.serialization.to_state_dict(template)
     wanted = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), wanted)
-    try:
+    check_network(about["arrays"], wanted, f"{manager.directory}, step {step}")
+    with _reading(manager, step):
         items = ocp.args.Composite(state=ocp.args.StandardRestore(wanted))
         tree = manager.restore(step, args=items)["state"]
-    except ValueError as error:
-        raise InputError(f"{manager.directory}, step {step}: not a state of this network: {error}") from error
-    for (path, leaf), have in zip(jax.tree.leaves_with_path(wanted), jax.tree.leaves(tree), strict=True):
-        if leaf.shape != have.shape or leaf.dtype != have.dtype:
-            name = jax.tree_util.keystr(path, simple=True, separator="/")
-            raise InputError(
-                f"{manager.directory}, step {step}: {name} is {have.dtype} {have.shape},"
-                f" expected {leaf.dtype} {leaf.shape}"
-            )
+        wrong = [name for name, found in describe(tree).items() if found != about["arrays"][name]]
+        if wrong:
+            raise ValueError(f"{wrong[0]} does not have the checksum that was written with it")
     state = flax.serialization.from_state_dict(template, tree)
     return state.replace(bank=state.bank.replace(fit=BankFit(**about["bank_fit"])))
+
+
+def check_network(held: Mapping[str, list], wanted: Any, where: str) -> None:
+    """Raises InputError where the arrays of a checkpoint are not those of `wanted` by name, type and shape."""
+    expected = {name: each[:2] for name, each in describe(wanted).items()}
+    held = {name: each[:2] for name, each in held.items()}
+    for name in sorted(expected.keys() | held.keys()):
+        if held.get(name) != expected.get(name):
+            raise InputError(f"{where}: {name} is {held.get(name)}, this network has {expected.get(name)}")
+
+
+@contextlib.contextmanager
+def _reading(manager: ocp.CheckpointManager, step: int) -> Iterator[None]:
+    """Turns whatever a damaged file leads to into DamagedCheckpointError."""
+    try:
+        yield
+    # Orbax and TensorStore raise anything, down to Exception itself, on files that are not whole.
+    except Exception as error:
+        raise DamagedCheckpointError(f"{manager.directory}, step {step}: damaged: {_first_line(error)}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

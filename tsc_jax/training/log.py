@@ -30,8 +30,9 @@ class RunLog:
         self.writes = jax.process_index() == 0
         self.noted = (first_step, time.monotonic())
         for path in self.paths if self.writes else ():
-            lines = path.read_text().splitlines() if path.exists() else []
-            kept = [line for line in lines if json.loads(line)["step"] <= first_step]
+            text = path.read_text() if path.exists() else ""
+            whole = text[: text.rfind("\n") + 1].splitlines()  # a run that was killed may leave half a line
+            kept = [line for line in whole if json.loads(line)["step"] <= first_step]
             partial = path.with_suffix(".partial")
             partial.write_text("".join(f"{line}\n" for line in kept))
             partial.rename(path)

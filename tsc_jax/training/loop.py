@@ -8,12 +8,13 @@ import numpy as np
 
 from tsc_jax.data.batches import batch_maker, deal, training_batches
 from tsc_jax.data.dataset import Dataset, open_dataset
-from tsc_jax.errors import InputError
+from tsc_jax.errors import InputError, PreemptedError
 from tsc_jax.evaluation import results
 from tsc_jax.evaluation.evaluate import evaluate
 from tsc_jax.evaluation.protocols import parse_tious
 from tsc_jax.inference import Forward, make_forward
 from tsc_jax.training import checkpoints
+from tsc_jax.training.interruption import SaveClock, preemption_notice
 from tsc_jax.training.log import RunLog
 from tsc_jax.training.replicas import Replica, open_replicas, start
 from tsc_jax.tscnet.train_step import TrainState, make_train_step, on_devices, on_one_device
@@ -27,7 +28,8 @@ def train(config: ml_collections.ConfigDict, workdir: Path) -> None:
 
     Raises:
       InputError: data that is not prepared, a batch that cannot be dealt to the devices, a workdir
-        made with another config, a loss that is not finite.
+        made with another config, a loss that is not finite, a checkpoint that cannot be written.
+      PreemptedError: SIGTERM came; the run is saved.
     """
     dataset = open_dataset(config.data.data_dir, config.data.name)
     check_selection(config.eval)
@@ -46,26 +48,38 @@ def train(config: ml_collections.ConfigDict, workdir: Path) -> None:
         for replica in replicas
     ]
     batches = training_batches(makers, first_step, config.train.steps)
-    for step, batch in enumerate(batches, first_step + 1):
-        state, losses = train_step(state, batch)
-        log.losses(step, losses)
-        ends = step == config.train.steps
-        judged = ends or (step >= config.eval.after and step % config.eval.every == 0)
-        saved = ends or step % config.train.save_every == 0
-        if not (judged or saved):
-            continue
-        log.flush()
-        checkpoints.wait([replica.last for replica in replicas])
-        for number, replica in enumerate(replicas):
-            own = on_one_device(state, number, fits[number])
-            if judged:
-                judge(replica, number, own, forward, dataset, log)
+    clock = SaveClock(config.checkpoint.every_minutes)
+    stopped_at = None
+    with preemption_notice() as preempted:
+        for step, batch in enumerate(batches, first_step + 1):
+            state, losses = train_step(state, batch)
+            log.losses(step, losses)
+            stops, ends = preempted(step), step == config.train.steps
+            judged = ends or (step >= config.eval.after and step % config.eval.every == 0)
+            saved = ends or stops or step % config.checkpoint.every_steps == 0
+            saved = saved or (step % config.train.log_every == 0 and clock.due())
+            if not (judged or saved):
+                continue
+            log.flush()
+            checkpoints.wait(replica.last for replica in replicas)
+            for number, replica in enumerate(replicas):
+                own = on_one_device(state, number, fits[number])
+                if judged:
+                    judge(replica, number, own, forward, dataset, log)
+                if saved:
+                    checkpoints.save(replica.last, own, replica.about)
             if saved:
-                checkpoints.save(replica.last, own, replica.about)
+                clock.reset()
+            if stops and not ends:
+                stopped_at = step
+                break
     log.close()
     for replica in replicas:
-        for manager in (replica.last, *replica.best.values()):
-            manager.close()
+        checkpoints.close((replica.last, *replica.best.values()))
+    if stopped_at is not None:
+        raise PreemptedError(
+            f"told to end after step {stopped_at}, which is saved; the same command goes on from there"
+        )
 
 
 def judge(replica: Replica, number: int, state: TrainState, forward: Forward, dataset: Dataset, log: RunLog) -> None:

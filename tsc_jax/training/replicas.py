@@ -4,6 +4,7 @@ A single run has the workdir that was given; of several each has WORKDIR/seed_<s
 """
 
 import dataclasses
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,13 +14,21 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from tsc_jax.data.dataset import Dataset, Split
-from tsc_jax.errors import InputError
+from tsc_jax.errors import DamagedCheckpointError, InputError
 from tsc_jax.training import checkpoints
 from tsc_jax.training.initial import make_bank, state_template
 from tsc_jax.tscnet.train_step import TrainState, init_state
 
 # What may change between two runs in one workdir: it says how long and how loud, not what is computed.
-FREE = ("train.steps", "train.log_every", "eval.figures", "data.data_dir")
+FREE = (
+    "train.steps",
+    "train.log_every",
+    "eval.figures",
+    "data.data_dir",
+    "checkpoint.every_steps",
+    "checkpoint.every_minutes",
+    "checkpoint.keep",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,28 +93,50 @@ def open_replica(config: ml_collections.ConfigDict, workdir: Path, seed: int, da
     judges = {checkpoints.BEST_ON_TEST: dataset.test}
     judges |= {checkpoints.BEST_ON_HOLDOUT: holdout} if holdout.videos else {}
     about = checkpoints.about_run(config, dataset)
-    last = checkpoints.open_checkpoints(workdir, checkpoints.LAST)
+    keep = config.checkpoint.keep
+    last = checkpoints.open_checkpoints(workdir, checkpoints.LAST, keep)
     check_same_run(about, checkpoints.read_about(last), workdir)
-    best = {selection: checkpoints.open_checkpoints(workdir, selection) for selection in judges}
+    best = {selection: checkpoints.open_checkpoints(workdir, selection, keep) for selection in judges}
     scores = {name: (checkpoints.read_about(manager) or {"score": -np.inf})["score"] for name, manager in best.items()}
     return Replica(config, workdir, train_split, judges, about, last, best, scores)
 
 
 def start(replicas: Sequence[Replica], dataset: Dataset) -> list[TrainState]:
-    """The states that the runs go on from: of the newest step that all of them have, or before the first one."""
+    """The states that the runs go on from: of the newest step that all of them have, or before the first one.
+
+    What is left of later steps is dropped; a damaged step is reported on stderr.
+
+    Raises:
+      InputError: there are steps, but none that all have undamaged.
+    """
     classes = len(dataset.classes)
-    steps = set.intersection(*(set(replica.last.all_steps()) for replica in replicas))
-    if not steps:
+    if not any(replica.last.all_steps() for replica in replicas):
         return [
             init_state(replica.config, classes, make_bank(replica.config, dataset, replica.train_split))
             for replica in replicas
         ]
-    for replica in replicas:
-        for step in replica.last.all_steps():
-            if step > max(steps):
-                replica.last.delete(step)
     template = state_template(replicas[0].config, classes, dataset.width)
-    return [checkpoints.restore(replica.last, template, max(steps)) for replica in replicas]
+    common = set.intersection(*(set(replica.last.all_steps()) for replica in replicas))
+    for step in sorted(common, reverse=True):
+        try:
+            states = [checkpoints.restore_step(replica.last, template, step) for replica in replicas]
+        except DamagedCheckpointError as error:
+            print(f"{error}; going on from the step before it", file=sys.stderr)
+            continue
+        drop_later(replicas, step)
+        return states
+    raise InputError(
+        f"{replicas[0].last.directory}: no step is undamaged{' in all seeds' * (len(replicas) > 1)}; delete"
+        " --workdir to begin anew"
+    )
+
+
+def drop_later(replicas: Sequence[Replica], step: int) -> None:
+    """Deletes the checkpoints of steps that will be taken again."""
+    for replica in replicas:
+        for later in replica.last.all_steps():
+            if later > step:
+                replica.last.delete(later)
 
 
 def check_same_seeds(workdir: Path, folders: Sequence[Path]) -> None:

@@ -56,7 +56,7 @@ def import_weights(model: Path, workdir: Path, config: ml_collections.ConfigDict
     }
     manager = checkpoints.open_checkpoints(workdir, checkpoints.LAST)
     checkpoints.save(manager, state, about)
-    manager.close()
+    checkpoints.close([manager])
     return (
         f"{workdir}: {len(tensors)} tensors of step {int(state.step)}; {sizes.classes} classes, width {sizes.width},"
         f" {sizes.bank_rows} bank rows\nthe data they were trained on is not known, so none is checked"
