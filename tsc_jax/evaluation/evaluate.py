@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from tsc_jax import processes
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.evaluation import classification, detection, protocols, results
 from tsc_jax.inference import Forward, infer
@@ -67,14 +68,21 @@ def evaluate(forward: Forward, state: TrainState, dataset: Dataset, split: Split
 
 
 def run_network(forward: Forward, state: TrainState, split: Split, config) -> tuple[list, list]:
-    """Fused CAS [T, C + 1] and attention [T] of every video of a split, None for those that are too short."""
+    """Fused CAS [T, C + 1] and attention [T] of every video of a split, None for those that are too short.
+
+    The videos are spread over all processes, and each gets the outputs of all.
+    """
     lengths = np.array([video.num_snippets for video in split.videos])
     usable = np.flatnonzero(lengths >= config.data.min_snippets)
     variables = {"params": state.params, "batch_stats": state.batch_stats}
-    cas, attention = [None] * len(lengths), [None] * len(lengths)
-    for index, *outputs in infer(forward, variables, state.bank.rows, split, usable, config.eval.batch_snippets):
-        cas[index], attention[index] = outputs
-    return cas, attention
+    mine = processes.share(usable)
+    inferred = infer(forward, variables, state.bank.rows, split, mine, config.eval.batch_snippets)
+    found = {index: np.column_stack(outputs) for index, *outputs in inferred}
+    columns = split.videos[0].labels.size + 2
+    found = processes.gather(found, usable, lengths, columns)
+    videos = [found.get(index) for index in range(len(lengths))]
+    cas = [None if video is None else video[:, :-1] for video in videos]
+    return cas, [None if video is None else video[:, -1] for video in videos]
 
 
 def ground_truth(split: Split) -> Segments:

@@ -8,6 +8,7 @@ from typing import Any
 import ml_collections
 import numpy as np
 
+from tsc_jax import processes
 from tsc_jax.data.dataset import Dataset, Split, open_dataset
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation import results
@@ -78,7 +79,8 @@ def report_run(workdir: Path, config: ml_collections.ConfigDict, dataset: Datase
         floor = evaluation.floor
         metrics[selection] = evaluation.metrics | {"selection": selection.replace("_", " ")}
         folder = Path(workdir) if selection == checkpoints.LAST else Path(workdir, selection)
-        write_report(folder, evaluation, metrics[selection], dataset, config.eval.figures)
+        if processes.is_first():
+            write_report(folder, evaluation, metrics[selection], dataset, config.eval.figures)
     facts = f"{config.data.name}, {len(dataset.test.videos)} test videos, protocol {config.eval.protocol}"
     notes = [facts, *unseen_videos(dataset.test, config.data.min_snippets), *origin(about)]
     return Report(floor, metrics, notes)

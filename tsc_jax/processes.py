@@ -1,0 +1,70 @@
+"""Several processes that work as one run, on one machine or on many."""
+
+from collections.abc import Mapping
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from tsc_jax.errors import InputError
+
+HEARTBEAT_SECONDS = 30  # after which a silent process is given up, and with it the run
+
+
+def join(coordinator: str | None, process_id: int | None, num_processes: int | None) -> None:
+    """Makes this process one of a run's.
+
+    Args:
+      coordinator: HOST:PORT of process 0; None: a TPU pod, Slurm or GKE is asked, for the other two as well.
+      process_id: of this process, from 0.
+      num_processes: of the run.
+
+    Raises:
+      InputError: some of the three but not all, or nothing that could be asked.
+    """
+    given = (coordinator, process_id, num_processes)
+    if any(value is None for value in given) and any(value is not None for value in given):
+        raise InputError("--coordinator, --process_id and --num_processes go together: give all three or none")
+    if process_id is not None and not 0 <= process_id < num_processes:
+        raise InputError(f"--process_id is {process_id}, expected 0 to {num_processes - 1} (--num_processes)")
+    try:
+        jax.distributed.initialize(coordinator, num_processes, process_id, heartbeat_timeout_seconds=HEARTBEAT_SECONDS)
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"--distributed: the other processes were not found ({reason}); outside of a TPU pod, Slurm and GKE give"
+            " --coordinator, --process_id and --num_processes"
+        ) from error
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes, logs and draws."""
+    return jax.process_index() == 0
+
+
+def share(indices: np.ndarray, process: int | None = None) -> np.ndarray:
+    """Those of `indices` that are a process's to work on, by default this one's."""
+    return indices[(jax.process_index() if process is None else process) :: jax.process_count()]
+
+
+def gather(arrays: Mapping[int, np.ndarray], indices: np.ndarray, lengths: np.ndarray, width: int) -> dict:
+    """The arrays of all processes, in each of them.
+
+    Args:
+      arrays: this process's, float32 [lengths[i], width] for every i of `share(indices)`.
+      indices: of all processes.
+      lengths: [max(indices) + 1].
+      width: the same for all.
+    """
+    if jax.process_count() == 1:
+        return dict(arrays)
+    shares = [share(indices, process) for process in range(jax.process_count())]
+    rows = np.zeros((max(lengths[each].sum() for each in shares), width), np.float32)
+    own = shares[jax.process_index()]
+    if len(own):
+        rows[: lengths[own].sum()] = np.concatenate([arrays[index] for index in own])
+    everything = {}
+    for each, gathered in zip(shares, np.asarray(multihost_utils.process_allgather(rows)), strict=True):
+        parts = np.split(gathered, np.cumsum(lengths[each]))
+        everything |= dict(zip(map(int, each), parts, strict=False))
+    return everything
