@@ -18,12 +18,12 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def run(processes: int, devices: int, data_dir: Path, workdir: Path) -> list[dict]:
-    """The scalars of a run over several processes; all their output where one fails."""
-    shape = [str(free_port()), str(processes)]
+def run(processes: int, devices: int, data_dir: Path, workdir: Path, *more: int) -> None:
+    """Runs `worker`, one for each process; fails with all their output where one fails."""
+    program, shape = [sys.executable, "-m", "tests.training.worker"], [str(free_port()), str(processes)]
     workers = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.training.worker", *shape, str(i), str(devices), data_dir, workdir],
+            [*program, *shape, str(i), str(devices), data_dir, workdir, *map(str, more)],
             cwd=Path(__file__).resolve().parents[2],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -37,14 +37,34 @@ def run(processes: int, devices: int, data_dir: Path, workdir: Path) -> list[dic
         for worker in workers:
             worker.kill()
     assert not any(worker.returncode for worker in workers), "\n\n".join(outputs)
+
+
+def scalars(workdir: Path) -> list[dict]:
     return [json.loads(line) for line in (workdir / "scalars.jsonl").read_text().splitlines()]
+
+
+def test_any_number_of_processes_takes_the_same_steps(tmp_path):
+    builder.prepare(made_up_source, "made_up", tmp_path / "data")
+    losses = {}
+    for processes, devices in ((1, 8), (2, 4), (4, 2)):
+        workdir = tmp_path / f"{processes}x{devices}"
+        run(processes, devices, tmp_path / "data", workdir, 20)
+        reports = [json.loads((workdir / f"{i}.json").read_text()) for i in range(processes)]
+        digests = [digest for report in reports for digest in report["digests"].values()]
+        assert len(digests) == 8 and len(set(digests)) == 1
+        assert all(report["losses"] == reports[0]["losses"] for report in reports)
+        losses[processes] = reports[0]["losses"]
+    np.testing.assert_allclose(losses[2], losses[1], rtol=1e-5)
+    np.testing.assert_allclose(losses[4], losses[1], rtol=1e-5)
 
 
 def test_two_processes_equal_one(tmp_path):
     builder.prepare(made_up_source, "made_up", tmp_path / "data")
-    one = run(1, 4, tmp_path / "data", tmp_path / "one")
-    two = run(2, 2, tmp_path / "data", tmp_path / "two")
+    run(1, 4, tmp_path / "data", tmp_path / "one")
+    run(2, 2, tmp_path / "data", tmp_path / "two")
+    one, two = scalars(tmp_path / "one"), scalars(tmp_path / "two")
     assert [line["step"] for line in one] == [line["step"] for line in two]
-    losses = [[line["total"] for line in lines if "total" in line] for lines in (one, two)]
-    np.testing.assert_allclose(*losses, rtol=1e-4)
+    for name in ("total", "test/mAP@all"):
+        values = [[line[name] for line in lines if name in line] for lines in (one, two)]
+        np.testing.assert_allclose(*values, rtol=1e-3)
     assert (tmp_path / "two" / "checkpoints" / "last" / "6").is_dir()

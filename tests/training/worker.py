@@ -1,16 +1,55 @@
-"""One process of a run over several; arguments: PORT PROCESSES PROCESS DEVICES DATA_DIR WORKDIR."""
+"""One process of a run over several; arguments: PORT PROCESSES PROCESS DEVICES DATA_DIR WORKDIR [STEPS].
 
+Without STEPS it trains. With them it only takes so many steps, and writes the losses and a checksum of the state
+on each of its devices to WORKDIR/PROCESS.json.
+"""
+
+import hashlib
+import json
 import sys
 from pathlib import Path
 
 import jax
+import numpy as np
 
 from tests.training.test_run import small_run
-from tsc_jax.training.loop import train
+from tsc_jax import processes
+from tsc_jax.data.batches import batch_maker, training_batches
+from tsc_jax.data.dataset import open_dataset
+from tsc_jax.training.initial import make_bank
+from tsc_jax.training.loop import local_devices, train
+from tsc_jax.tscnet.train_step import init_state, make_train_step, on_devices
+
+
+def take_steps(config, workdir: Path) -> None:
+    dataset = open_dataset(config.data.data_dir, config.data.name)
+    sizes = (len(dataset.classes), dataset.width)
+    state = on_devices([init_state(config, sizes[0], make_bank(config, dataset, dataset.train))])
+    train_step, devices = make_train_step(config, *sizes), jax.device_count()
+    maker = batch_maker(dataset.train, config.train, 0, devices, local_devices(devices))
+    losses = []
+    for batch in training_batches([maker], 0, config.train.steps):
+        state, means = train_step(state, batch)
+        losses.append(float(means["total"]))
+    digests = {}
+    for device in jax.local_devices():
+        sums = hashlib.sha256()
+        for leaf in jax.tree.leaves(state):
+            (shard,) = (shard.data for shard in leaf.addressable_shards if shard.device == device)
+            sums.update(np.asarray(shard).tobytes())
+        digests[str(device.id)] = sums.hexdigest()
+    workdir.mkdir(parents=True, exist_ok=True)
+    (workdir / f"{jax.process_index()}.json").write_text(json.dumps({"losses": losses, "digests": digests}))
+
 
 if __name__ == "__main__":
-    port, processes, process, devices = map(int, sys.argv[1:5])
+    port, number, process, devices = map(int, sys.argv[1:5])
     jax.config.update("jax_num_cpu_devices", devices)
-    if processes > 1:
-        jax.distributed.initialize(f"localhost:{port}", processes, process)
-    train(small_run(sys.argv[5], **{"train.pairs": 4}), Path(sys.argv[6]))
+    if number > 1:
+        processes.join(f"localhost:{port}", process, number)
+    if len(sys.argv) > 7:
+        config = small_run(sys.argv[5], **{"train.pairs": 8, "train.steps": int(sys.argv[7])})
+        config.optimizer.learning_rate = 5e-5
+        take_steps(config, Path(sys.argv[6]))
+    else:
+        train(small_run(sys.argv[5], **{"train.pairs": 4}), Path(sys.argv[6]))
