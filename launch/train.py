@@ -29,8 +29,9 @@ def main(argv: list[str]) -> None:
     if _DISTRIBUTED.value:
         processes.join(_COORDINATOR.value, _PROCESS_ID.value, _NUM_PROCESSES.value)
     workdir = Path(_WORKDIR.value)
-    train(_CONFIG.value, workdir)
-    table = report(workdir, {})
+    with processes.ends_with_its_peers():
+        train(_CONFIG.value, workdir)
+        table = report(workdir, {})
     if processes.is_first():
         print(table)
         print(f"{workdir}: metrics.json, predictions.json and figures/ of the last step; best_on_*/ of the best ones")

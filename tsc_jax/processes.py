@@ -1,6 +1,11 @@
 """Several processes that work as one run, on one machine or on many."""
 
-from collections.abc import Mapping
+import contextlib
+import faulthandler
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
 
 import jax
 import numpy as np
@@ -35,6 +40,29 @@ def join(coordinator: str | None, process_id: int | None, num_processes: int | N
             f"--distributed: the other processes were not found ({reason}); outside of a TPU pod, Slurm and GKE give"
             " --coordinator, --process_id and --num_processes"
         ) from error
+
+
+@contextlib.contextmanager
+def ends_with_its_peers() -> Iterator[None]:
+    """Ends this process where another one of the run is gone; JAX's coordination service then tells which.
+
+    Without it the traceback of whatever was being computed would be all that is seen.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        reason = str(error).splitlines()[0][:200]
+        print(
+            f"process {jax.process_index()}: another process of the run is gone; which one follows within"
+            f" {HEARTBEAT_SECONDS} seconds; the same command goes on from the last checkpoint ({reason})",
+            file=sys.stderr,
+            flush=True,
+        )
+        faulthandler.disable()  # it would print every thread when the coordination service ends the process
+        time.sleep(HEARTBEAT_SECONDS + 15)
+        os._exit(1)
 
 
 def is_first() -> bool:

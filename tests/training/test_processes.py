@@ -4,12 +4,16 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import jax
 import numpy as np
 
-from tests.training.test_run import made_up_source
+from tests.training.test_run import CLASSES, made_up_source, small_run
 from tsc_jax.data import builder
+from tsc_jax.training import checkpoints
+from tsc_jax.training.initial import state_template
 
 
 def free_port() -> int:
@@ -18,10 +22,10 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def run(processes: int, devices: int, data_dir: Path, workdir: Path, *more: int) -> None:
-    """Runs `worker`, one for each process; fails with all their output where one fails."""
+def start(processes: int, devices: int, data_dir: Path, workdir: Path, *more: int) -> list[subprocess.Popen]:
+    """Starts `worker`, one for each process."""
     program, shape = [sys.executable, "-m", "tests.training.worker"], [str(free_port()), str(processes)]
-    workers = [
+    return [
         subprocess.Popen(
             [*program, *shape, str(i), str(devices), data_dir, workdir, *map(str, more)],
             cwd=Path(__file__).resolve().parents[2],
@@ -31,6 +35,11 @@ def run(processes: int, devices: int, data_dir: Path, workdir: Path, *more: int)
         )
         for i in range(processes)
     ]
+
+
+def run(processes: int, devices: int, data_dir: Path, workdir: Path, *more: int) -> None:
+    """Runs them to their end; fails with all their output where one fails."""
+    workers = start(processes, devices, data_dir, workdir, *more)
     try:
         outputs = [worker.communicate(timeout=300)[0] for worker in workers]
     finally:
@@ -68,3 +77,28 @@ def test_two_processes_equal_one(tmp_path):
         values = [[line[name] for line in lines if name in line] for lines in (one, two)]
         np.testing.assert_allclose(*values, rtol=1e-3)
     assert (tmp_path / "two" / "checkpoints" / "last" / "6").is_dir()
+
+
+def test_where_one_process_is_killed_the_other_ends_and_a_restart_gives_the_same_bytes(tmp_path):
+    builder.prepare(made_up_source, "made_up", tmp_path / "data")
+    run(2, 2, tmp_path / "data", tmp_path / "whole")
+
+    first, second = start(2, 2, tmp_path / "data", tmp_path / "killed")
+    try:
+        deadline = time.monotonic() + 200
+        while not (tmp_path / "killed" / "checkpoints" / "last" / "2").is_dir():
+            assert time.monotonic() < deadline and first.poll() is None
+            time.sleep(0.01)
+        second.kill()
+        output, _ = first.communicate(timeout=60)
+    finally:
+        first.kill()
+    assert first.returncode != 0, output
+    assert "process 0: another process of the run is gone" in output or "/task:1" in output or "Task 1" in output
+    run(2, 2, tmp_path / "data", tmp_path / "killed")
+
+    template = state_template(small_run(tmp_path / "data"), len(CLASSES), 16)
+    managers = [checkpoints.open_checkpoints(tmp_path / name, checkpoints.LAST) for name in ("whole", "killed")]
+    assert [manager.latest_step() for manager in managers] == [6, 6]
+    jax.tree.map(np.testing.assert_array_equal, *(checkpoints.restore(each, template) for each in managers))
+    assert (tmp_path / "whole" / "scalars.jsonl").read_bytes() == (tmp_path / "killed" / "scalars.jsonl").read_bytes()

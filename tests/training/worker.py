@@ -52,4 +52,5 @@ if __name__ == "__main__":
         config.optimizer.learning_rate = 5e-5
         take_steps(config, Path(sys.argv[6]))
     else:
-        train(small_run(sys.argv[5], **{"train.pairs": 4}), Path(sys.argv[6]))
+        with processes.ends_with_its_peers():
+            train(small_run(sys.argv[5], **{"train.pairs": 4}), Path(sys.argv[6]))
