@@ -20,6 +20,7 @@ from typing import Any
 
 import flax
 import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import orbax.checkpoint as ocp
@@ -125,13 +126,14 @@ def _writing(manager: ocp.CheckpointManager) -> Iterator[None]:
 
 def describe(tree: Any) -> dict[str, list]:
     """Type, shape and SHA-256 of every array of a tree, by its path."""
-    leaves = jax.tree.leaves_with_path(tree)
+
+    def checksum(leaf: np.ndarray) -> str:
+        return hashlib.sha256(np.ascontiguousarray(leaf).reshape(-1).view(np.uint8).data).hexdigest()
+
     with concurrent.futures.ThreadPoolExecutor() as threads:
-        sums = threads.map(lambda leaf: hashlib.sha256(np.ascontiguousarray(leaf[1]).data).hexdigest(), leaves)
-        return {
-            jax.tree_util.keystr(path, simple=True, separator="/"): [str(leaf.dtype), list(leaf.shape), sha256]
-            for (path, leaf), sha256 in zip(leaves, sums, strict=True)
-        }
+        sums = threads.map(checksum, jax.tree.leaves(tree))
+        shapes = describe_shapes(tree)
+        return {name: [*shape, sha256] for (name, shape), sha256 in zip(shapes.items(), sums, strict=True)}
 
 
 def digest(about: Mapping[str, Any]) -> str:
@@ -182,25 +184,41 @@ def _read_about(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
 
 
 def restore_step(manager: ocp.CheckpointManager, template: TrainState, step: int) -> TrainState:
-    """The state of one step; like `restore`, but raises DamagedCheckpointError where it is damaged."""
+    """The state of one step; like `restore`, but raises DamagedCheckpointError where it is damaged.
+
+    What was exported for inference comes without a state of the optimizer, and as float32 however it was stored.
+    """
     about = _read_about(manager, step)
+    exported = about.get("inference_only", False)
+    template = template.replace(opt_state=()) if exported else template
     wanted = flax.serialization.to_state_dict(template)
-    wanted = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), wanted)
-    check_network(about["arrays"], wanted, f"{manager.directory}, step {step}")
+    check_network(about["arrays"], wanted, not exported, f"{manager.directory}, step {step}")
+    names = list(describe_shapes(wanted))
+    stored = [np.zeros(about["arrays"][name][1], jnp.dtype(about["arrays"][name][0])) for name in names]
     with _reading(manager, step):
-        items = ocp.args.Composite(state=ocp.args.StandardRestore(wanted))
-        tree = manager.restore(step, args=items)["state"]
+        held = jax.tree.unflatten(jax.tree.structure(wanted), stored)
+        tree = manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(held)))["state"]
         wrong = [name for name, found in describe(tree).items() if found != about["arrays"][name]]
         if wrong:
             raise ValueError(f"{wrong[0]} does not have the checksum that was written with it")
+    tree = jax.tree.map(lambda leaf, like: np.asarray(leaf).astype(like.dtype, copy=False), tree, wanted)
     state = flax.serialization.from_state_dict(template, tree)
     return state.replace(bank=state.bank.replace(fit=BankFit(**about["bank_fit"])))
 
 
-def check_network(held: Mapping[str, list], wanted: Any, where: str) -> None:
-    """Raises InputError where the arrays of a checkpoint are not those of `wanted` by name, type and shape."""
-    expected = {name: each[:2] for name, each in describe(wanted).items()}
-    held = {name: each[:2] for name, each in held.items()}
+def describe_shapes(tree: Any) -> dict[str, list]:
+    """Type and shape of every array of a tree, by its path."""
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): [str(leaf.dtype), list(leaf.shape)]
+        for path, leaf in jax.tree.leaves_with_path(tree)
+    }
+
+
+def check_network(held: Mapping[str, list], wanted: Any, types: bool, where: str) -> None:
+    """Raises InputError where the arrays of a checkpoint are not those of `wanted` by name, shape and maybe type."""
+    first = 0 if types else 1
+    expected = {name: each[first:] for name, each in describe_shapes(wanted).items()}
+    held = {name: each[first:2] for name, each in held.items()}
     for name in sorted(expected.keys() | held.keys()):
         if held.get(name) != expected.get(name):
             raise InputError(f"{where}: {name} is {held.get(name)}, this network has {expected.get(name)}")

@@ -155,6 +155,8 @@ def check_same_run(now: dict, then: dict | None, workdir: Path) -> None:
     """Raises InputError where the workdir holds a run of another config (but for FREE) or other data."""
     if then is None:
         return
+    if then.get("inference_only"):
+        raise InputError(f"--workdir {workdir} holds weights exported for inference, which training cannot go on from")
     checkpoints.check_data(now, then, workdir)
     new, old = flatten(now["config"]), flatten(then["config"])
     for key in sorted(new.keys() | old.keys()):
