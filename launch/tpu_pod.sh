@@ -21,14 +21,19 @@ everywhere() { tpu ssh "$name" --worker=all --command="$1"; }
 if [[ -n $run ]] || ! tpu describe "$name" >/dev/null 2>&1; then
   tpu create "$name" --accelerator-type="$type" --version="${VERSION:-v2-alpha-tpuv5-lite}"
 fi
-everywhere "mkdir -p tsc_jax data runs"
+everywhere "mkdir -p tsc_jax data runs/$name"
 tpu scp --recurse ./tsc_jax ./configs ./launch ./requirements.txt "$name":tsc_jax --worker=all
 everywhere "python3 -m venv venv && venv/bin/pip install -q -r tsc_jax/requirements.txt 'jax[tpu]'"
-everywhere "gcloud storage rsync --recursive $bucket/data data && { gcloud storage rsync --recursive $bucket/runs/$name runs/$name || mkdir -p runs/$name; }"
 
-# Process 0 writes; what it wrote goes to the bucket however the run ended.
+# Hosts share no disk and process 0 alone writes: before the start all get what it last wrote, and while it writes the
+# bucket follows, so that nothing is lost with a host.
+push="gcloud storage rsync --recursive runs/$name $bucket/runs/$name"
+tpu ssh "$name" --worker=0 --command="$push"
+everywhere "gcloud storage rsync --recursive $bucket/data data; gcloud storage rsync --recursive --delete-unmatched-destination-objects $bucket/runs/$name runs/$name || true"
+follow="while sleep 60; do $push; done"
+train="cd tsc_jax && ../venv/bin/python -m launch.train --distributed --config.data.data_dir=../data --workdir=../runs/$name $*"
 code=0
-everywhere "cd tsc_jax && ../venv/bin/python -m launch.train --distributed --config.data.data_dir=../data --workdir=../runs/$name $*" || code=$?
-tpu ssh "$name" --worker=0 --command="gcloud storage rsync --recursive runs/$name $bucket/runs/$name"
+everywhere "($follow) >/dev/null 2>&1 & if [[ \$(hostname) != *-0 ]]; then kill %1; fi; ($train); code=\$?; kill %1 2>/dev/null; exit \$code" || code=$?
+tpu ssh "$name" --worker=0 --command="$push"
 $run gcloud storage rsync --recursive "$bucket/runs/$name" "runs/$name"
 exit "$code"

@@ -70,6 +70,11 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
+def of_all(number: int) -> list[int]:
+    """What each process says, in each of them."""
+    return [number] if jax.process_count() == 1 else multihost_utils.process_allgather(np.array(number)).tolist()
+
+
 def share(indices: np.ndarray, process: int | None = None) -> np.ndarray:
     """Those of `indices` that are a process's to work on, by default this one's."""
     return indices[(jax.process_index() if process is None else process) :: jax.process_count()]

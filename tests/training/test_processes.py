@@ -22,12 +22,15 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def start(processes: int, devices: int, data_dir: Path, workdir: Path, *more: int) -> list[subprocess.Popen]:
-    """Starts `worker`, one for each process."""
+def start(
+    processes: int, devices: int, data_dir: Path, workdir: Path | list[Path], *more: int
+) -> list[subprocess.Popen]:
+    """Starts `worker`, one for each process; they may have a workdir each."""
+    workdirs = [workdir] * processes if isinstance(workdir, Path) else workdir
     program, shape = [sys.executable, "-m", "tests.training.worker"], [str(free_port()), str(processes)]
     return [
         subprocess.Popen(
-            [*program, *shape, str(i), str(devices), data_dir, workdir, *map(str, more)],
+            [*program, *shape, str(i), str(devices), data_dir, workdirs[i], *map(str, more)],
             cwd=Path(__file__).resolve().parents[2],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -102,3 +105,12 @@ def test_where_one_process_is_killed_the_other_ends_and_a_restart_gives_the_same
     assert [manager.latest_step() for manager in managers] == [6, 6]
     jax.tree.map(np.testing.assert_array_equal, *(checkpoints.restore(each, template) for each in managers))
     assert (tmp_path / "whole" / "scalars.jsonl").read_bytes() == (tmp_path / "killed" / "scalars.jsonl").read_bytes()
+
+
+def test_a_workdir_that_not_all_processes_share_is_refused(tmp_path):
+    builder.prepare(made_up_source, "made_up", tmp_path / "data")
+    run(1, 2, tmp_path / "data", tmp_path / "held")
+    workers = start(2, 1, tmp_path / "data", [tmp_path / "held", tmp_path / "empty"])
+    for worker in workers:
+        output, _ = worker.communicate(timeout=200)
+        assert worker.returncode and "the processes see the newest steps [6, 0] there" in output

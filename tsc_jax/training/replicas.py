@@ -13,6 +13,7 @@ import ml_collections
 import numpy as np
 import orbax.checkpoint as ocp
 
+from tsc_jax import processes
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.errors import DamagedCheckpointError, InputError
 from tsc_jax.training import checkpoints
@@ -95,6 +96,7 @@ def open_replica(config: ml_collections.ConfigDict, workdir: Path, seed: int, da
     about = checkpoints.about_run(config, dataset)
     keep = config.checkpoint.keep
     last = checkpoints.open_checkpoints(workdir, checkpoints.LAST, keep)
+    check_same_folder(last)
     check_same_run(about, checkpoints.read_about(last), workdir)
     best = {selection: checkpoints.open_checkpoints(workdir, selection, keep) for selection in judges}
     scores = {name: (checkpoints.read_about(manager) or {"score": -np.inf})["score"] for name, manager in best.items()}
@@ -137,6 +139,15 @@ def drop_later(replicas: Sequence[Replica], step: int) -> None:
         for later in replica.last.all_steps():
             if later > step:
                 replica.last.delete(later)
+
+
+def check_same_folder(last: ocp.CheckpointManager) -> None:
+    """Raises InputError where not all processes see the same checkpoints."""
+    newest = processes.of_all(max(last.all_steps(), default=0))
+    if len(set(newest)) > 1:
+        raise InputError(
+            f"{last.directory}: the processes see the newest steps {newest} there; expected a folder that all share"
+        )
 
 
 def check_same_seeds(workdir: Path, folders: Sequence[Path]) -> None:
