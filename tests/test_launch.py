@@ -28,7 +28,7 @@ def test_a_pod_is_made_filled_and_trained_on():
 
 
 def test_slurm_starts_one_process_for_each_gpu():
-    done = run("launch/slurm.sbatch", "--config=c.py", "--workdir=w", DRY_RUN="1", SLURM_SUBMIT_DIR=str(ROOT))
+    done = run("launch/slurm.sbatch", "--dry_run", "--config=c.py", "--workdir=w", SLURM_SUBMIT_DIR=str(ROOT))
     assert done.stdout.strip().endswith("-m launch.train --distributed --config=c.py --workdir=w")
 
 
