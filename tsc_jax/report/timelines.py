@@ -141,8 +141,8 @@ def _facts(videos: Sequence[VideoTimeline]) -> str:
     length = f"{hours} h {seconds // 60} min" if hours else f"{seconds // 60} min {seconds % 60} s"
     found = sum(len(video.predictions) for video in videos)
     known = sum(video.truth is not None for video in videos)
-    truth = {0: "ground truth not known", len(videos): "ground truth known"}.get(known, f"ground truth of {known} known")
-    return f"{len(videos):,} video{'s' * (len(videos) != 1)}, {length}; {found:,} predictions; {truth}"
+    truth = {0: "not known", len(videos): "known"}.get(known, f"of {known} known")
+    return f"{len(videos):,} video{'s' * (len(videos) != 1)}, {length}; {found:,} predictions; ground truth {truth}"
 
 
 def _tables(video: VideoTimeline, classes: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
 // What the reader does: the list of videos, the slider, pointer and keys; and the start of it all.
 
-const NARROW = matchMedia("(max-width: 760px)");
+const NARROW = matchMedia("(max-width: 860px)");
 
 function fillList() {
   const strips = new IntersectionObserver((entries) => {
@@ -9,7 +9,7 @@ function fillList() {
   index.videos.forEach((video, place) => {
     const canvas = make("canvas");
     const line = make("span", {}, make("b", { textContent: video.name, title: video.name }), clock(video.duration));
-    const button = make("button", { type: "button", onclick: () => show(place) }, line, canvas);
+    const button = make("button", { type: "button", onclick: () => pick(place) }, line, canvas);
     const item = make("li", {}, button);
     item.dataset.place = place;
     byId("list").append(item);
@@ -17,6 +17,11 @@ function fillList() {
   });
   byId("viewer").classList.toggle("alone", index.videos.length < 2);
   search();
+}
+
+function pick(place) {
+  show(place);
+  if (NARROW.matches) byId("videos").open = false;
 }
 
 function drawListed(canvas) {

@@ -10,7 +10,7 @@ let theme = {};
 function readTheme() {
   const style = getComputedStyle(document.documentElement);
   const read = (name) => style.getPropertyValue(`--${name}`).trim();
-  theme = { surface: read("surface"), ink: read("ink"), soft: read("ink-soft"), line: read("line"), shade: read("shade"), accent: read("accent") };
+  theme = Object.fromEntries(["surface", "ink", "ink-soft", "line", "shade"].map((name) => [name, read(name)]));
   theme.colours = Array.from({ length: 8 }, (_, i) => read(`colour-${i}`));
 }
 const colourOf = (label) => theme.colours[index.colours[label]];
@@ -70,7 +70,7 @@ function drawAxis(pen, width, height) {
   const step = tick(width);
   pen.font = `12px ${getComputedStyle(document.body).fontFamily}`;
   pen.textBaseline = "middle";
-  pen.fillStyle = theme.soft;
+  pen.fillStyle = theme["ink-soft"];
   for (let i = Math.ceil(view.start / step); i * step <= view.end; i += 1) {
     const text = clock(i * step, step < 1);
     const half = pen.measureText(text).width / 2;
@@ -97,7 +97,7 @@ function drawWhole(pen, width, height) {
   const [left, right] = [x(view.start), x(view.end)];
   fill(pen, theme.surface, 0.7, 0, 0, left, height);
   fill(pen, theme.surface, 0.7, right, 0, width - right, height);
-  pen.strokeStyle = theme.soft;
+  pen.strokeStyle = theme["ink-soft"];
   pen.lineWidth = 1;
   pen.beginPath();
   pen.roundRect(left + 0.5, 0.5, Math.max(3, right - left - 1), height - 1, 4);

@@ -130,13 +130,14 @@ function drawLane(lane) {
   if (lane.kind === "frames") drawFrames(pen, width, lane.height, frames);
   if (lane.kind === "action") drawAction(pen, width, lane);
   if (lane.kind === "attention" || lane.kind === "background") {
-    drawCurve(pen, lane.curve, ...lane.range, theme.soft, width, 5, lane.height - 8);
+    drawCurve(pen, lane.curve, ...lane.range, theme["ink-soft"], width, 5, lane.height - 8);
   }
 }
 
 function tellChosen() {
   const { chosen } = view;
-  const text = chosen ? [index.classes[chosen.label], ...Object.values(describe(chosen))].filter(Boolean).join(", ") : "";
+  const text = chosen ? [index.classes[chosen.label], ...Object.values(describe(chosen))].filter(Boolean).join(", ") : "Click a segment, or press \u2191 or \u2193 on the timeline, to read it here.";
+  byId("chosen").classList.toggle("soft", !chosen);
   if (byId("chosen").textContent !== text) byId("chosen").textContent = text;
 }
 
