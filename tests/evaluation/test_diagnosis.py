@@ -96,10 +96,16 @@ def test_gains_are_what_is_lost_to_each_kind(ground_truth, predictions, threshol
     right = predictions[kinds == 0]
     np.testing.assert_array_equal(diagnosis.kinds(ground_truth, right, threshold, CLASSES), 0)
     assert (gains[np.setdiff1d(np.arange(1, 6), kinds) - 1] == 0).all()
+    assert gains[-1] >= gains.max()
     only = mean_average_precision(ground_truth, predictions, [threshold], CLASSES)[0]
     for error in np.unique(kinds[kinds > 0]):
         rest = mean_average_precision(ground_truth, predictions[kinds != error], [threshold], CLASSES)[0]
         assert gains[error - 1] == rest - only
+    recall = [
+        curve[0].size for curve in diagnosis.precision_recall(ground_truth, predictions, threshold, CLASSES) if curve
+    ]
+    truths = np.bincount(ground_truth.label, minlength=CLASSES)
+    assert gains[-1] + only == pytest.approx(np.mean(np.array(recall) / truths[truths > 0]))
 
 
 @given(segments(25).filter(len), segments(50), THRESHOLDS)
@@ -198,7 +204,7 @@ def test_mistaken_counts_wrong_labels_of_high_score():
 def test_no_predictions_at_all():
     ground_truth, none = make_segments([0, 1], [0, 1], [0, 0], [4, 8]), make_segments([], [], [], [])
     assert diagnosis.error_profile(ground_truth, none, 0.5, 3).sum() == 0
-    assert diagnosis.gains(ground_truth, none, 0.5, 3).tolist() == [0] * 5
+    assert diagnosis.gains(ground_truth, none, 0.5, 3).tolist() == [0] * 6
     assert diagnosis.by_length(ground_truth, none, 0.5, 3).missed.sum() == 2
     assert diagnosis.mistaken(ground_truth, none, 0.5, 3).sum() == 0
     assert [

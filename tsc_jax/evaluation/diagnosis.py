@@ -117,17 +117,19 @@ def error_profile(ground_truth: Segments, predictions: Segments, threshold: floa
 
 
 def gains(ground_truth: Segments, predictions: Segments, threshold: float, num_classes: int) -> np.ndarray:
-    """By how much mAP, from 0 to 1, would rise without the predictions of one kind: float64 [KINDS - 1].
+    """By how much mAP, from 0 to 1, would rise without the predictions of one kind: float64 [KINDS].
 
-    Each of the errors by itself, that is KINDS without the true positives. The ranks of the others close up; nothing
-    else changes, because an error takes no instance away.
+    First each of the errors by itself, that is KINDS without the true positives, then all of them at once, which leaves
+    only what is never found. The ranks of the others close up; nothing else changes, because an error takes no
+    instance away.
     """
     kind = kinds(ground_truth, predictions, threshold, num_classes)
 
     def mean_ap(kept: np.ndarray) -> float:
         return np.nanmean(average_precisions(ground_truth, predictions[kept], [threshold], num_classes))
 
-    return np.array([mean_ap(kind != error) for error in range(1, len(KINDS))]) - mean_ap(kind >= 0)
+    without = [mean_ap(kind != error) for error in range(1, len(KINDS))]
+    return np.array([*without, mean_ap(kind == 0)]) - mean_ap(kind >= 0)
 
 
 def mistaken(ground_truth: Segments, predictions: Segments, threshold: float, num_classes: int) -> np.ndarray:

@@ -65,12 +65,12 @@ def line_chart(
     x_limits: tuple[float, float] | None = None,
     size: tuple[int, int] = (320, 200),
 ) -> str:
-    """Lines over one pair of axes; limits that are not given follow from the lines, with 0 in the y axis."""
+    """Lines over one pair of axes; limits that are not given follow from the lines, with 0 in both."""
     width, height = size
     left, right, top, bottom = 38, width - 10, 26, height - 34
     all_x, all_y = (np.concatenate([[], *(getattr(line, axis) for line in lines)]) for axis in "xy")
-    x_ticks, to_x = axis(x_limits or (all_x.min(initial=np.inf), all_x.max(initial=0)), left, right)
-    y_ticks, to_y = axis(y_limits or (min(all_y.min(initial=0), 0), all_y.max(initial=0)), bottom, top)
+    x_ticks, to_x = axis(x_limits or (all_x.min(initial=0), all_x.max(initial=0)), left, right)
+    y_ticks, to_y = axis(y_limits or (all_y.min(initial=0), all_y.max(initial=0)), bottom, top)
     parts = [text(0, 12, title, "title")]
     for tick in y_ticks:
         parts.append(f'<line class="grid" x1="{left}" x2="{right}" y1="{to_y(tick):.1f}" y2="{to_y(tick):.1f}"/>')
@@ -93,9 +93,8 @@ def line_chart(
 def axis(limits: tuple[float, float], begin: float, end: float) -> tuple[np.ndarray, Callable[[float], float]]:
     """Round ticks inside the limits, and a value's place in pixels, the limits being at `begin` and `end`."""
     low, high = limits
-    if not low < high:
-        low, high = (low - 0.5, low + 0.5) if math.isfinite(low) else (0, 1)
-    ticks = MaxNLocator(4).tick_values(low, high)
+    high = high if low < high else low + 1
+    ticks = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
     slack = 1e-9 * (high - low)
     inside = ticks[(ticks >= low - slack) & (ticks <= high + slack)]
     return inside, lambda value: begin + (value - low) / (high - low) * (end - begin)
@@ -110,7 +109,7 @@ def bar_chart(
     colours: Sequence[str] = ("var(--colour-0)",),
     limit: float | None = None,
     texts: Sequence[str] | None = None,
-    width: int = 520,
+    width: int = 440,
 ) -> str:
     """Horizontal bars, each of one or several parts.
 
@@ -144,8 +143,8 @@ def bar_chart(
     return svg(title, width, 28 + 20 * len(names), parts)
 
 
-def heat_map(title: str, rows: Sequence[str], columns: Sequence[str], values: np.ndarray) -> str:
-    """Values [R, C] from -1 to 1 as cells; stronger is larger, and negative ones have another colour."""
+def heat_map(title: str, rows: Sequence[str], columns: Sequence[str], values: np.ndarray, full: float = 1.0) -> str:
+    """Values [R, C] as cells, strongest at `full`; negative ones have another colour."""
     cell = 36 if max(len(rows), len(columns)) <= 12 else 16
     left = 12 + LETTER * max(len(shortened(name)) for name in rows)
     top = 30 + 0.75 * LETTER * max(len(shortened(name)) for name in columns)
@@ -159,15 +158,13 @@ def heat_map(title: str, rows: Sequence[str], columns: Sequence[str], values: np
         parts.append(text(left - 6, y + cell / 2 + 4, shortened(name), "end", name))
         for column, other in enumerate(columns):
             value, x = float(values[row, column]), left + cell * column
-            fill = shade(abs(value), colour(0) if value >= 0 else colour(1))
+            fill = shade(0.6 * abs(value) / full, colour(0) if value >= 0 else colour(1))
             place = f'x="{x:.1f}" y="{y:.1f}" width="{cell - 1}" height="{cell - 1}"'
             tooltip = escape(f"{name}, {other}: {value:.3f}")
             parts.append(f'<rect {place} style="fill:{fill}"><title>{tooltip}</title></rect>')
             if cell > 30:
                 number = f"{value:.2f}".replace("0.", ".")
-                parts.append(
-                    text(x + cell / 2, y + cell / 2 + 4, number, "middle on" if abs(value) > 0.6 else "middle")
-                )
+                parts.append(text(x + cell / 2, y + cell / 2 + 4, number, "middle"))
     # The last column's slanted name stands out to the right.
     width = left + cell * len(columns) + 0.75 * LETTER * len(shortened(columns[-1]))
     return svg(title, math.ceil(width), math.ceil(top + cell * len(rows)), parts)
@@ -180,13 +177,25 @@ def lanes(
     classes: Sequence[str],
     truth: Segments,
     predictions: Segments,
+    colours: Sequence[str],
     width: int = 760,
 ) -> str:
-    """A lane for each of the classes `shown`: ground truth above, predictions below, stronger where they score more."""
+    """A lane for each of the classes `shown`: ground truth above, predictions below, stronger where they score more.
+
+    Args:
+      title: above the lanes.
+      duration: of the video, in seconds.
+      shown: classes, in the order of their lanes.
+      classes: the C class names.
+      truth: ground truth of the video, in seconds.
+      predictions: of the video, in seconds.
+      colours: of each prediction.
+      width: in pixels.
+    """
     left = 12 + LETTER * max((len(shortened(classes[label])) for label in shown), default=0)
     ticks, to_x = axis((0, duration), left, width - 10)
     bottom = 24 + 26 * len(shown)
-    best = max(predictions.score.max(initial=0), 1e-12)
+    best = predictions.score.max(initial=0)
     parts = [text(0, 12, title, "title")]
     for tick in ticks:
         parts.append(f'<line class="grid" x1="{to_x(tick):.1f}" x2="{to_x(tick):.1f}" y1="20" y2="{bottom}"/>')
@@ -194,18 +203,22 @@ def lanes(
     for lane, label in enumerate(shown):
         y = 22 + 26 * lane
         parts.append(text(left - 6, y + 14, shortened(classes[label]), "end", classes[label]))
-        for segments, offset, fill in ((truth, 0, "var(--ink)"), (predictions, 11, colour(0))):
-            of_class = segments[segments.label == label]
-            for start, end, score in zip(of_class.start, of_class.end, of_class.score, strict=True):
-                strength = 1 if segments is truth else score / best
-                if strength < FAINTEST:
-                    continue
-                what = "ground truth" if segments is truth else f"score {score:.3f}"
-                tooltip = escape(f"{classes[label]}, {start:.1f} to {end:.1f} s, {what}")
-                place = f'x="{to_x(start):.1f}" y="{y + offset}" width="{to_x(end) - to_x(start):.1f}" height="9"'
-                style = f'style="fill:{fill};opacity:{strength:.2f}"'
-                parts.append(f"<rect {place} {style}><title>{tooltip}</title></rect>")
+        for row in np.flatnonzero(truth.label == label):
+            parts.append(segment(truth, row, to_x, y, f"{classes[label]}, ground truth", "fill:var(--ink)"))
+        of_class = np.flatnonzero((predictions.label == label) & (predictions.score >= FAINTEST * best))
+        for row in of_class[np.argsort(predictions.score[of_class], kind="stable")]:
+            score = predictions.score[row]
+            style = f"fill:{colours[row]};opacity:{min(score / best, 1):.2f}"
+            parts.append(segment(predictions, row, to_x, y + 11, f"{classes[label]}, score {score:.3f}", style))
     return svg(title, width, bottom + 18, parts)
+
+
+def segment(segments: Segments, row: int, to_x: Callable[[float], float], y: float, what: str, style: str) -> str:
+    """One segment as a bar in a lane."""
+    start, end = float(segments.start[row]), float(segments.end[row])
+    place = f'x="{to_x(start):.1f}" y="{y}" width="{to_x(end) - to_x(start):.1f}" height="9"'
+    tooltip = escape(f"{what}: {start:.1f} to {end:.1f} s")
+    return f'<rect {place} style="{style}"><title>{tooltip}</title></rect>'
 
 
 def text(x: float, y: float, content: str, kind: str = "", tooltip: str = "") -> str:

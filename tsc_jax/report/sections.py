@@ -22,12 +22,14 @@ KIND_COLOURS = (*(charts.colour(number) for number in (2, 0, 3, 1, 4)), "var(--i
 RATE_SLACK = 0.1  # share by which a video may be longer or shorter than its snippets say
 SHOWN_VIDEOS = 3
 SHOWN_LANES = 6
+LARGEST_MAP = 40  # rows of the bank; more are told in tables
+MOST_PAIRS = 10
 MOST_OPEN = 20  # classes whose curves are shown without a click
 
 
-def charts_of(*parts: str) -> str:
-    """Charts side by side, as far as there is room."""
-    return f'<div class="charts">{"".join(parts)}</div>'
+def charts_of(*parts: str, kind: str = "charts") -> str:
+    """Charts side by side, as far as there is room; "charts scroll" for those that would be illegible if they shrank."""
+    return f'<div class="{kind}">{"".join(parts)}</div>'
 
 
 def tiles(compared: tuple, evaluation: Evaluation, metrics: Mapping) -> str:
@@ -111,7 +113,7 @@ def classes(compared: tuple, names: tuple[str, ...]) -> str:
         [names[label] for label in order],
         precisions[order],
         limit=100,
-        texts=[f"{precisions[label]:.1f} of {instances[label]} instances" for label in order],
+        texts=[f"{precisions[label]:.1f}, {instances[label]} instances" for label in order],
     )
     curves = diagnosis.precision_recall(*compared)
     multiples = [precision_recall_chart(names[label], *curves[label]) for label in order]
@@ -141,10 +143,9 @@ def errors(compared: tuple, names: tuple[str, ...]) -> str:
     gains = 100 * diagnosis.gains(*compared)
     gains_chart = charts.bar_chart(
         "mAP gained without them (points)",
-        diagnosis.KINDS[1:],
+        [*diagnosis.KINDS[1:], "all of these"],
         gains,
         texts=[f"{gain:.1f}" for gain in gains],
-        width=420,
     )
     mistaken = diagnosis.mistaken(*compared)
     most = [divmod(place, len(names)) for place in np.argsort(-mistaken, axis=None, kind="stable")[:8]]
@@ -178,19 +179,20 @@ def lengths(compared: tuple, unit: float) -> str:
 def videos(compared: tuple, predictions: Segments, dataset: Dataset) -> str:
     """Timelines of the videos with the lowest and the highest average precision; `predictions` are in seconds."""
     scores = diagnosis.video_precisions(*compared, len(dataset.test.videos))
+    colours = np.array(KIND_COLOURS)[diagnosis.kinds(*compared)]
     order = [video for video in np.argsort(scores, kind="stable") if not np.isnan(scores[video])]
     number = min(SHOWN_VIDEOS, max(len(order) // 2, 1))
     truth = ground_truth(dataset.test)
-    parts = []
+    parts = [charts.legend(("ground truth", *diagnosis.KINDS), ("var(--ink)", *KIND_COLOURS))]
     for title, chosen in (("Worst", order[:number]), ("Best", order[::-1][:number])):
         parts.append(f"<h3>{title}</h3>")
         for index in chosen:
-            video = dataset.test.videos[index]
-            own = [segments[segments.video == index] for segments in (truth, predictions)]
+            video, is_own = dataset.test.videos[index], predictions.video == index
+            own = truth[truth.video == index], predictions[is_own]
             name = f"{video.name}: AP {100 * scores[index]:.0f}%, {len(own[0])} instances"
-            parts.append(
-                charts_of(charts.lanes(name, video.duration, shown_classes(*own)[:SHOWN_LANES], dataset.classes, *own))
-            )
+            shown = shown_classes(*own)[:SHOWN_LANES]
+            picture = charts.lanes(name, video.duration, shown, dataset.classes, *own, colours[is_own])
+            parts.append(charts_of(picture, kind="charts scroll"))
     return "\n".join(parts)
 
 
@@ -198,12 +200,20 @@ def bank(rows: np.ndarray | None, attention: np.ndarray | None, names: tuple[str
     """Attention of the classes to the rows, and the rows' similarity; rows in the order of the classes they serve."""
     if rows is None:
         return ""
-    order, parts = np.arange(len(rows)), []
+    order, maps, tables = np.arange(len(rows)), [], []
     if attention is not None:
         order = np.argsort(attention.argmax(axis=0), kind="stable")
-        columns = [f"row {row}" for row in order]
-        parts.append(charts.heat_map("attention to the rows", [*names, "background"], columns, attention[:, order]))
+        sources, columns = [*names, "background"], [f"row {row}" for row in order]
+        maps.append(("attention to the rows", sources, columns, attention[:, order], attention.max()))
+        strongest = attention.argmax(axis=1)
+        shared = [row for row in order if (strongest == row).sum() > 1]
+        cells = [(f"row {row}", ", ".join(sources[i] for i in np.flatnonzero(strongest == row))) for row in shared]
+        tables += [table(["row", "classes"], cells, "Classes whose strongest row is the same")] if cells else []
     unit_rows = rows[order] / np.maximum(np.linalg.norm(rows[order], axis=1, keepdims=True), 1e-12)
-    names_of_rows = [f"row {row}" for row in order]
-    parts.append(charts.heat_map("similarity of the rows", names_of_rows, names_of_rows, unit_rows @ unit_rows.T))
-    return charts_of(*parts).replace('class="charts"', 'class="charts scroll"', 1)
+    similarity, labels = unit_rows @ unit_rows.T, [f"row {row}" for row in order]
+    maps.append(("similarity of the rows", labels, labels, similarity, 1.0))
+    pairs = sorted(itertools.combinations(range(len(rows)), 2), key=lambda pair: -similarity[pair])[:MOST_PAIRS]
+    cells = [(labels[one], labels[other], f"{similarity[one, other]:.2f}") for one, other in pairs]
+    if len(rows) > LARGEST_MAP:
+        return "\n".join([*tables, table(["row", "row", "cosine"], cells, "Rows most alike")])
+    return charts_of(*(charts.heat_map(*each) for each in maps), kind="charts scroll") + "\n".join(tables)

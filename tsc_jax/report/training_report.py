@@ -26,7 +26,7 @@ READING = {
     ),
     "steps": (
         "mAP over steps",
-        "Each line is one tIoU threshold, the darkest the highest; the share of training videos that is held out"
+        "Each line is one tIoU threshold, the strongest the highest; the share of training videos that is held out"
         " chooses the step without looking at the test videos.",
         "If mAP still rises at the end, train longer (config.train.steps); if it peaks early and falls, use"
         " best_on_holdout (config.eval.holdout) or train shorter.",
@@ -62,8 +62,8 @@ READING = {
     ),
     "videos": (
         "Best and worst videos",
-        "Ground truth is the dark bar, predictions are below it, the stronger the higher they score; AP is of all"
-        " predictions of the video in one ranking.",
+        "Ground truth is the upper bar, predictions are below it, the stronger the higher they score; AP is of"
+        " all predictions of the video in one ranking.",
         "If the predictions of a bad video have the right pattern at other times, its features or its annotation are"
         " shifted; if another class is strong, it is a matter of labels.",
     ),
@@ -79,11 +79,10 @@ STYLE = """
 main { max-width: 1080px; }
 .tiles { display: flex; flex-wrap: wrap; gap: 1rem 2.5rem; margin: 1rem 0; }
 .tiles b { display: block; font-size: 1.5rem; font-variant-numeric: tabular-nums; }
-section { margin-top: 2.5rem; }
+section { margin-top: 1.2rem; }
+section h2 { margin-top: 0; }
 .reading { max-width: 75ch; }
-.reading b { font-weight: 600; }
 .notice { border-left: 3px solid var(--wrong); padding-left: .8rem; }
-.scroll { overflow-x: auto; }
 """
 
 
@@ -141,5 +140,5 @@ def write_training_report(
 def section(key: str, content: str) -> str:
     """A section with how to read it."""
     title, reading, remedy = map(escape, READING[key])
-    intro = f'<p class="reading">{reading} <b>If it looks bad:</b> {remedy}</p>'
-    return f'<section id="{key}"><h2>{title}</h2>\n{intro}\n{content}</section>'
+    intro = f'<p class="reading">{reading}</p>\n<p class="reading soft"><b>If it looks bad:</b> {remedy}</p>'
+    return f'<section class="card" id="{key}"><h2>{title}</h2>\n{intro}\n{content}</section>'
