@@ -14,11 +14,12 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from tsc_jax import processes
+from tsc_jax.bank.fit import check_fit
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.errors import DamagedCheckpointError, InputError
 from tsc_jax.training import checkpoints
-from tsc_jax.training.initial import make_bank, state_template
-from tsc_jax.tscnet.train_step import TrainState, init_state
+from tsc_jax.training.initial import first_state, state_template
+from tsc_jax.tscnet.train_step import TrainState
 
 # What may change between two runs in one workdir: it says how long and how loud, not what is computed.
 FREE = (
@@ -111,13 +112,9 @@ def start(replicas: Sequence[Replica], dataset: Dataset) -> list[TrainState]:
     Raises:
       InputError: there are steps, but none that all have undamaged.
     """
-    classes = len(dataset.classes)
     if not any(replica.last.all_steps() for replica in replicas):
-        return [
-            init_state(replica.config, classes, make_bank(replica.config, dataset, replica.train_split))
-            for replica in replicas
-        ]
-    template = state_template(replicas[0].config, classes, dataset.width)
+        return [first_state(replica.config, dataset, replica.train_split) for replica in replicas]
+    template = state_template(replicas[0].config, len(dataset.classes), dataset.width)
     common = set.intersection(*(set(replica.last.all_steps()) for replica in replicas))
     for step in sorted(common, reverse=True):
         try:
@@ -125,6 +122,8 @@ def start(replicas: Sequence[Replica], dataset: Dataset) -> list[TrainState]:
         except DamagedCheckpointError as error:
             print(f"{error}; going on from the step before it", file=sys.stderr)
             continue
+        for replica, state in zip(replicas, states, strict=True):
+            check_fit(state.bank.fit, dataset, str(replica.last.directory))
         drop_later(replicas, step)
         return states
     raise InputError(
@@ -143,7 +142,7 @@ def drop_later(replicas: Sequence[Replica], step: int) -> None:
 
 def check_same_folder(last: ocp.CheckpointManager) -> None:
     """Raises InputError where not all processes see the same checkpoints."""
-    newest = processes.of_all(max(last.all_steps(), default=0))
+    newest = processes.of_each(max(last.all_steps(), default=0)).tolist()
     if len(set(newest)) > 1:
         raise InputError(
             f"{last.directory}: the processes see the newest steps {newest} there; expected a folder that all share"
