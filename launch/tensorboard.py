@@ -1,8 +1,8 @@
 """Writes the scalars of a run as event files for TensorBoard.
 
-  pip install tensorboard
-  python -m launch.tensorboard --workdir=runs/demo
-  tensorboard --logdir runs/demo
+pip install tensorboard
+python -m launch.tensorboard --workdir=runs/demo
+tensorboard --logdir runs/demo
 """
 
 from pathlib import Path

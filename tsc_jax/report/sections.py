@@ -28,7 +28,7 @@ MOST_OPEN = 20  # classes whose curves are shown without a click
 
 
 def charts_of(*parts: str, kind: str = "charts") -> str:
-    """Charts side by side, as far as there is room; "charts scroll" for those that would be illegible if they shrank."""
+    """Charts side by side, as far as there is room; the kind "charts scroll" for those too small to shrink."""
     return f'<div class="{kind}">{"".join(parts)}</div>'
 
 

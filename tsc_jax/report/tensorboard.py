@@ -51,7 +51,9 @@ def write_records(path: Path, scalars: dict) -> None:
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.summary.writer.record_writer import RecordWriter
 
-    rows = sorted((step, name, value) for name, columns in scalars.items() for step, value in zip(*columns, strict=True))
+    rows = sorted(
+        (step, name, value) for name, columns in scalars.items() for step, value in zip(*columns, strict=True)
+    )
     with path.open("wb") as file:
         writer = RecordWriter(file)
         writer.write(Event(file_version="brain.Event:2").SerializeToString())
