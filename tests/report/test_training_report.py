@@ -127,7 +127,7 @@ def test_rows_that_classes_share_are_named(tmp_path, scalars):
     text = page(tmp_path, scalars, bank_rows=rows, bank_attention=attention)
     shared = text[text.index("Classes whose strongest row is the same") :]
     cells = [html.unescape(cell) for cell in re.findall(r"<td>(.*?)</td>", shared)]
-    assert cells == ["row 1", f"{CLASSES[0]}, {CLASSES[2]}", "row 2", f"{CLASSES[3]}, background"]
+    assert cells == ["1", f"{CLASSES[0]}, {CLASSES[2]}", "2", f"{CLASSES[3]}, background"]
     similarities = {tooltip for tooltip in tooltips(picture(text, "similarity of the rows")) if ":" in tooltip}
     assert {"row 0, row 1: 0.707", "row 0, row 2: 0.000", "row 2, row 2: 1.000"} <= similarities
     shown = {tooltip for tooltip in tooltips(picture(text, "attention to the rows")) if ":" in tooltip}
@@ -139,5 +139,5 @@ def test_a_large_bank_becomes_a_table(tmp_path, scalars):
     rows[7] = 2 * rows[31]
     text = page(tmp_path, scalars, bank_rows=rows)
     alike = re.findall(r"<td>(.*?)</td>", text[text.index("Rows most alike") :])
-    assert alike[:3] == ["row 7", "row 31", "1.00"]
+    assert alike[:3] == ["7", "31", "1.00"]
     assert "similarity of the rows" not in text

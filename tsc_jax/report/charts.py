@@ -15,7 +15,7 @@ from tsc_jax.report.page import COLOURS, asset, escape
 
 STYLE = asset("charts.css")
 LETTER = 6.3  # mean width of a letter in the charts' font, in pixels
-NAME_LIMIT = 28  # letters of a name that are shown
+NAME_LIMIT = 34  # letters of a name that are shown
 MOST_POINTS = 600  # of a line; more cannot be told apart
 FAINTEST = 0.05  # predictions below this share of a video's best score are not drawn
 
@@ -109,7 +109,7 @@ def bar_chart(
     colours: Sequence[str] = ("var(--colour-0)",),
     limit: float | None = None,
     texts: Sequence[str] | None = None,
-    width: int = 440,
+    length: int = 240,
 ) -> str:
     """Horizontal bars, each of one or several parts.
 
@@ -121,18 +121,18 @@ def bar_chart(
       colours: of the P parts.
       limit: the value at full length; None: the longest bar's.
       texts: at the end of each bar.
-      width: in pixels.
+      length: of the longest bar, in pixels.
     """
     values = np.nan_to_num(np.reshape(values, (len(names), -1)))
     texts = [""] * len(names) if texts is None else texts
     left = 12 + LETTER * max((len(shortened(name)) for name in names), default=0)
-    right = width - 8 - LETTER * max(map(len, texts), default=0)
-    scale = (right - left) / (limit or values.sum(axis=1).max(initial=0) or 1)
+    right = left + length
+    scale = length / (limit or values.sum(axis=1).max(initial=0) or 1)
     parts = [text(0, 12, title, "title")]
     for row, (name, of_bar, note) in enumerate(zip(names, values, texts, strict=True)):
         y, x = 24 + 20 * row, left
         parts.append(text(left - 6, y + 11, shortened(name), "end", name))
-        parts.append(f'<rect class="track" x="{left:.1f}" y="{y}" width="{right - left:.1f}" height="14"/>')
+        parts.append(f'<rect class="track" x="{left:.1f}" y="{y}" width="{length}" height="14"/>')
         for part, value, fill in zip(parts_of, of_bar, colours, strict=True):
             tooltip = escape(f"{name}: {part} {value:.4g}" if part else f"{name}: {value:.4g}")
             style = f'style="fill:{fill}"'
@@ -140,6 +140,7 @@ def bar_chart(
             parts.append(f"{rectangle}<title>{tooltip}</title></rect>" if value else "")
             x += value * scale
         parts.append(text(right + 6, y + 11, note))
+    width = math.ceil(right + 8 + LETTER * max(map(len, texts), default=0))
     return svg(title, width, 28 + 20 * len(names), parts)
 
 

@@ -128,7 +128,7 @@ def precision_recall_chart(name: str, recall: np.ndarray, precision: np.ndarray)
     y = np.concatenate([np.repeat(precision, 2), [0]])
     line = charts.Line(name, x, y, charts.colour(0))
     limits = {"x_limits": (0, 1), "y_limits": (0, 1)}
-    return charts.line_chart(charts.shortened(name), [line], "recall", size=(190, 150), **limits)
+    return charts.line_chart(charts.shortened(name), [line], "recall", size=(180, 145), **limits)
 
 
 def errors(compared: tuple, names: tuple[str, ...]) -> str:
@@ -138,7 +138,7 @@ def errors(compared: tuple, names: tuple[str, ...]) -> str:
     labels = [f"{place}G" for place in range(1, len(profile) + 1)]
     profile_chart = charts.bar_chart(
         "predictions of each kind (%), by slices of G", labels, shares, parts_of=diagnosis.KINDS, colours=KIND_COLOURS,
-        limit=100, texts=[str(count) for count in profile.sum(axis=1)],
+        limit=100, length=340, texts=[str(count) for count in profile.sum(axis=1)],
     )  # fmt: skip
     gains = 100 * diagnosis.gains(*compared)
     gains_chart = charts.bar_chart(
@@ -169,10 +169,8 @@ def lengths(compared: tuple, unit: float) -> str:
     precision_texts = ["no instances" if np.isnan(value) else f"{value:.1f}" for value in precisions]
     missed_texts = [f"{some} of {number}" for some, number in zip(by_length.missed, by_length.instances, strict=True)]
     return charts_of(
-        charts.bar_chart("mAP (%)", names, precisions, limit=100, texts=precision_texts, width=440),
-        charts.bar_chart(
-            "never found (%)", names, missed, limit=100, texts=missed_texts, width=440, colours=["var(--wrong)"]
-        ),
+        charts.bar_chart("mAP (%)", names, precisions, limit=100, texts=precision_texts),
+        charts.bar_chart("never found (%)", names, missed, limit=100, texts=missed_texts, colours=["var(--wrong)"]),
     )
 
 
@@ -189,7 +187,8 @@ def videos(compared: tuple, predictions: Segments, dataset: Dataset) -> str:
         for index in chosen:
             video, is_own = dataset.test.videos[index], predictions.video == index
             own = truth[truth.video == index], predictions[is_own]
-            name = f"{video.name}: AP {100 * scores[index]:.0f}%, {len(own[0])} instances"
+            instances = f"{len(own[0])} instance{'s' if len(own[0]) > 1 else ''}"
+            name = f"{video.name}: AP {100 * scores[index]:.0f}%, {instances}"
             shown = shown_classes(*own)[:SHOWN_LANES]
             picture = charts.lanes(name, video.duration, shown, dataset.classes, *own, colours[is_own])
             parts.append(charts_of(picture, kind="charts scroll"))
@@ -207,13 +206,13 @@ def bank(rows: np.ndarray | None, attention: np.ndarray | None, names: tuple[str
         maps.append(("attention to the rows", sources, columns, attention[:, order], attention.max()))
         strongest = attention.argmax(axis=1)
         shared = [row for row in order if (strongest == row).sum() > 1]
-        cells = [(f"row {row}", ", ".join(sources[i] for i in np.flatnonzero(strongest == row))) for row in shared]
+        cells = [(str(row), ", ".join(sources[i] for i in np.flatnonzero(strongest == row))) for row in shared]
         tables += [table(["row", "classes"], cells, "Classes whose strongest row is the same")] if cells else []
     unit_rows = rows[order] / np.maximum(np.linalg.norm(rows[order], axis=1, keepdims=True), 1e-12)
     similarity, labels = unit_rows @ unit_rows.T, [f"row {row}" for row in order]
     maps.append(("similarity of the rows", labels, labels, similarity, 1.0))
     pairs = sorted(itertools.combinations(range(len(rows)), 2), key=lambda pair: -similarity[pair])[:MOST_PAIRS]
-    cells = [(labels[one], labels[other], f"{similarity[one, other]:.2f}") for one, other in pairs]
+    cells = [(str(order[one]), str(order[other]), f"{similarity[one, other]:.2f}") for one, other in pairs]
     if len(rows) > LARGEST_MAP:
         return "\n".join([*tables, table(["row", "row", "cosine"], cells, "Rows most alike")])
     return charts_of(*(charts.heat_map(*each) for each in maps), kind="charts scroll") + "\n".join(tables)

@@ -26,7 +26,7 @@ READING = {
     ),
     "steps": (
         "mAP over steps",
-        "Each line is one tIoU threshold, the strongest the highest; the share of training videos that is held out"
+        "Each line is one tIoU threshold, stronger for higher ones; the share of training videos that is held out"
         " chooses the step without looking at the test videos.",
         "If mAP still rises at the end, train longer (config.train.steps); if it peaks early and falls, use"
         " best_on_holdout (config.eval.holdout) or train shorter.",
@@ -48,7 +48,8 @@ READING = {
     "errors": (
         "Errors",
         "With G instances of a class, its predictions are cut into slices of G by falling score; a faultless detector"
-        " has true positives alone in 1G. The second chart tells how much mAP would rise without one kind of error.",
+        " has true positives alone in 1G. The second chart tells how much mAP would rise without one kind of error;"
+        " what even all of them leave to 100 is never found.",
         "Wrong label: the classes look alike to the features or there are too few videos; localization: boundaries are"
         " off, see config.proposals; double detection: lower config.proposals.nms_sigma; background: the attention"
         " does not tell actions from background.",
@@ -58,7 +59,8 @@ READING = {
         "The instances in fifths by length, XS the shortest: mAP within each fifth, and the share that no prediction"
         " finds (the false negatives).",
         "If XS is bad, instances are shorter than a few snippets: extract features at a higher rate; if XL is bad, long"
-        " actions are found in pieces.",
+        " actions are found in pieces; if all miss alike, their class was not predicted at all"
+        " (config.proposals.class_threshold).",
     ),
     "videos": (
         "Best and worst videos",
@@ -81,6 +83,7 @@ main { max-width: 1080px; }
 .tiles b { display: block; font-size: 1.5rem; font-variant-numeric: tabular-nums; }
 section { margin-top: 1.2rem; }
 section h2 { margin-top: 0; }
+.scroll th, .scroll td { white-space: nowrap; overflow-wrap: normal; }
 .reading { max-width: 75ch; }
 .notice { border-left: 3px solid var(--wrong); padding-left: .8rem; }
 """
