@@ -72,7 +72,7 @@ READING = {
     "bank": (
         "Bank",
         "How much the snippets of each class attend to each row of the semantics bank, and how similar the rows are"
-        " (cosine); good is a strong row for every class and pale cells off the diagonal of the second picture.",
+        " (cosine); good is a strong row for every class and pale cells off the diagonal of their similarity.",
         "If several classes share one row, or rows are alike, give the bank more rows (config.bank.rows) or fit it on"
         " more snippets (config.bank.snippets_per_video).",
     ),
