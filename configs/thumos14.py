@@ -90,6 +90,7 @@ def get_config() -> ml_collections.ConfigDict:
     proposals.topk_ratio = 10  # video score: mean of the T // 10 largest activations; paper
     proposals.class_threshold = 0.2  # on the video score; paper
     proposals.attention_thresholds = (0.1, 0.9, 10)  # first, last, number; paper
+    proposals.activation_thresholds = (0.1, 0.9, 0)  # the same on scaled class activations; none, paper
     proposals.outer_ratio = 0.25  # width of the outer band, of the proposal's length; paper
     proposals.video_score_weight = 0.2  # paper
     proposals.nms_sigma = 0.3  # of the Gaussian soft-NMS; paper

@@ -90,8 +90,7 @@ def open_replica(config: ml_collections.ConfigDict, workdir: Path, seed: int, da
     config = config.copy_and_resolve_references()
     with config.unlocked():
         config.train.seed, config.train.seeds = seed, 1
-    train_split = dataset.train.at_least(config.data.min_snippets)
-    train_split, holdout = train_split.hold_out(config.eval.holdout, seed)
+    train_split, holdout = train_and_holdout(config, dataset)
     judges = {checkpoints.BEST_ON_TEST: dataset.test}
     judges |= {checkpoints.BEST_ON_HOLDOUT: holdout} if holdout.videos else {}
     about = checkpoints.about_run(config, dataset)
@@ -130,6 +129,12 @@ def start(replicas: Sequence[Replica], dataset: Dataset) -> list[TrainState]:
         f"{replicas[0].last.directory}: no step is undamaged{' in all seeds' * (len(replicas) > 1)}; delete"
         " --workdir to begin anew"
     )
+
+
+def train_and_holdout(config: ml_collections.ConfigDict, dataset: Dataset) -> tuple[Split, Split]:
+    """The videos that a run is trained on, and those held out of them."""
+    usable = dataset.train.at_least(config.data.min_snippets)
+    return usable.hold_out(config.eval.holdout, config.train.seed)
 
 
 def drop_later(replicas: Sequence[Replica], step: int) -> None:
