@@ -5,7 +5,7 @@ import faulthandler
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import jax
 import numpy as np
@@ -71,14 +71,13 @@ def is_first() -> bool:
 
 
 def of_each(array: np.ndarray) -> np.ndarray:
-    """What each process says, in each of them: the arrays, of one shape, stacked by process."""
+    """What each process says, in each of them, bit for bit: the arrays, of one shape, stacked by process."""
     array = np.asarray(array)
-    return array[None] if jax.process_count() == 1 else np.asarray(multihost_utils.process_allgather(array))
-
-
-def sum_over_all(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The sums over processes, in each of them."""
-    return [of_each(array).sum(axis=0) for array in arrays]
+    if jax.process_count() == 1:
+        return array[None]
+    # As bytes: JAX would make float32 of float64.
+    stacked = np.asarray(multihost_utils.process_allgather(np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
+    return stacked.view(array.dtype).reshape(-1, *array.shape)
 
 
 def share(indices: np.ndarray, process: int | None = None) -> np.ndarray:

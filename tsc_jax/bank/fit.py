@@ -9,9 +9,10 @@ import ml_collections
 import numpy as np
 
 from tsc_jax import processes
-from tsc_jax.bank import mixture
-from tsc_jax.bank.mixture import COVARIANCES
-from tsc_jax.bank.snippets import of_split
+from tsc_jax.bank.kmeans import lloyd, start_centres
+from tsc_jax.bank.mixture import COVARIANCES, em, start_mixture
+from tsc_jax.bank.passes import standardize
+from tsc_jax.bank.snippets import Snippets, of_split
 from tsc_jax.bank.state import Bank, BankFit, new_bank
 from tsc_jax.bank.update import UPDATE_RULES
 from tsc_jax.data.dataset import Dataset, Split
@@ -48,14 +49,24 @@ def fit_bank(settings: ml_collections.ConfigDict, dataset: Dataset, split: Split
             raise InputError(
                 f"config.bank.rows is {rows}, but there are only {snippets.total} training snippets to fit"
             )
-        if settings.source == "mixture":
-            how = (settings.covariance, settings.max_iterations, settings.tolerance)
-            fitted = mixture.fit_mixture(snippets, rows, seed, *how)
-        else:
-            fitted = mixture.fit_kmeans(snippets, rows, seed, settings.max_iterations)
-        means = fitted.means
-        fit = BankFit("", seed, snippets.total, len(fitted.objectives), fitted.objectives[-1])
+        means, objectives = fit_rows(settings, snippets, rows, seed)
+        fit = BankFit(snippets=snippets.total, iterations=len(objectives), log_likelihood=objectives[-1])
     return new_bank(means, fit.replace(source=settings.source, seed=seed, fingerprint=dataset.train_fingerprint))
+
+
+def fit_rows(
+    settings: ml_collections.ConfigDict, snippets: Snippets, rows: int, seed: int
+) -> tuple[np.ndarray, list[float]]:
+    """The K means [K, D] of a mixture or of k-means, and the objective before each iteration."""
+    snippets, offset, scale = standardize(snippets)
+    if settings.source == "kmeans":
+        start = start_centres(snippets, rows, seed, settings.max_iterations)
+        means, objectives = lloyd(snippets, start, settings.max_iterations)
+    else:
+        start = start_mixture(snippets, rows, seed, settings.covariance, settings.max_iterations)
+        mixture, objectives = em(snippets, start, settings.covariance, settings.max_iterations, settings.tolerance)
+        means = mixture.means
+    return means * scale + offset, objectives
 
 
 def check_settings(settings: ml_collections.ConfigDict, classes: int) -> None:
@@ -63,12 +74,15 @@ def check_settings(settings: ml_collections.ConfigDict, classes: int) -> None:
     for key, known in (("source", SOURCES), ("covariance", COVARIANCES), ("update_rule", UPDATE_RULES)):
         if settings[key] not in known:
             raise InputError(f"config.bank.{key} is {settings[key]!r}, expected one of {', '.join(known)}")
+    for key, least in (("rows", 0), ("snippets_per_video", 1), ("max_iterations", 1)):
+        if settings[key] < least:
+            raise InputError(f"config.bank.{key} is {settings[key]}, expected {least} or more")
     rows, by_class = number_of_rows(settings, classes), [("source", "class_means"), ("update_rule", "ema")]
     for key, value in by_class:
         if settings[key] == value and rows != classes + 1:
             raise InputError(
                 f"config.bank.{key} is {value!r}, which gives each class a row and background one, but"
-                f" config.bank.rows is {rows}; expected {classes + 1} or 0"
+                f" config.bank.rows is {rows}; expected {classes + 1}, or 0 for as many"
             )
     if not 0 <= settings.momentum <= 1:
         raise InputError(f"config.bank.momentum is {settings.momentum}, expected 0 to 1")
@@ -82,6 +96,8 @@ def check_fit(fit: BankFit, dataset: Dataset, where: str) -> None:
 
 def check_split(dataset: Dataset, split: Split) -> None:
     """Raises InputError where a bank would see a video that is not one of the data set's training videos."""
+    if not split.videos:
+        raise InputError(f"{dataset.name}: no training video is left to fit the bank on (config.data.min_snippets)")
     training, test = ({video.name for video in each.videos} for each in (dataset.train, dataset.test))
     for video in split.videos:
         if video.name not in training or video.name in test:
@@ -104,5 +120,5 @@ def class_means(split: Split, classes: int) -> np.ndarray:
         contained = np.append(split.videos[index].labels, True)
         sums[contained] += features.sum(axis=0, dtype=np.float64)
         counts[contained] += len(features)
-    sums, counts = processes.sum_over_all([sums, counts])
+    sums, counts = (processes.of_each(each).sum(axis=0) for each in (sums, counts))
     return np.where(counts > 0, sums, sums[-1]) / np.where(counts > 0, counts, counts[-1])

@@ -14,7 +14,7 @@ class BankFit:
       seed: of the snippets drawn and of the start.
       snippets: number of snippets seen.
       iterations: until the fit stopped.
-      log_likelihood: of a snippet, on average, under the mixture in the end; for k-means minus its mean squared
+      log_likelihood: of a snippet, on average, before the last iteration; for k-means minus its mean squared
         distance from the nearest centre. Both of standardized features.
       fingerprint: of the training split it was fitted on.
     """

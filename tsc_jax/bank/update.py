@@ -14,7 +14,7 @@ snippets i and labels y,
     usage_c <- usage_c + n_c
 
 n and the sums are reduced over all devices and processes before the division, so the rule does not depend on how a
-batch is dealt. z, a and y carry no gradient.
+batch is dealt. z and a are those that the training step computes, dropout included, and carry no gradient.
 """
 
 import jax
@@ -38,19 +38,9 @@ def update(
       momentum: mu above; "ema" alone.
     """
     if rule == "gradient":
-        return by_gradient(bank, rows)
+        return bank.replace(rows=rows)
     if rule == "ema":
         return by_mean(bank, *shown, momentum)
-    return frozen(bank)
-
-
-def by_gradient(bank: Bank, rows: jax.Array) -> Bank:
-    """The bank with the rows [K, D] that the optimizer made."""
-    return bank.replace(rows=rows)
-
-
-def frozen(bank: Bank) -> Bank:
-    """The bank as it is."""
     return bank
 
 

@@ -173,7 +173,10 @@ class DSA(nn.Module):
         return a + self.norm(name="norm_feedforward")(hidden, mask, train)
 
     def attend(self, f: jax.Array, bank_rows: jax.Array, rows: jax.Array | None) -> jax.Array:
-        """What each snippet [B, T, D] reads from the bank [K, D]: [B, T, D]."""
+        """What each snippet [B, T, D] reads from the bank [K, D]: [B, T, D].
+
+        How much it attends to each row is sown as "bank_attention" [B, T, heads, K].
+        """
         inner = self.heads * self.head_width
 
         def split(x: jax.Array) -> jax.Array:
@@ -184,7 +187,9 @@ class DSA(nn.Module):
         v = split(Linear(inner, self.dtype, name="value")(bank_rows))
         logits = product("bthe,khe->bthk", self.dtype, q, k)
         # The published code divides by sqrt(heads) as well as by sqrt(head width).
-        weights = Dropout(self.bank_dropout)(jax.nn.softmax(logits * inner**-0.5), rows)
+        weights = jax.nn.softmax(logits * inner**-0.5)
+        self.sow("intermediates", "bank_attention", weights)
+        weights = Dropout(self.bank_dropout)(weights, rows)
         mixed = product("bthk,khe->bthe", self.dtype, weights, v)
         return Linear(f.shape[-1], self.dtype, name="out")(mixed.reshape(*f.shape[:2], inner))
 
