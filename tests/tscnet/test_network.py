@@ -10,7 +10,8 @@ import pytest
 from configs import thumos14
 from tests.tscnet.small import CLASSES, WIDTH, ragged_batch, small_config, small_state
 from tsc_jax.bank import BankFit, new_bank
-from tsc_jax.tscnet.network import fuse, make_network
+from tsc_jax.tscnet.network import make_network
+from tsc_jax.tscnet.outputs import fuse
 from tsc_jax.tscnet.train_step import count_parameters, init_state
 
 
