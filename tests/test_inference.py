@@ -77,12 +77,16 @@ def test_every_video_comes_once_with_its_features():
     assert len(shapes) <= MAX_LENGTHS
 
 
-@pytest.fixture(scope="module")
-def network():
-    config = small_config()
+def make(config):
+    """The forward pass of a small network, its variables and bank rows."""
     state = small_state(config)
     variables = {"params": state.params, "batch_stats": state.batch_stats}
     return make_forward(config.model, CLASSES, WIDTH), variables, state.bank.rows
+
+
+@pytest.fixture(scope="module")
+def network():
+    return make(small_config())
 
 
 def alone(network, features):
@@ -117,6 +121,15 @@ def test_chunks_give_what_the_whole_video_gives(network, length, chunk):
     for ours, expected in zip(
         infer_in_chunks(*network, video(length), chunk), alone(network, video(length)), strict=True
     ):
+        np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("part", ["mfip", "tce", "dsa"])
+def test_chunks_give_the_same_where_a_part_is_switched_off(part):
+    config = small_config()
+    config.model[part] = False
+    network = make(config)
+    for ours, expected in zip(infer_in_chunks(*network, video(20), 8), alone(network, video(20)), strict=True):
         np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5)
 
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from tsc_jax.data.dataset import Split
 from tsc_jax.tscnet.layers import product
-from tsc_jax.tscnet.network import TSCNet, attention_logits, fuse, make_network, reach
+from tsc_jax.tscnet.network import TSCNet, attention_logits, make_network, reach
+from tsc_jax.tscnet.outputs import fuse
 
 MAX_LENGTHS = 8  # each costs a compilation
 WASTE = 0.2  # padding that is worth sparing one, as a share of the snippets

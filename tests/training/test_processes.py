@@ -66,6 +66,7 @@ def test_any_number_of_processes_takes_the_same_steps(tmp_path):
         digests = [digest for report in reports for digest in report["digests"].values()]
         assert len(digests) == 8 and len(set(digests)) == 1
         assert all(report["losses"] == reports[0]["losses"] for report in reports)
+        assert all(report["told"] == [i + 1 / 3 for i in range(processes)] for report in reports), "in full precision"
         losses[processes] = reports[0]["losses"]
     np.testing.assert_allclose(losses[2], losses[1], rtol=1e-5)
     np.testing.assert_allclose(losses[4], losses[1], rtol=1e-5)

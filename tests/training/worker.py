@@ -1,7 +1,7 @@
 """One process of a run over several; arguments: PORT PROCESSES PROCESS DEVICES DATA_DIR WORKDIR [STEPS].
 
-Without STEPS it trains. With them it only takes so many steps, and writes the losses and a checksum of the state
-on each of its devices to WORKDIR/PROCESS.json.
+Without STEPS it trains. With them it only takes so many steps, under the rule "ema", and writes the losses, a checksum
+of the state on each of its devices, and numbers that all processes told each other to WORKDIR/PROCESS.json.
 """
 
 import hashlib
@@ -39,7 +39,9 @@ def take_steps(config, workdir: Path) -> None:
             sums.update(np.asarray(shard).tobytes())
         digests[str(device.id)] = sums.hexdigest()
     workdir.mkdir(parents=True, exist_ok=True)
-    (workdir / f"{jax.process_index()}.json").write_text(json.dumps({"losses": losses, "digests": digests}))
+    told = processes.of_each(np.array([jax.process_index() + 1 / 3])).ravel().tolist()
+    report = {"losses": losses, "digests": digests, "told": told}
+    (workdir / f"{jax.process_index()}.json").write_text(json.dumps(report))
 
 
 if __name__ == "__main__":
@@ -49,7 +51,7 @@ if __name__ == "__main__":
         processes.join(f"localhost:{port}", process, number)
     if len(sys.argv) > 7:
         config = small_run(sys.argv[5], **{"train.pairs": 8, "train.steps": int(sys.argv[7])})
-        config.optimizer.learning_rate = 5e-5
+        config.optimizer.learning_rate, config.bank.update_rule = 5e-5, "ema"
         take_steps(config, Path(sys.argv[6]))
     else:
         with processes.ends_with_its_peers():

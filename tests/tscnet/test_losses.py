@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from configs import thumos14
 from tsc_jax.tscnet import losses
-from tsc_jax.tscnet.network import Branch, Outputs
+from tsc_jax.tscnet.outputs import Branch, Outputs
 
 LOSS = thumos14.get_config().loss
 

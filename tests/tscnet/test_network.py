@@ -10,7 +10,8 @@ import pytest
 from configs import thumos14
 from tests.tscnet.small import CLASSES, WIDTH, ragged_batch, small_config, small_state
 from tsc_jax.bank import BankFit, new_bank
-from tsc_jax.tscnet.network import fuse, make_network
+from tsc_jax.tscnet.network import make_network
+from tsc_jax.tscnet.outputs import fuse
 from tsc_jax.tscnet.train_step import count_parameters, init_state
 
 
@@ -95,3 +96,20 @@ def test_any_width_and_number_of_classes(width, classes):
     init = jax.jit(network.init_with_output)
     outputs, _ = init(jax.random.key(0), features, bank, jnp.ones((2, 3), bool))
     assert outputs.temporal.cas.shape == outputs.semantic.cas.shape == (2, 3, classes + 1)
+
+
+@pytest.mark.parametrize("part", ["mfip", "tce", "dsa"])
+def test_a_part_that_is_switched_off_hands_on_what_it_gets_and_leaves_nothing_behind(part):
+    config, batch = small_config(), ragged_batch(videos=2, length=6)
+    published = small_state(config)
+    config.model[part] = False
+    state = small_state(config)
+    shapes = [jax.tree.map(np.shape, each.params) for each in (published, state)]
+    assert shapes[0].pop(part) and shapes[0] == shapes[1]
+    assert set(state.batch_stats) == {"tce", "dsa"} - {part}
+    # What DSA gets shows outside where MFIP hands it on.
+    config.model.mfip &= part != "dsa"
+    outputs = apply(config, small_state(config), batch)
+    given = {"mfip": batch["features"], "tce": outputs.pyramid, "dsa": batch["features"]}
+    found = {"mfip": outputs.pyramid, "tce": outputs.temporal.features, "dsa": outputs.semantic.features}
+    np.testing.assert_array_equal(found[part], given[part])

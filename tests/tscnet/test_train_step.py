@@ -6,7 +6,8 @@ import pytest
 
 from tests.tscnet.small import CLASSES, WIDTH, ragged_batch, small_config, small_state
 from tsc_jax.data.batches import deal
-from tsc_jax.tscnet.train_step import make_train_step, replicate
+from tsc_jax.tscnet.network import make_network
+from tsc_jax.tscnet.train_step import averaged, learning_rate, make_train_step, replicate
 
 BATCH = 16
 
@@ -18,6 +19,7 @@ def on_devices(batch: dict, devices: int, pairs: int) -> dict:
 
 
 def run(devices: int, pairs: int, steps: int, update_rule: str = "gradient"):
+    """The state and losses after so many steps."""
     config = small_config()
     config.bank.update_rule = update_rule
     state, train_step = replicate(small_state(config), devices), make_train_step(config, CLASSES, WIDTH)
@@ -64,6 +66,59 @@ def test_the_frozen_bank_stays_and_the_published_one_moves():
     frozen, moving = (run(1, 3, 2, rule)[0].bank.rows for rule in ("frozen", "gradient"))
     np.testing.assert_array_equal(frozen, start)
     assert (np.asarray(moving) != start).all()
+
+
+def shown_by(config, state, batch) -> tuple[np.ndarray, np.ndarray]:
+    """n [C + 1] and m [C + 1, D] of the rule "ema" (see bank/update.py) of a whole batch, snippet by snippet."""
+    outputs, _ = make_network(config.model, CLASSES, WIDTH).apply(
+        {"params": state.params, "batch_stats": state.batch_stats},
+        *(batch["features"], state.bank.rows, batch["mask"]),
+        train=True, rows=batch["rows"], mutable=["batch_stats"],
+        rngs={"dropout": jax.random.fold_in(jax.random.key(0), 0)},
+    )  # fmt: skip
+    temporal, semantic, weight = outputs.temporal, outputs.semantic, config.model.fusion_weight
+    features = np.asarray(weight * temporal.features + (1 - weight) * semantic.features, np.float64)
+    attention = np.asarray(weight * temporal.attention + (1 - weight) * semantic.attention, np.float64)
+    n, sums = np.zeros(CLASSES + 1), np.zeros((CLASSES + 1, WIDTH))
+    for v, i in np.argwhere(batch["mask"]):
+        for c in [*np.flatnonzero(batch["labels"][v]), CLASSES]:
+            share = 1 - attention[v, i] if c == CLASSES else attention[v, i]
+            n[c] += share
+            sums[c] += share * features[v, i]
+    return n, sums / n[:, None]
+
+
+def test_ema_and_averages_are_their_equations_on_any_number_of_devices():
+    config = small_config()
+    config.bank.update_rule, config.optimizer.average_decay = "ema", 0.2
+    batches = [ragged_batch(BATCH, 14, seed) for seed in range(2)]
+    start = small_state(config)
+    n, m = shown_by(config, start, batches[0])
+    rows = config.bank.momentum * np.asarray(start.bank.rows) + (1 - config.bank.momentum) * m
+    train_step, ends = make_train_step(config, CLASSES, WIDTH), []
+    for devices in (1, 8):
+        state, average = replicate(start, devices), on_host(start.averages)
+        for step, batch in enumerate(batches, 1):
+            state, _ = train_step(state, on_devices(batch, devices, 3))
+            kept = min(0.2, (1 + step) / (10 + step))
+            average = jax.tree.map(lambda old, new, w=kept: w * old + (1 - w) * new, average, on_host(averaged(state)))
+            if step == 1:
+                np.testing.assert_allclose(state.bank.usage, n, rtol=1e-4)
+                np.testing.assert_allclose(state.bank.rows, rows, rtol=1e-4, atol=1e-5)
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), average, on_host(state.averages)
+        )
+        ends.append(on_host(state.bank))
+    np.testing.assert_allclose(ends[0].rows, ends[1].rows, atol=1e-4)
+    np.testing.assert_array_equal(ends[1].fitted, start.bank.rows)
+    assert "bank" not in first_moments(state)
+
+
+def test_the_cosine_ends_at_0():
+    config = small_config()
+    config.optimizer.decay_steps = 50
+    rates = [float(learning_rate(config.optimizer)(step)) for step in (0, 25, 50, 60)]
+    np.testing.assert_allclose(rates, np.array([1, 0.5, 0, 0]) * config.optimizer.learning_rate, atol=1e-9)
 
 
 def test_the_same_seed_gives_the_same_bytes():

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from tsc_jax.tscnet.layers import softmax_where
-from tsc_jax.tscnet.network import Branch, Outputs
+from tsc_jax.tscnet.outputs import Branch, Outputs
 
 
 @struct.dataclass

@@ -16,31 +16,13 @@ import functools
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from flax import struct
 from jax.typing import DTypeLike
 
 from tsc_jax.tscnet.layers import BatchNorm, Dropout, Linear, TemporalConv, product, softmax_where
+from tsc_jax.tscnet.outputs import Branch, Outputs
 
 HEAD_KERNEL = 3  # taps of the convolutions of a head; paper
 HEAD_DEPTH = 2  # of them, at most, one after the other; paper
-
-
-@struct.dataclass
-class Branch:
-    """What one branch says of B videos: features [B, T, D], CAS [B, T, C + 1], attention [B, T]."""
-
-    features: jax.Array
-    cas: jax.Array
-    attention: jax.Array
-
-
-@struct.dataclass
-class Outputs:
-    """The pyramid features [B, T, D] and the two branches."""
-
-    pyramid: jax.Array
-    temporal: Branch
-    semantic: Branch
 
 
 class MFIP(nn.Module):
@@ -308,11 +290,3 @@ def reach(model) -> int:
     """How many snippets on either side an output depends on through convolutions; `config.model`."""
     pyramid = sum(kernel // 2 for kernel in (*model.pyramid_kernels, model.pyramid_fuse_kernel))
     return pyramid + HEAD_DEPTH * (HEAD_KERNEL // 2)
-
-
-def fuse(outputs: Outputs, weight: float) -> tuple[jax.Array, jax.Array]:
-    """The fused CAS [B, T, C + 1] and attention [B, T]; `weight` is the temporal branch's (test time only)."""
-    temporal, semantic = outputs.temporal, outputs.semantic
-    cas = weight * temporal.cas + (1 - weight) * semantic.cas
-    attention = weight * temporal.attention + (1 - weight) * semantic.attention
-    return cas, attention

@@ -16,7 +16,8 @@ import numpy as np
 from tsc_jax.data.batches import Deal, deal
 from tsc_jax.errors import InputError
 from tsc_jax.tscnet import losses, torch_names, torch_state
-from tsc_jax.tscnet.network import Outputs, fuse, make_network
+from tsc_jax.tscnet.network import make_network
+from tsc_jax.tscnet.outputs import Outputs, fuse
 from tsc_jax.tscnet.train_step import AXIS, TrainState, make_train_step, replicate
 
 DROPOUTS = ("dsa_bank_dropout", "dsa_dropout", "classifier_dropout", "attention_dropout")

@@ -12,7 +12,8 @@ from tsc_jax.bank import Bank, BankFit
 from tsc_jax.bank.update import evidence, update
 from tsc_jax.tscnet import losses
 from tsc_jax.tscnet.layers import many_kernels
-from tsc_jax.tscnet.network import Outputs, TSCNet, fuse, make_network
+from tsc_jax.tscnet.network import TSCNet, make_network
+from tsc_jax.tscnet.outputs import fuse, fuse_features
 
 AXIS = "devices"
 
@@ -143,14 +144,12 @@ def make_train_step(config, classes: int, width: int, replicas: int = 1) -> Call
         counts = over_devices({name: term.count for name, term in terms.items()})
         shares = {name: term.sum / jnp.maximum(counts[name], 1) for name, term in terms.items()}
         total = losses.total(shares, settings)
-        shown = evidence(*fused(outputs), batch["labels"], batch["mask"]) if rule == "ema" else None
+        shown = None
+        if rule == "ema":
+            weight = config.model.fusion_weight
+            fused = fuse_features(outputs, weight), fuse(outputs, weight)[1]
+            shown = evidence(*fused, batch["labels"], batch["mask"])
         return total, (shares | {"total": total}, shown, new["batch_stats"])
-
-    def fused(outputs: Outputs) -> tuple[jax.Array, jax.Array]:
-        """Features [B, T, D] and attention [B, T] of both branches, as the bank sees them."""
-        weight = config.model.fusion_weight
-        features = weight * outputs.temporal.features + (1 - weight) * outputs.semantic.features
-        return features, fuse(outputs, weight)[1]
 
     def train_step(state: TrainState, batch: dict) -> tuple[TrainState, dict[str, jax.Array]]:
         moved = trainable(state.params, state.bank.rows, rule)
