@@ -19,7 +19,6 @@ from tsc_jax.video.decode import FRAMES_PER_SECOND, read_frames
 SNIPPET = 16
 SNIPPETS_PER_SECOND = FRAMES_PER_SECOND / SNIPPET
 WIDTH = i3d.WIDTH
-DTYPES = ("float32", "bfloat16")
 
 Extractor = Callable[..., np.ndarray]
 
@@ -28,7 +27,7 @@ def make_extractor(dtype: str = "float32", batch_size: int | None = None) -> Ext
     """Reads the weights, once, and gives the function that turns videos into features.
 
     Args:
-      dtype: of weights and activations, one of DTYPES; sums are float32 with either.
+      dtype: of weights and activations, float32 or bfloat16; sums are float32 with either.
       batch_size: snippets computed at once; None is 1 on processors, which gain nothing by more, and 8 elsewhere.
 
     Returns:
@@ -78,6 +77,5 @@ def _snippets(path: Path) -> Iterator[np.ndarray]:
         number += 1
         yield np.stack(snippet)
     if number == 0:
-        raise InputError(
-            f"{path}: has {len(snippet)} frames at {FRAMES_PER_SECOND} a second, less than the {SNIPPET} of a snippet"
-        )
+        found = f"lasts {len(snippet) / FRAMES_PER_SECOND:g} s" if snippet else "holds no frame"
+        raise InputError(f"{path}: {found}, but a snippet is {SNIPPET} frames at {FRAMES_PER_SECOND} a second")
