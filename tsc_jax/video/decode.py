@@ -95,7 +95,7 @@ def _open(path: Path) -> Iterator[tuple["av.container.InputContainer", "av.Video
                 each for each in container.streams.video if not each.disposition & av.stream.Disposition.attached_pic
             ]
             if not streams:
-                raise InputError(f"{path}: holds no video ({_kinds(container)})")
+                raise InputError(f"{path}: holds {_kinds(container)}, expected a video")
             streams[0].thread_type = "AUTO"
             yield container, streams[0]
     except av.FFmpegError as error:
@@ -103,8 +103,7 @@ def _open(path: Path) -> Iterator[tuple["av.container.InputContainer", "av.Video
 
 
 def _kinds(container: "av.container.InputContainer") -> str:
-    kinds = sorted({stream.type for stream in container.streams})
-    return f"but {' and '.join(kinds)}" if kinds and kinds != ["video"] else "nothing that is played"
+    return " and ".join(sorted({stream.type for stream in container.streams} - {"video"})) or "no stream"
 
 
 def _length(container: "av.container.InputContainer", stream: "av.VideoStream") -> float | None:
