@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 import numpy as np
 import tqdm
@@ -63,12 +63,18 @@ def extract_folder(
                 array = extract(video, bar.update)
             except InputError as error:
                 failures.append(str(error))
-                bar.write(str(error), file=sys.stderr)
+                _say(bar, str(error), sys.stderr)
                 continue
             _write(output / "meta.json", lambda file: file.write(f"{json.dumps(meta, indent=1)}\n".encode()))
             _write(files[video], lambda file, array=array: np.save(file, array))
-            bar.write(f"{files[video]}: {list(array.shape)}")
+            _say(bar, f"{files[video]}: {list(array.shape)}", sys.stdout)
     return len(failures)
+
+
+def _say(bar: tqdm.tqdm, line: str, stream: TextIO) -> None:
+    """Prints a line above the bar, at once even into a file."""
+    bar.write(line, stream)
+    stream.flush()
 
 
 def _named_apart(videos: Sequence[Path]) -> tuple[list[Path], list[str]]:
@@ -93,10 +99,10 @@ def _meta(output: Path, extractor: dict[str, str]) -> dict:
     path = output / "meta.json"
     meta = load_json(path) if path.exists() else {}
     found = meta.get("extractor")
-    if found is None and any((output / "features").rglob("*.npy")):
+    if not isinstance(found, dict) and any((output / "features").rglob("*.npy")):
         raise InputError(f"--output {output}: holds features that were not made here; give another folder")
     for key, value in extractor.items():
-        if found is not None and found.get(key) != value:
+        if isinstance(found, dict) and found.get(key) != value:
             raise InputError(
                 f"--output {output}: holds features of an extractor with {key} {found.get(key)!r}, now it is {value!r};"
                 " give another folder"

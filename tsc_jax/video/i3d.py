@@ -66,7 +66,7 @@ def features(params: Params, frames: jax.Array) -> jax.Array:
 
     Args:
       params: from `fold`.
-      frames: [N, F, H, W, 3] uint8, or RGB in [-1, 1]; F, H and W are even.
+      frames: [N, F, H, W, 3], RGB as uint8 or in [-1, 1]; it was trained on F 64, H and W 224.
 
     Returns:
       [N, 1024] float32.
