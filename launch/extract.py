@@ -28,7 +28,8 @@ def main(argv: list[str]) -> None:
 
     output, videos = Path(_OUTPUT.value), [Path(name) for name in argv[1:]]
     failed = extract_folder(videos, output, _SPLIT.value, _DTYPE.value, _BATCH_SIZE.value)
-    print(next_step(output))
+    if failed < len(videos):
+        print(next_step(output))
     if failed:
         raise InputError(f"{failed} of {len(videos)} videos have no features")
 

