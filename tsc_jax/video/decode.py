@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 FRAMES_PER_SECOND = 25
 SHORTER_SIDE = 256
 CROP = 224
-_LONGEST_STILL = 3600  # seconds that one frame may last; what claims more has damaged time stamps
+_LONGEST_STILL = 3600  # seconds that one frame may last; what claims more, or goes back, has damaged time stamps
 
 
 def read_frames(path: Path) -> Iterator[np.ndarray]:
@@ -76,26 +77,38 @@ def thumbnails(path: Path, number: int, height: int = 90) -> list[tuple[float, b
     return pictures
 
 
-@contextlib.contextmanager
-def _open(path: Path) -> Iterator[tuple["av.container.InputContainer", "av.VideoStream"]]:
-    """The opened file and its video; whatever the decoder says within the block becomes one sentence."""
+def load_decoder() -> ModuleType:
+    """PyAV.
+
+    Raises:
+      InputError: it is not installed.
+    """
     try:
         import av
     except ImportError:
         raise InputError(
             "video is decoded by the package av, which is missing: pip install -r requirements-video.txt"
         ) from None
+    return av
+
+
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[tuple["av.container.InputContainer", "av.VideoStream"]]:
+    """The opened file and its video; whatever the decoder says within the block becomes one sentence."""
+    av = load_decoder()
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}, expected a video file")
     try:
         # An absolute path, because FFmpeg takes what stands before a colon for a protocol.
-        with av.open(str(path.absolute())) as container:
+        with av.open(str(path.absolute()), metadata_errors="ignore") as container:
             streams = [
-                each for each in container.streams.video if not each.disposition & av.stream.Disposition.attached_pic
+                stream
+                for stream in container.streams.video
+                if stream.codec_context and not stream.disposition & av.stream.Disposition.attached_pic
             ]
             if not streams:
-                raise InputError(f"{path}: holds {_kinds(container)}, expected a video")
+                raise InputError(f"{path}: holds {_kinds(container)}, expected a video that can be decoded")
             streams[0].thread_type = "AUTO"
             yield container, streams[0]
     except av.FFmpegError as error:
@@ -124,7 +137,7 @@ def _at_rate(
         if shown is None:
             first = here
         else:
-            if here - time > _LONGEST_STILL:
+            if not -1 < here - time <= _LONGEST_STILL:
                 raise InputError(f"{path}: its time stamps jump from {float(time):.0f} to {float(here):.0f} seconds")
             end = max(_place(here - first), begun)
             yield shown, end - begun

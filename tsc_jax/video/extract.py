@@ -1,4 +1,4 @@
-"""Raw video -> snippet features, alone and as a folder in the "per video" layout.
+"""Raw video -> snippet features.
 
 One feature [1024] for each 16 frames at 25 a second; what is left at the end, fewer than 16, is dropped. RGB only, and
 not the numbers of the public THUMOS or ActivityNet archives: a model is trained and used with the same extractor.
@@ -14,7 +14,7 @@ import numpy as np
 
 from tsc_jax.errors import InputError
 from tsc_jax.video import i3d, weights
-from tsc_jax.video.decode import FRAMES_PER_SECOND, read_frames
+from tsc_jax.video.decode import FRAMES_PER_SECOND, load_decoder, read_frames
 
 SNIPPET = 16
 SNIPPETS_PER_SECOND = FRAMES_PER_SECOND / SNIPPET
@@ -37,6 +37,7 @@ def make_extractor(dtype: str = "float32", batch_size: int | None = None) -> Ext
     Raises:
       InputError: the packages of requirements-video.txt are not there.
     """
+    load_decoder()
     params = i3d.fold(weights.load_variables(), dtype)
     size = batch_size or (1 if jax.default_backend() == "cpu" else 8)
     return functools.partial(_extract, functools.partial(jax.jit(i3d.features), params), size)
@@ -59,7 +60,9 @@ def _extract(
     return np.concatenate(done)
 
 
-def _collect(running: tuple[jax.Array, int] | None, done: list[np.ndarray], progress) -> None:
+def _collect(
+    running: tuple[jax.Array, int] | None, done: list[np.ndarray], progress: Callable[[int], None] | None
+) -> None:
     if running is not None:
         features, number = running
         done.append(np.asarray(features)[:number])
