@@ -120,6 +120,14 @@ def test_a_colon_in_a_name_is_no_protocol(tmp_path, monkeypatch):
     assert len(list(read_frames("12:30.mkv"))) == 2
 
 
+def test_tags_in_an_old_encoding_do_not_matter(tmp_path):
+    path = write_video(tmp_path / "video.mkv", grey(2), title="été")
+    content = path.read_bytes()
+    assert content.count("été".encode()) == 1
+    path.write_bytes(content.replace("été".encode(), "étéé!".encode("latin-1")))
+    assert len(list(read_frames(path))) == 2
+
+
 @pytest.mark.parametrize(("third", "shown"), [(100_000, "100000"), (-5, "-5")])
 def test_time_stamps_that_jump_are_one_sentence(tmp_path, third, shown):
     path = write_video(tmp_path / "video.mkv", grey(2), [Fraction(0), Fraction(1)])

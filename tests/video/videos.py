@@ -16,9 +16,11 @@ def write_video(
     times: Sequence[Fraction] | None = None,
     codec: str = "ffv1",
     rotation: int = 0,
+    title: str = "",
 ) -> Path:
     """Encodes RGB frames [H, W, 3], at 25 a second or at their own times in seconds (of whole milliseconds)."""
     with av.open(path, "w") as container:
+        container.metadata["title"] = title
         stream = container.add_stream(codec, rate=25)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "bgr0" if codec == "ffv1" else "yuv420p"

@@ -99,9 +99,11 @@ def _open(path: Path) -> Iterator[tuple["av.container.InputContainer", "av.Video
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}, expected a video file")
+    # Version 18 takes a tag that is not UTF-8 for an error unless it is told otherwise; 19 does not ask.
+    lenient = {"metadata_errors": "ignore"} if av.__version__.startswith("18.") else {}
     try:
         # An absolute path, because FFmpeg takes what stands before a colon for a protocol.
-        with av.open(str(path.absolute()), metadata_errors="ignore") as container:
+        with av.open(str(path.absolute()), **lenient) as container:
             streams = [
                 stream
                 for stream in container.streams.video
