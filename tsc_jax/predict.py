@@ -163,13 +163,12 @@ def as_table(found: Predictions, classes: Sequence[str], top: int) -> str:
     lines = []
     for index, video in enumerate(found.inputs):
         segments = found.of_video(index)
-        lines.append(f"{video.name}   {clock(video.duration)}, {len(segments)} segment{'s' * (len(segments) != 1)}")
         best = segments[:top]
-        rows = zip(*(column.tolist() for column in (best.start, best.end, best.label, best.score)), strict=True)
-        lines += [
-            f"  {clock(start):>8} - {clock(end):>8}  {score:6.3f}  {classes[label]}"
-            for start, end, label, score in rows
-        ]
+        shown = "" if len(best) == len(segments) else f", best {len(best)} of {len(segments)} segments"
+        lines.append(f"{video.name}   {clock(video.duration)}{shown or ', no segments' * (not len(segments))}")
+        columns = (column.tolist() for column in (best.start, best.end, best.score, best.label))
+        for start, end, score, label in zip(*columns, strict=True):
+            lines.append(f"  {clock(start):>7} - {clock(end):>7}  {score:6.3f}  {classes[label]}")
     return "\n".join(lines)
 
 
