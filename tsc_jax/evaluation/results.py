@@ -128,7 +128,7 @@ def write_predictions(path: Path, segments: Segments, videos: Sequence[str], cla
 
 
 def write_json(path: Path, content: Mapping) -> None:
-    """Writes a JSON file, replaced as a whole or not at all."""
+    """Writes a JSON file as a whole, or not at all."""
     write_text(path, json.dumps(content, allow_nan=False) + "\n")
 
 
@@ -136,7 +136,7 @@ def write_text(path: Path, text: str) -> None:
     """Writes a file under another name first, so that no half of it is ever found."""
     partial = path.with_name(f".{path.name}.partial")
     try:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", newline="\n")
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from tsc_jax.localization.segments import Segments
+from tsc_jax.report.lanes import shown_classes
 
 LANE_LIMIT = 12
 
@@ -36,7 +37,7 @@ def draw_video(
       attention: fused [T].
       snippets_per_second: rate of both.
     """
-    shown = shown_classes(truth, predictions)
+    shown = shown_classes(truth, predictions)[:LANE_LIMIT]
     colours = {label: plt.get_cmap("tab10")(i % 10) for i, label in enumerate(shown)}
     seconds = (np.arange(len(attention)) + 0.5) / snippets_per_second
     figure, (segments, curves, activity) = plt.subplots(
@@ -58,12 +59,6 @@ def draw_video(
     figure.savefig(partial, format="png", dpi=110)
     plt.close(figure)
     partial.rename(path)
-
-
-def shown_classes(truth: Segments, predictions: Segments) -> list[int]:
-    """The true classes, then those predicted best, at most LANE_LIMIT of them."""
-    by_score = predictions.label[np.argsort(-predictions.score, kind="stable")]
-    return list(dict.fromkeys([*np.unique(truth.label).tolist(), *by_score.tolist()]))[:LANE_LIMIT]
 
 
 def draw_lanes(axis, classes, shown, colours, truth: Segments, predictions: Segments) -> None:

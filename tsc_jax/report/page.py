@@ -1,0 +1,117 @@
+"""The shell of every HTML page of this package: one file that asks the network for nothing.
+
+A page carries its style, its script and its data. Its Content-Security-Policy admits one script, by its hash,
+inline style and pictures in data: URLs; nothing else would be loaded or run even if it were in the file.
+Light and dark follow the reader's setting (assets/page.css).
+"""
+
+import base64
+import hashlib
+import html
+import json
+import numbers
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import tsc_jax
+from tsc_jax.evaluation import results
+
+COLOURS = 8  # --colour-0 to --colour-7 of assets/page.css
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="generator" content="tsc_jax {version}">
+<title>{title}</title>
+<style>
+{style}</style>
+</head>
+<body>
+{body}
+{script}</body>
+</html>
+"""
+
+
+def write_page(path: Path, title: str, body: str, *, style: str = "", script: str = "") -> None:
+    """Writes a page as a whole, or not at all; the same arguments give the same bytes.
+
+    Args:
+      path: of the HTML file.
+      title: plain text.
+      body: HTML, everything from outside in it escaped (`escape`, `table`, `data_script`).
+      style: CSS after the shell's own.
+      script: JavaScript, run once the body is there.
+
+    Raises:
+      OSError: the file cannot be written.
+    """
+    script = script and f"\n{script}"
+    results.write_text(
+        Path(path),
+        PAGE.format(
+            policy=content_policy(script),
+            version=tsc_jax.__version__,
+            title=escape(title),
+            style=asset("page.css") + style,
+            body=body,
+            script=script and f"<script>{script}</script>\n",
+        ),
+    )
+
+
+def content_policy(script: str) -> str:
+    """The Content-Security-Policy of a page whose only script is `script` ("" for none)."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    scripts = f"'sha256-{digest}'" if script else "'none'"
+    return (
+        f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data:;"
+        " base-uri 'none'; form-action 'none'"
+    )
+
+
+def asset(name: str) -> str:
+    """The text of a file in assets/."""
+    return resources.files("tsc_jax.report").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def escape(text: object) -> str:
+    """Any text for use in HTML, attributes included; what UTF-8 cannot say (in a file's name) becomes "?"."""
+    return html.escape(str(text).encode("utf-8", "replace").decode(), quote=True)
+
+
+def table(header: Sequence[object], rows: Iterable[Sequence[object]], caption: str = "") -> str:
+    """An HTML table; numbers are set to the right.
+
+    Args:
+      header: names of the columns, plain text.
+      rows: cells; text is escaped, numbers are shown as str() shows them.
+      caption: plain text above it.
+    """
+    lines = ["<table>", f"<caption>{escape(caption)}</caption>"] if caption else ["<table>"]
+    titles = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
+    lines += [f"<thead><tr>{titles}</tr></thead>", "<tbody>"]
+    lines += [f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows]
+    return "\n".join([*lines, "</tbody>", "</table>"])
+
+
+def _cell(value: object) -> str:
+    number = ' class="number"' if isinstance(value, numbers.Number) else ""
+    return f"<td{number}>{escape(value)}</td>"
+
+
+def data_script(identity: str, content: Any) -> str:
+    """A block of JSON for a script to read; no text in it can end the block.
+
+    Args:
+      identity: its id in the page.
+      content: what json.dumps takes; a number that is not finite is an error.
+    """
+    text = json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    return f'<script type="application/json" id="{escape(identity)}">{text}</script>'
