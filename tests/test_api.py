@@ -1,8 +1,12 @@
-"""import tsc_jax: what it finds is what launch.evaluate finds, and what does not fit is one sentence."""
+"""From features to segments, by Python and by command: what launch.evaluate finds, and what is wrong in a sentence."""
 
+import csv
 import json
+import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +14,11 @@ import pytest
 import tsc_jax
 from tests.training.test_run import CLASSES, data_dir, finished  # noqa: F401
 from tsc_jax.data.dataset import open_dataset
+from tsc_jax.predict import read_truth
 from tsc_jax.report.run import report
 from tsc_jax.training.export import export_run
+
+ROOT = Path(__file__).resolve().parents[1]
 
 # The fixtures of test_run are arguments here.
 # ruff: noqa: F811
@@ -128,3 +135,103 @@ def test_the_import_is_light_and_lists_what_is_public():
     assert done.stdout.strip() == f"True set() {[True] * len(tsc_jax.__all__)}"
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         tsc_jax.nothing  # noqa: B018
+
+
+def test_the_document_runs_as_it_stands(finished, test_videos, tmp_path, monkeypatch, capsys):
+    using, training = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(), re.DOTALL)
+    assert '"runs/demo"' in using and "steps=200" in training
+    found = {"features": next(iter(test_videos.values()))}
+    exec(using.replace('"runs/demo"', repr(str(finished))), found)
+    assert found["segments"] == tsc_jax.load(finished)(found["features"])
+    monkeypatch.chdir(tmp_path)
+    exec(training.replace("steps=200", "steps=2"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert re.match(r"step 2/2  test: mAP@0.1:0.5 [0-9.]+", lines[-4])
+    assert all(re.fullmatch(r"Segment\(label='(jump|throw|run)', start=.*\)", line) for line in lines[-3:])
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "sentence"),
+    [
+        ({"a": (1, "run")}, {}, 'video "a": expected its features, then a list of labels or segments'),
+        ({"a": (1, [3])}, {}, 'video "a": label 3 is not a class name'),
+        ({}, {"b": (1, [("run", 1)])}, "video \"b\": segment ('run', 1) is not a class, a start and an end"),
+        ({}, {"b": (1, [("run", 2, 1)])}, 'video "b": segment (2, 1) is not finite or ends before it starts'),
+        ({}, {"b": (1, [])}, "no test video has a segment"),
+        ({}, {"b": (1, [("run", 1, 2)])}, "the train subset has no videos"),
+    ],
+)
+def test_arrays_that_are_no_data_set_are_one_sentence(tmp_path, train, test, sentence):
+    with pytest.raises(tsc_jax.InputError) as error:
+        tsc_jax.prepare("mine", train, test, 2.0, data_dir=tmp_path)
+    assert str(error.value).startswith(sentence)
+    assert not list(tmp_path.iterdir())
+
+
+def predict(*arguments):
+    """launch.predict with the devices that the tests see."""
+    command = [sys.executable, "-m", "launch.predict", *map(str, arguments)]
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "8"}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_one_bad_file_does_not_stop_the_others(evaluated, test_videos, tmp_path):
+    folder, outputs = tmp_path / "features", tmp_path / "out"
+    folder.mkdir()
+    outputs.mkdir()
+    for name, features in test_videos.items():
+        np.save(folder / f"{name}.npy", features)
+    np.save(tmp_path / "narrow.npy", features[:, :5])
+    (tmp_path / "test02.npy").write_bytes(b"another of that name")
+    (tmp_path / "damaged.npy").write_bytes(b"\x93NUMPY")
+    (tmp_path / "clip.mp4").write_bytes(b"a video")
+    annotations = [{"label": "run", "segment": [1, 4]}, {"label": "jump", "segment": [2, 99]}]
+    truth = {"test01": {"subset": "test", "annotations": annotations}}
+    (tmp_path / "gt.json").write_text(json.dumps({"database": truth}))
+    bad = [tmp_path / name for name in ("narrow.npy", "test02.npy", "damaged.npy", "clip.mp4", "missing.npy")]
+    files = {"--output": "p.json", "--csv": "p.csv", "--report": "p.html"}
+    flags = [f"{flag}={outputs / name}" for flag, name in files.items()]
+    flags += ["--checkpoint", evaluated, "--top=2", "--ground_truth", tmp_path / "gt.json"]
+    done = predict(bad[0], folder, *bad[1:], *flags)
+
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert lines[-1] == "5 of 12 inputs could not be used" and len(lines) == 6
+    for path, reason in zip(bad, ("width 5", "is given already", "not a whole", "width 1024", "no such"), strict=True):
+        assert sum(line.startswith(f"{path}: ") and reason in line for line in lines) == 1
+    assert (outputs / "p.json").read_bytes() == (evaluated / "predictions.json").read_bytes()
+    assert sorted(path.name for path in outputs.iterdir()) == sorted(files.values())
+
+    rows = list(csv.reader((outputs / "p.csv").open(newline="")))
+    assert rows[0] == ["video", "label", "start", "end", "score"]
+    found = {name: [] for name in test_videos}
+    for name, label, *numbers in rows[1:]:
+        found[name].append((label, *map(float, numbers)))
+    assert found == predictions(evaluated)
+    table = done.stdout.splitlines()
+    assert len(table) == 3 * len(test_videos) and table[0].startswith("test00   0:12.5, best 2 of")
+    assert f"{rows[1][1]}" in table[1] and f"{float(rows[1][4]):.3f}" in table[1]
+    page = (outputs / "p.html").read_text()
+    assert all(name in page for name in test_videos) and "<html" in page
+
+    again = [(outputs / name).read_bytes() for name in files.values()]
+    assert predict(folder, *flags).returncode == 0
+    assert again == [(outputs / name).read_bytes() for name in files.values()]
+
+
+def test_flags_that_do_not_fit_end_the_command_before_it_begins(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((4, 16)))
+    for sentence, flag in {
+        "--output nowhere/p.json: its folder is not there": "--output=nowhere/p.json",
+        "--ground_truth is shown in --report, which is missing": "--ground_truth=gt.json",
+    }.items():
+        done = predict(tmp_path / "a.npy", "--checkpoint", tmp_path, flag)
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{sentence}\n")
+
+
+def test_ground_truth_of_other_classes_is_refused_where_it_matters(tmp_path):
+    annotations = [{"label": "sleep", "segment": [1, 2]}]
+    (tmp_path / "gt.json").write_text(json.dumps({"database": {"a": {"subset": "x", "annotations": annotations}}}))
+    assert read_truth(tmp_path / "gt.json", CLASSES, ["b"]) == {}
+    with pytest.raises(tsc_jax.InputError, match='video "a": label "sleep" is none of the checkpoint'):
+        read_truth(tmp_path / "gt.json", CLASSES, ["a"])

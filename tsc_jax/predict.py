@@ -194,17 +194,19 @@ def write_report(path: Path, found: Predictions, truth: Mapping[str, Segments], 
     """Writes the page with a timeline for each video."""
     from tsc_jax.report.timelines import VideoTimeline, write_timelines
 
-    videos = [
-        VideoTimeline(
-            name=video.name,
-            duration=video.duration,
-            predictions=found.of_video(index),
-            truth=truth.get(video.name),
-            cas=found.cas[index],
-            attention=found.attention[index],
-            thumbnails=video.thumbnails,
+    videos = []
+    for index, video in enumerate(found.inputs):
+        true = truth.get(video.name)
+        videos.append(
+            VideoTimeline(
+                name=video.name,
+                duration=video.duration if true is None else max(video.duration, true.end.max(initial=0)),
+                predictions=found.of_video(index),
+                truth=true,
+                cas=found.cas[index],
+                attention=found.attention[index],
+                thumbnails=video.thumbnails,
+            )
         )
-        for index, video in enumerate(found.inputs)
-    ]
     title = f"{localizer.directory.name}: {localizer.selection}, step {localizer.step}"
     write_timelines(path, title, localizer.classes, localizer.snippets_per_second, videos)

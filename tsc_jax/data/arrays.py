@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from absl import logging
 
 from tsc_jax.data import builder
 from tsc_jax.data.annotations import Annotation, as_labels, as_segment, with_features
@@ -36,7 +37,12 @@ def prepare(
     Raises:
       InputError: whatever is wrong with the arrays or labels.
     """
-    builder.prepare(lambda: from_arrays(train, test, snippets_per_second, classes), name, data_dir, overwrite=True)
+    loudness = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)  # TFDS warns of every data set that it did not know beforehand
+    try:
+        builder.prepare(lambda: from_arrays(train, test, snippets_per_second, classes), name, data_dir, overwrite=True)
+    finally:
+        logging.set_verbosity(loudness)
 
 
 def from_arrays(
