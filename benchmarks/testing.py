@@ -9,11 +9,11 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.training import recipe
+from tsc_jax.bank import BankFit, new_bank
 from tsc_jax.evaluation.detection import average_precisions
 from tsc_jax.inference import infer, make_forward
 from tsc_jax.localization.proposals import proposals
 from tsc_jax.localization.segments import Segments, make_segments
-from tsc_jax.tscnet.bank import Bank, BankFit
 from tsc_jax.tscnet.train_step import init_state
 
 CLASSES, VIDEOS, INSTANCES = 20, 212, 3358
@@ -64,7 +64,7 @@ def test_pass(repeats: int, width: int, snippets: int) -> Iterator[dict]:
     del snippets
     config, lengths = recipe("float32"), thumos_lengths()
     rows = jnp.asarray(np.random.default_rng(0).normal(size=(CLASSES + 1, width)), jnp.float32)
-    state = init_state(config, CLASSES, Bank(rows, BankFit(0, 0, 0, "")))
+    state = init_state(config, CLASSES, new_bank(rows, BankFit()))
     variables = {"params": state.params, "batch_stats": state.batch_stats}
     features = [np.random.default_rng(i).random((length, width), np.float32) for i, length in enumerate(lengths)]
     split = SimpleNamespace(videos=[SimpleNamespace(num_snippets=n) for n in lengths], features=features.__getitem__)

@@ -15,8 +15,8 @@ import numpy as np
 
 from benchmarks import machine
 from configs import thumos14
+from tsc_jax.bank import BankFit, new_bank
 from tsc_jax.data.batches import batch_maker, deal, training_batches
-from tsc_jax.tscnet.bank import Bank, BankFit
 from tsc_jax.tscnet.network import HEAD_KERNEL
 from tsc_jax.tscnet.train_step import init_state, make_train_step, replicate
 
@@ -83,7 +83,7 @@ class TrainStep:
 
     def __init__(self, config: ml_collections.ConfigDict, width: int, classes: int, devices: int = 1):
         rows = jnp.asarray(np.random.default_rng(0).normal(size=(classes + 1, width)), jnp.float32)
-        self.state = replicate(init_state(config, classes, Bank(rows, BankFit(0, 0, 0, ""))), devices)
+        self.state = replicate(init_state(config, classes, new_bank(rows, BankFit())), devices)
         self.batch = made_up_batch(config, width, classes, devices)
         self.step = make_train_step(config, classes, width)
 

@@ -24,6 +24,9 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.model = model = ml_collections.ConfigDict()
     model.dtype = "float32"  # of the computation: float32 or bfloat16; parameters are float32
+    model.mfip = True  # whether the pyramid does anything, or hands on the features
+    model.tce = True  # likewise the temporal correlation enhancement
+    model.dsa = True  # likewise the dataset-wide semantic awareness
     model.slope = 0.2  # of every LeakyReLU; paper
     model.pyramid_kernels = (1, 3, 5)  # MFIP; paper
     model.pyramid_fuse_kernel = 3  # paper
@@ -41,7 +44,10 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.bank = bank = ml_collections.ConfigDict()
     bank.rows = 0  # 0: one for each class and one for background, C + 1; paper
-    bank.update_rule = "gradient"  # or "frozen"; paper
+    bank.source = "mixture"  # what the rows are before the first step: or "kmeans", "class_means"; paper
+    bank.covariance = "diag"  # of the mixture: or "full", "spherical"; published
+    bank.update_rule = "gradient"  # or "frozen", "ema"; paper
+    bank.momentum = 0.9  # of a row under "ema", a step; ours
     bank.snippets_per_video = 320  # that the mixture is fitted on; paper
     bank.max_iterations = 100  # scikit-learn's default
     bank.tolerance = 1e-3  # gain of log-likelihood a snippet; scikit-learn's default
@@ -63,6 +69,8 @@ def get_config() -> ml_collections.ConfigDict:
     optimizer.beta2 = 0.999  # Adam's default
     optimizer.epsilon = 1e-8  # Adam's default
     optimizer.weight_decay = 1e-3  # coupled, on everything that is trained; paper
+    optimizer.decay_steps = 0  # over which the learning rate falls to 0 along a cosine; 0: constant, paper
+    optimizer.average_decay = 0.0  # of the average of all weights that is evaluated; 0: the weights themselves, paper
 
     config.train = train = ml_collections.ConfigDict()
     train.seed = 0
@@ -82,6 +90,7 @@ def get_config() -> ml_collections.ConfigDict:
     proposals.topk_ratio = 10  # video score: mean of the T // 10 largest activations; paper
     proposals.class_threshold = 0.2  # on the video score; paper
     proposals.attention_thresholds = (0.1, 0.9, 10)  # first, last, number; paper
+    proposals.activation_thresholds = (0.1, 0.9, 0)  # the same on scaled class activations; none, paper
     proposals.outer_ratio = 0.25  # width of the outer band, of the proposal's length; paper
     proposals.video_score_weight = 0.2  # paper
     proposals.nms_sigma = 0.3  # of the Gaussian soft-NMS; paper

@@ -5,7 +5,7 @@ import faulthandler
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import jax
 import numpy as np
@@ -70,9 +70,15 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
-def of_all(number: int) -> list[int]:
-    """What each process says, in each of them."""
-    return [number] if jax.process_count() == 1 else multihost_utils.process_allgather(np.array(number)).tolist()
+def of_each(array: np.ndarray) -> np.ndarray:
+    """What each process says, in each of them: the arrays, of one shape, stacked by process."""
+    array = np.asarray(array)
+    return array[None] if jax.process_count() == 1 else np.asarray(multihost_utils.process_allgather(array))
+
+
+def sum_over_all(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The sums over processes, in each of them."""
+    return [of_each(array).sum(axis=0) for array in arrays]
 
 
 def share(indices: np.ndarray, process: int | None = None) -> np.ndarray:

@@ -16,15 +16,15 @@ from tests.training.test_run import small_run
 from tsc_jax import processes
 from tsc_jax.data.batches import batch_maker, training_batches
 from tsc_jax.data.dataset import open_dataset
-from tsc_jax.training.initial import make_bank
+from tsc_jax.training.initial import first_state
 from tsc_jax.training.loop import local_devices, train
-from tsc_jax.tscnet.train_step import init_state, make_train_step, on_devices
+from tsc_jax.tscnet.train_step import make_train_step, on_devices
 
 
 def take_steps(config, workdir: Path) -> None:
     dataset = open_dataset(config.data.data_dir, config.data.name)
     sizes = (len(dataset.classes), dataset.width)
-    state = on_devices([init_state(config, sizes[0], make_bank(config, dataset, dataset.train))])
+    state = on_devices([first_state(config, dataset, dataset.train)])
     train_step, devices = make_train_step(config, *sizes), jax.device_count()
     maker = batch_maker(dataset.train, config.train, 0, devices, local_devices(devices))
     losses = []

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from configs import thumos14
-from tsc_jax.tscnet.bank import Bank, BankFit
+from tsc_jax.bank import BankFit, new_bank
 from tsc_jax.tscnet.train_step import TrainState, init_state
 
 CLASSES, WIDTH = 4, 16
@@ -26,7 +26,7 @@ def small_state(config, seed: int = 0) -> TrainState:
     """A state whose batch normalisations do something: scales and biases start at 0 otherwise."""
     rng = np.random.default_rng(seed)
     rows = jnp.array(rng.normal(size=(CLASSES + 1, WIDTH)), jnp.float32)
-    state = init_state(config, CLASSES, Bank(rows, BankFit(0, 0, 0, "")))
+    state = init_state(config, CLASSES, new_bank(rows, BankFit()))
 
     def stir(path, leaf):
         stirred = any(key in jax.tree_util.keystr(path) for key in ("norm", "bias"))

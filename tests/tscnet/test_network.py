@@ -9,7 +9,7 @@ import pytest
 
 from configs import thumos14
 from tests.tscnet.small import CLASSES, WIDTH, ragged_batch, small_config, small_state
-from tsc_jax.tscnet.bank import Bank, BankFit
+from tsc_jax.bank import BankFit, new_bank
 from tsc_jax.tscnet.network import fuse, make_network
 from tsc_jax.tscnet.train_step import count_parameters, init_state
 
@@ -59,7 +59,7 @@ def test_a_row_without_snippets_gives_numbers():
 
 def test_both_branches_start_as_the_identity():
     config = small_config()
-    state = init_state(config, CLASSES, Bank(jnp.ones((CLASSES + 1, WIDTH)), BankFit(0, 0, 0, "")))
+    state = init_state(config, CLASSES, new_bank(jnp.ones((CLASSES + 1, WIDTH)), BankFit()))
     batch = ragged_batch(videos=2, length=6)
     outputs = apply(config, state, batch)
     np.testing.assert_array_equal(outputs.temporal.features, outputs.pyramid)
@@ -67,7 +67,7 @@ def test_both_branches_start_as_the_identity():
 
 def test_published_number_of_parameters():
     config = thumos14.get_config()
-    state = jax.eval_shape(lambda: init_state(config, 20, Bank(jnp.zeros((21, 2048)), BankFit(0, 0, 0, ""))))
+    state = jax.eval_shape(lambda: init_state(config, 20, new_bank(jnp.zeros((21, 2048)), BankFit())))
     assert count_parameters(state) == 138_064_428
     hidden = state.params["temporal_head"]["attention_hidden1"]["kernel"]
     assert hidden.shape == (3, 2048, 512)

@@ -11,7 +11,7 @@ from tsc_jax.evaluation import classification, detection, protocols, results
 from tsc_jax.inference import Forward, infer
 from tsc_jax.localization.proposals import proposals
 from tsc_jax.localization.segments import Segments, concatenate, make_segments
-from tsc_jax.tscnet.train_step import TrainState
+from tsc_jax.tscnet.train_step import TrainState, for_inference
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +96,7 @@ def run_network(
     """
     lengths = np.array([video.num_snippets for video in split.videos])
     usable = np.flatnonzero(lengths >= config.data.min_snippets)
+    state = for_inference(state)
     variables = {"params": state.params, "batch_stats": state.batch_stats}
     mine = processes.share(usable)
     inferred = infer(forward, variables, state.bank.rows, split, mine, config.eval.batch_snippets)

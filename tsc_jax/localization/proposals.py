@@ -21,6 +21,7 @@ def proposals(
     topk_ratio: int,
     class_threshold: float,
     attention_thresholds: tuple[float, float, int],
+    activation_thresholds: tuple[float, float, int],
     outer_ratio: float,
     video_score_weight: float,
     nms_sigma: float,
@@ -35,6 +36,8 @@ def proposals(
       topk_ratio: a video's class score pools its T // topk_ratio largest activations.
       class_threshold: classes whose video score reaches it are kept; if none does, the best one is.
       attention_thresholds: the first, the last and the number of the evenly spaced thresholds.
+      activation_thresholds: likewise, on each kept class's activations, scaled to 0 .. 1 within the video; their runs
+        are proposals of that class besides those above attention thresholds. None in the published code.
       outer_ratio: width of the band on either side of a run, as a share of the run's length.
       video_score_weight: weight of the video score of the class in the score of a proposal.
       nms_sigma: see `soft_nms`.
@@ -43,7 +46,7 @@ def proposals(
       Segments in snippets, `end` exclusive; `video` counts from 0. By rising video, then rising
       class, then in the order in which soft-NMS takes them.
     """
-    thresholds = np.linspace(*attention_thresholds)
+    thresholds, of_activations = np.linspace(*attention_thresholds), np.linspace(*activation_thresholds)
     parts = []
     for video, (video_cas, video_attention) in enumerate(zip(cas, attention, strict=True)):
         activations = video_cas * video_attention[:, None]
@@ -51,13 +54,21 @@ def proposals(
         classes = np.flatnonzero(scores >= class_threshold)
         if not len(classes):
             classes = scores.argmax(keepdims=True)
-        start, end = runs_above(video_attention, thresholds)
-        contrast = outer_inner_contrast(activations[:, classes], start, end, outer_ratio)
-        total = contrast + video_score_weight * scores[classes][:, None]
-        label = np.repeat(classes, len(start))
-        repeats = len(classes)
-        parts.append(make_segments(video, label, np.tile(start, repeats), np.tile(end, repeats), total.ravel()))
+        runs = [(classes, *runs_above(video_attention, thresholds))]
+        if len(of_activations):
+            runs += [([c], *runs_above(scaled(activations[:, c]), of_activations)) for c in classes]
+        for labels, start, end in runs:
+            contrast = outer_inner_contrast(activations[:, labels], start, end, outer_ratio)
+            total = contrast + video_score_weight * scores[labels][:, None]
+            repeated = (np.tile(bounds, len(labels)) for bounds in (start, end))
+            parts.append(make_segments(video, np.repeat(labels, len(start)), *repeated, total.ravel()))
     return soft_nms(concatenate(parts), nms_sigma)
+
+
+def scaled(activations: np.ndarray) -> np.ndarray:
+    """[T] -> [T] from 0 to 1, all 0 where they do not differ."""
+    low, high = activations.min(), activations.max()
+    return (activations - low) / max(high - low, np.finfo(activations.dtype).tiny)
 
 
 def runs_above(attention: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -67,7 +78,7 @@ def runs_above(attention: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarra
     indices of the snippets above, and a lone index 0 for nothing found.
 
     Args:
-      attention: [T].
+      attention: [T]; or any other curve.
       thresholds: [thresholds].
 
     Returns:

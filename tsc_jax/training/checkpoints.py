@@ -25,9 +25,9 @@ import ml_collections
 import numpy as np
 import orbax.checkpoint as ocp
 
+from tsc_jax.bank import BankFit
 from tsc_jax.data.dataset import Dataset
 from tsc_jax.errors import DamagedCheckpointError, InputError
-from tsc_jax.tscnet.bank import BankFit
 from tsc_jax.tscnet.train_step import TrainState
 
 LAST = "last"
@@ -190,7 +190,7 @@ def restore_step(manager: ocp.CheckpointManager, template: TrainState, step: int
     """
     about = _read_about(manager, step)
     exported = about.get("inference_only", False)
-    template = template.replace(opt_state=()) if exported else template
+    template = template.replace(opt_state=(), averages={}) if exported else template
     wanted = flax.serialization.to_state_dict(template)
     check_network(about["arrays"], wanted, not exported, f"{manager.directory}, step {step}")
     names = list(describe_shapes(wanted))

@@ -16,7 +16,7 @@ from tsc_jax.errors import InputError
 from tsc_jax.inference import make_forward
 from tsc_jax.training import checkpoints
 from tsc_jax.training.initial import state_template
-from tsc_jax.tscnet.train_step import TrainState, count_parameters
+from tsc_jax.tscnet.train_step import TrainState, count_parameters, for_inference
 
 STORAGE = ("float32", "bfloat16")
 
@@ -60,7 +60,7 @@ def export_run(workdir: Path, output: Path, selection: str, storage: str, length
         raise InputError(f"--workdir {workdir}: holds no checkpoint {selection!r}")
     about = checkpoints.read_about(manager)
     config = ml_collections.ConfigDict(about["config"])
-    state = checkpoints.restore(manager, state_template(config, len(about["classes"]), about["width"]))
+    state = for_inference(checkpoints.restore(manager, state_template(config, len(about["classes"]), about["width"])))
     named = selection.replace("_", " ")
     known = {key: about[key] for key in ("config", "classes", "width", "snippets_per_second", "data_fingerprint")}
     known |= {"inference_only": True, "selection": named, "versions": versions()}

@@ -14,11 +14,12 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from tsc_jax import processes
+from tsc_jax.bank.fit import check_fit
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.errors import DamagedCheckpointError, InputError
 from tsc_jax.training import checkpoints
-from tsc_jax.training.initial import make_bank, state_template
-from tsc_jax.tscnet.train_step import TrainState, init_state
+from tsc_jax.training.initial import first_state, state_template
+from tsc_jax.tscnet.train_step import TrainState
 
 # What may change between two runs in one workdir: it says how long and how loud, not what is computed.
 FREE = (
@@ -89,8 +90,7 @@ def open_replica(config: ml_collections.ConfigDict, workdir: Path, seed: int, da
     config = config.copy_and_resolve_references()
     with config.unlocked():
         config.train.seed, config.train.seeds = seed, 1
-    train_split = dataset.train.at_least(config.data.min_snippets)
-    train_split, holdout = train_split.hold_out(config.eval.holdout, seed)
+    train_split, holdout = train_and_holdout(config, dataset)
     judges = {checkpoints.BEST_ON_TEST: dataset.test}
     judges |= {checkpoints.BEST_ON_HOLDOUT: holdout} if holdout.videos else {}
     about = checkpoints.about_run(config, dataset)
@@ -111,13 +111,9 @@ def start(replicas: Sequence[Replica], dataset: Dataset) -> list[TrainState]:
     Raises:
       InputError: there are steps, but none that all have undamaged.
     """
-    classes = len(dataset.classes)
     if not any(replica.last.all_steps() for replica in replicas):
-        return [
-            init_state(replica.config, classes, make_bank(replica.config, dataset, replica.train_split))
-            for replica in replicas
-        ]
-    template = state_template(replicas[0].config, classes, dataset.width)
+        return [first_state(replica.config, dataset, replica.train_split) for replica in replicas]
+    template = state_template(replicas[0].config, len(dataset.classes), dataset.width)
     common = set.intersection(*(set(replica.last.all_steps()) for replica in replicas))
     for step in sorted(common, reverse=True):
         try:
@@ -125,12 +121,20 @@ def start(replicas: Sequence[Replica], dataset: Dataset) -> list[TrainState]:
         except DamagedCheckpointError as error:
             print(f"{error}; going on from the step before it", file=sys.stderr)
             continue
+        for replica, state in zip(replicas, states, strict=True):
+            check_fit(state.bank.fit, dataset, str(replica.last.directory))
         drop_later(replicas, step)
         return states
     raise InputError(
         f"{replicas[0].last.directory}: no step is undamaged{' in all seeds' * (len(replicas) > 1)}; delete"
         " --workdir to begin anew"
     )
+
+
+def train_and_holdout(config: ml_collections.ConfigDict, dataset: Dataset) -> tuple[Split, Split]:
+    """The videos that a run is trained on, and those held out of them."""
+    usable = dataset.train.at_least(config.data.min_snippets)
+    return usable.hold_out(config.eval.holdout, config.train.seed)
 
 
 def drop_later(replicas: Sequence[Replica], step: int) -> None:
@@ -143,7 +147,7 @@ def drop_later(replicas: Sequence[Replica], step: int) -> None:
 
 def check_same_folder(last: ocp.CheckpointManager) -> None:
     """Raises InputError where not all processes see the same checkpoints."""
-    newest = processes.of_all(max(last.all_steps(), default=0))
+    newest = processes.of_each(max(last.all_steps(), default=0)).tolist()
     if len(set(newest)) > 1:
         raise InputError(
             f"{last.directory}: the processes see the newest steps {newest} there; expected a folder that all share"

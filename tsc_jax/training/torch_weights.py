@@ -6,14 +6,16 @@ from pathlib import Path
 
 import ml_collections
 
+from tsc_jax.bank import number_of_rows
 from tsc_jax.data import builder
 from tsc_jax.data.annotations import read_lines
 from tsc_jax.data.dataset import open_dataset
 from tsc_jax.errors import InputError
 from tsc_jax.training import checkpoints
-from tsc_jax.training.initial import number_of_rows, state_template
+from tsc_jax.training.initial import state_template
 from tsc_jax.tscnet import torch_state
 from tsc_jax.tscnet.torch_files import read_state_dict, write_state_dict
+from tsc_jax.tscnet.train_step import for_inference
 
 
 def import_weights(model: Path, workdir: Path, config: ml_collections.ConfigDict, classes_file: Path | None) -> str:
@@ -66,11 +68,11 @@ def import_weights(model: Path, workdir: Path, config: ml_collections.ConfigDict
 def fitting_config(config: ml_collections.ConfigDict, sizes: torch_state.Sizes) -> ml_collections.ConfigDict:
     """`config` with the file's number of bank rows; InputError where its numbers and the file's differ."""
     config = ml_collections.ConfigDict(config.to_dict())
-    if not config.bank.rows and sizes.bank_rows != number_of_rows(config, sizes.classes):
+    if not config.bank.rows and sizes.bank_rows != number_of_rows(config.bank, sizes.classes):
         config.bank.rows = sizes.bank_rows
     channels = max(1, int(sizes.width * config.model.attention_channels))
     for name, wanted, found in (
-        ("config.bank.rows", number_of_rows(config, sizes.classes), sizes.bank_rows),
+        ("config.bank.rows", number_of_rows(config.bank, sizes.classes), sizes.bank_rows),
         (f"config.model.attention_channels of width {sizes.width}", channels, sizes.attention_channels),
     ):
         if wanted != found:
@@ -118,7 +120,7 @@ def export_weights(workdir: Path, output: Path, selection: str, bank_name: str |
         raise InputError(f"--workdir {workdir}: holds no checkpoint {selection!r}")
     about = checkpoints.read_about(manager)
     config = ml_collections.ConfigDict(about["config"])
-    state = checkpoints.restore(manager, state_template(config, len(about["classes"]), about["width"]))
+    state = for_inference(checkpoints.restore(manager, state_template(config, len(about["classes"]), about["width"])))
     activitynet = config.data.name.startswith("activitynet")
     by_data = "clustering_activitynet_train" if activitynet else "clustering_thumos_train"
     bank_name = bank_name or about.get("imported", {}).get("bank_name", by_data)

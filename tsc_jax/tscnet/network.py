@@ -6,7 +6,8 @@
                                             |
                                       semantics bank
 
-All modules are pure: the bank and the batch statistics come in and go out.
+All modules are pure: the bank and the batch statistics come in and go out. MFIP, TCE and DSA can each be switched off
+(`enabled`), and then hand on what they are given, as they nearly do at initialisation.
 `rows` is each video's place in the global batch; where it is given, dropout is on.
 """
 
@@ -46,12 +47,14 @@ class MFIP(nn.Module):
     """Multi-scale features integration pyramid.
 
     Attributes:
+      enabled: whether it does anything.
       kernels: taps of the three levels, in snippets.
       fuse_kernel: taps of the convolution that joins them.
       slope: of the LeakyReLU.
       dtype: of the computation.
     """
 
+    enabled: bool
     kernels: tuple[int, int, int]
     fuse_kernel: int
     slope: float
@@ -60,11 +63,13 @@ class MFIP(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
         """[B, T, D] -> pyramid features and residual stream, both [B, T, D]."""
+        x = x.astype(self.dtype)
+        if not self.enabled:
+            return x, x
         width = x.shape[-1]
         level1, level2, level3 = (
             TemporalConv(width, kernel, self.dtype, name=f"level{i}") for i, kernel in enumerate(self.kernels, 1)
         )
-        x = x.astype(self.dtype)
         p1 = level1(x, mask)
         f1 = x + p1
         p2 = level2(f1, mask)
@@ -79,12 +84,14 @@ class TCE(nn.Module):
     """Temporal correlation enhancement: the snippets of one video attend to each other.
 
     Attributes:
+      enabled: whether it does anything.
       width: D.
       heads: attention heads, contiguous blocks of D / heads channels.
       make_norm: makes the batch normalisation.
       dtype: of the computation.
     """
 
+    enabled: bool
     width: int
     heads: int
     make_norm: type[BatchNorm]
@@ -97,6 +104,8 @@ class TCE(nn.Module):
 
     def __call__(self, m: jax.Array, mask: jax.Array, train: bool) -> jax.Array:
         """[B, T, D] -> [B, T, D]."""
+        if not self.enabled:
+            return m
         q, k, v = self.project(m)
         weights = softmax_where(attention_logits(q, k), mask[:, None, None, :], axis=-1)
         return self.enhance(m, product("bhts,bhse->bhte", self.dtype, weights, v), mask, train)
@@ -107,10 +116,14 @@ class TCE(nn.Module):
         def split(x: jax.Array) -> jax.Array:
             return x.reshape(*x.shape[:2], self.heads, -1).swapaxes(1, 2)
 
+        if not self.enabled:
+            return (split(m),) * 3
         return split(self.query(m)), split(self.key(m)), split(self.value(m))
 
     def enhance(self, m: jax.Array, mixed: jax.Array, mask: jax.Array, train: bool) -> jax.Array:
         """`m` [B, T, D] and what its snippets read from all of them [B, heads, T, D / heads] -> [B, T, D]."""
+        if not self.enabled:
+            return m
         joined = mixed.swapaxes(1, 2).reshape(m.shape)
         return m + self.norm(self.out(joined), mask, train)
 
@@ -124,6 +137,7 @@ class DSA(nn.Module):
     """Dataset-wide semantic awareness: every snippet attends to the rows of the semantics bank.
 
     Attributes:
+      enabled: whether it does anything.
       heads: attention heads.
       head_width: channels of a head, for keys and values alike.
       bank_dropout: on the attention weights over bank rows.
@@ -132,6 +146,7 @@ class DSA(nn.Module):
       dtype: of the computation.
     """
 
+    enabled: bool
     heads: int
     head_width: int
     bank_dropout: float
@@ -144,6 +159,8 @@ class DSA(nn.Module):
         self, f: jax.Array, bank_rows: jax.Array, mask: jax.Array, train: bool, rows: jax.Array | None
     ) -> jax.Array:
         """Snippets [B, T, D] and bank rows [K, D] -> [B, T, D]."""
+        if not self.enabled:
+            return f
         width = f.shape[-1]
 
         def drop(x: jax.Array) -> jax.Array:
@@ -272,9 +289,11 @@ def make_network(model, classes: int, width: int, axis_name: str | None = None) 
         dtype=dtype,
     )
     return TSCNet(
-        mfip=MFIP(tuple(model.pyramid_kernels), model.pyramid_fuse_kernel, model.slope, dtype),
-        tce=TCE(width, model.tce_heads, norm, dtype),
-        dsa=DSA(model.dsa_heads, model.dsa_head_width, model.dsa_bank_dropout, model.dsa_dropout, norm, dtype),
+        mfip=MFIP(model.mfip, tuple(model.pyramid_kernels), model.pyramid_fuse_kernel, model.slope, dtype),
+        tce=TCE(model.tce, width, model.tce_heads, norm, dtype),
+        dsa=DSA(
+            model.dsa, model.dsa_heads, model.dsa_head_width, model.dsa_bank_dropout, model.dsa_dropout, norm, dtype
+        ),
         temporal_head=head(),
         semantic_head=head(),
     )

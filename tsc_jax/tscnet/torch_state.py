@@ -11,15 +11,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tsc_jax.bank import BankFit, new_bank
 from tsc_jax.errors import InputError
 from tsc_jax.tscnet import torch_names
-from tsc_jax.tscnet.bank import Bank, BankFit
 from tsc_jax.tscnet.train_step import TrainState, init_state
 
 COUNTERS = tuple(f"{norm}.num_batches_tracked" for norm in torch_names.NORMS)
 
 # PyTorch's tensors do not tell how the bank was fitted.
-UNKNOWN_FIT = BankFit(seed=0, snippets=0, iterations=0, fingerprint="")
+UNKNOWN_FIT = BankFit()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +80,7 @@ def from_tensors(tensors: Mapping[str, np.ndarray], config) -> TrainState:
         BatchNorms disagree on the step.
     """
     sizes = read_sizes(tensors)
-    bank = Bank(jnp.zeros((sizes.bank_rows, sizes.width)), UNKNOWN_FIT)
+    bank = new_bank(jnp.zeros((sizes.bank_rows, sizes.width)), UNKNOWN_FIT)
     template = jax.eval_shape(lambda: init_state(config, sizes.classes, bank))
     shapes = expected_shapes(template, sizes.bank_name)
     check_tensors(tensors, shapes)
@@ -90,8 +90,9 @@ def from_tensors(tensors: Mapping[str, np.ndarray], config) -> TrainState:
         step=np.int32(read_step(tensors)),
         params=variables["params"],
         batch_stats=variables["batch_stats"],
-        bank=Bank(floats[sizes.bank_name].reshape(sizes.bank_rows, sizes.width), UNKNOWN_FIT),
+        bank=new_bank(floats[sizes.bank_name].reshape(sizes.bank_rows, sizes.width), UNKNOWN_FIT),
         opt_state=jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), template.opt_state),
+        averages={},
     )
 
 

@@ -8,10 +8,11 @@ import numpy as np
 import optax
 from flax import struct
 
+from tsc_jax.bank import Bank, BankFit
+from tsc_jax.bank.update import evidence, update
 from tsc_jax.tscnet import losses
-from tsc_jax.tscnet.bank import Bank, BankFit
 from tsc_jax.tscnet.layers import many_kernels
-from tsc_jax.tscnet.network import TSCNet, make_network
+from tsc_jax.tscnet.network import Outputs, TSCNet, fuse, make_network
 
 AXIS = "devices"
 
@@ -26,6 +27,8 @@ class TrainState:
       batch_stats: running statistics of its batch normalisations.
       bank: the semantics bank.
       opt_state: of the optimizer.
+      averages: running averages of params, batch_stats and bank rows, which inference then uses; {} where
+        config.optimizer.average_decay is 0.
     """
 
     step: jax.Array
@@ -33,6 +36,7 @@ class TrainState:
     batch_stats: dict
     bank: Bank
     opt_state: optax.OptState
+    averages: dict
 
 
 def make_optimizer(settings) -> optax.GradientTransformation:
@@ -40,13 +44,20 @@ def make_optimizer(settings) -> optax.GradientTransformation:
     return optax.chain(
         optax.add_decayed_weights(settings.weight_decay),
         optax.scale_by_adam(settings.beta1, settings.beta2, settings.epsilon),
-        optax.scale_by_learning_rate(settings.learning_rate),
+        optax.scale_by_learning_rate(learning_rate(settings)),
     )
 
 
-def trainable(params: dict, rows: jax.Array, update: str) -> dict:
+def learning_rate(settings) -> float | optax.Schedule:
+    """Constant (published), or falling to 0 along a cosine over `decay_steps` steps."""
+    if not settings.decay_steps:
+        return settings.learning_rate
+    return optax.cosine_decay_schedule(settings.learning_rate, settings.decay_steps)
+
+
+def trainable(params: dict, rows: jax.Array, rule: str) -> dict:
     """What the optimizer moves: the parameters, and the bank's rows under the rule "gradient"."""
-    return {"params": params, "bank": rows} if update == "gradient" else {"params": params}
+    return {"params": params, "bank": rows} if rule == "gradient" else {"params": params}
 
 
 def init_variables(network: TSCNet, bank_rows: jax.Array, seed: int) -> dict:
@@ -60,13 +71,40 @@ def init_state(config, classes: int, bank: Bank) -> TrainState:
     network = make_network(config.model, classes, bank.rows.shape[1])
     variables = jax.jit(init_variables, static_argnums=(0, 2))(network, bank.rows, config.train.seed)
     moved = trainable(variables["params"], bank.rows, config.bank.update_rule)
-    return TrainState(
+    state = TrainState(
         step=jnp.int32(0),
         params=variables["params"],
         batch_stats=variables["batch_stats"],
         bank=bank,
         opt_state=make_optimizer(config.optimizer).init(moved),
+        averages={},
     )
+    # Copies: the train step is given both, and may not be given one buffer twice.
+    averages = jax.tree.map(jnp.copy, averaged(state)) if config.optimizer.average_decay else {}
+    return state.replace(averages=averages)
+
+
+def averaged(state: TrainState) -> dict:
+    """What `averages` are of."""
+    return {"params": state.params, "batch_stats": state.batch_stats, "rows": state.bank.rows}
+
+
+def average(state: TrainState, decay: float) -> TrainState:
+    """The state after a step with that step in its averages, which in the beginning forget sooner."""
+    if not decay:
+        return state
+    kept = jnp.minimum(decay, (1.0 + state.step) / (10.0 + state.step))
+    mix = jax.tree.map(lambda old, new: kept * old + (1 - kept) * new, state.averages, averaged(state))
+    return state.replace(averages=mix)
+
+
+def for_inference(state: TrainState) -> TrainState:
+    """The state with its averages, where it has some, in place of what they are of."""
+    if not state.averages:
+        return state
+    rows = state.averages["rows"]
+    own = {name: state.averages[name] for name in ("params", "batch_stats")}
+    return state.replace(**own, bank=state.bank.replace(rows=rows), averages={})
 
 
 def make_train_step(config, classes: int, width: int, replicas: int = 1) -> Callable:
@@ -82,8 +120,7 @@ def make_train_step(config, classes: int, width: int, replicas: int = 1) -> Call
     axis = AXIS if replicas == 1 else None
     network = make_network(config.model, classes, width, axis)
     optimizer = make_optimizer(config.optimizer)
-    update = config.bank.update_rule
-    settings = config.loss
+    rule, settings = config.bank.update_rule, config.loss
 
     def over_devices(tree):
         """Sums over the devices that share a replica."""
@@ -106,16 +143,24 @@ def make_train_step(config, classes: int, width: int, replicas: int = 1) -> Call
         counts = over_devices({name: term.count for name, term in terms.items()})
         shares = {name: term.sum / jnp.maximum(counts[name], 1) for name, term in terms.items()}
         total = losses.total(shares, settings)
-        return total, (shares | {"total": total}, new["batch_stats"])
+        shown = evidence(*fused(outputs), batch["labels"], batch["mask"]) if rule == "ema" else None
+        return total, (shares | {"total": total}, shown, new["batch_stats"])
+
+    def fused(outputs: Outputs) -> tuple[jax.Array, jax.Array]:
+        """Features [B, T, D] and attention [B, T] of both branches, as the bank sees them."""
+        weight = config.model.fusion_weight
+        features = weight * outputs.temporal.features + (1 - weight) * outputs.semantic.features
+        return features, fuse(outputs, weight)[1]
 
     def train_step(state: TrainState, batch: dict) -> tuple[TrainState, dict[str, jax.Array]]:
-        moved = trainable(state.params, state.bank.rows, update)
-        gradients, (shares, batch_stats) = jax.grad(device_loss, has_aux=True)(moved, state, batch)
-        gradients, means = over_devices((gradients, shares))
+        moved = trainable(state.params, state.bank.rows, rule)
+        gradients, (shares, shown, batch_stats) = jax.grad(device_loss, has_aux=True)(moved, state, batch)
+        gradients, means, shown = over_devices((gradients, shares, shown))
         updates, opt_state = optimizer.update(gradients, state.opt_state, moved)
         moved = optax.apply_updates(moved, updates)
-        bank = state.bank.replace(rows=moved.get("bank", state.bank.rows))
-        return TrainState(state.step + 1, moved["params"], batch_stats, bank, opt_state), means
+        bank = update(state.bank, rule, moved.get("bank"), shown, config.bank.momentum)
+        new = TrainState(state.step + 1, moved["params"], batch_stats, bank, opt_state, state.averages)
+        return average(new, config.optimizer.average_decay), means
 
     if replicas > 1:
         return several(train_step, replicas)

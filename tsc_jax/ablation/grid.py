@@ -1,0 +1,152 @@
+"""Runs the variants of a study: trains what is not trained yet, evaluates the last step of every run.
+
+  WORKDIR/runs/CHANGES/seed_S      a run as launch.train leaves it; variants that only evaluate otherwise share it
+  WORKDIR/metrics/STUDY/VARIANT.json   what the variant gives, seed by seed
+
+Both are kept, so a study that was stopped goes on where it was, and studies in one workdir share their runs.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+
+from tsc_jax.data.dataset import open_dataset
+from tsc_jax.errors import InputError
+from tsc_jax.evaluation import results
+from tsc_jax.evaluation.evaluate import evaluate
+from tsc_jax.inference import make_forward
+from tsc_jax.training import checkpoints
+from tsc_jax.training.initial import state_template
+from tsc_jax.training.loop import train
+from tsc_jax.training.replicas import train_and_holdout
+
+# What a trained run does not depend on; the fusion weight only where it does not feed the bank.
+EVALUATION_ONLY = ("proposals.", "eval.tiou", "eval.protocol", "eval.batch_snippets", "model.fusion_weight")
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """A recipe as a change of another one.
+
+    Attributes:
+      name: as tables call it.
+      changes: values by their key, "model.tce" for example; none for the baseline.
+    """
+
+    name: str
+    changes: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What one variant gives.
+
+    Attributes:
+      name: of the variant.
+      tious: thresholds [n].
+      mean_ap: by split ("test", "holdout" where there is one), in percent, [seeds, n].
+    """
+
+    name: str
+    tious: list[float]
+    mean_ap: dict[str, np.ndarray]
+
+
+def run_study(
+    config: ml_collections.ConfigDict, workdir: Path, study: str, variants: Sequence[Variant], seeds: int
+) -> Iterator[Outcome]:
+    """The outcome of each variant in turn.
+
+    Args:
+      config: the recipe that the variants change; `config.train.seed` is the first seed.
+      workdir: of this study and others of the same recipe.
+      study: its name.
+      variants: at least one.
+      seeds: how many, of that seed and those that follow it, the same for all variants.
+
+    Raises:
+      InputError: a change to a key that the recipe does not have, or whatever training raises.
+    """
+    config = config.copy_and_resolve_references()
+    with config.unlocked():
+        # Nothing but the last step counts here.
+        config.eval.after, config.eval.every, config.eval.figures = config.train.steps, config.train.steps, 0
+    for number, variant in enumerate(variants, 1):
+        of_variant = changed(config, variant.changes)
+        cached = workdir / "metrics" / study / f"{slug(variant.name)}.json"
+        wanted = json.dumps({"config": json.loads(of_variant.to_json()), "seeds": seeds}, sort_keys=True)
+        known = json.loads(cached.read_text()) if cached.exists() else {}
+        if known.get("of") != wanted:
+            print(f"{study} {number}/{len(variants)}: {variant.name}", flush=True)
+            training = {key: value for key, value in variant.changes.items() if not evaluation_only(key, of_variant)}
+            folder = workdir / "runs" / (slug(",".join(f"{k}={v}" for k, v in sorted(training.items()))) or "baseline")
+            train_seeds(changed(config, training), folder, seeds)
+            known = {"of": wanted, "metrics": evaluate_seeds(of_variant, folder, seeds)}
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            results.write_json(cached, known)
+        metrics = known["metrics"]
+        mean_ap = {split: np.array([each["mAP"] for each in runs]) for split, runs in metrics.items()}
+        yield Outcome(variant.name, metrics["test"][0]["tiou"], mean_ap)
+
+
+def changed(config: ml_collections.ConfigDict, changes: Mapping[str, Any]) -> ml_collections.ConfigDict:
+    """A copy of the recipe with the changes; InputError for a key that it does not have."""
+    copy = config.copy_and_resolve_references()
+    try:
+        copy.update_from_flattened_dict(dict(changes))
+    except (KeyError, AttributeError, TypeError) as error:
+        raise InputError(f"a study changes {', '.join(changes)}, which this recipe does not take: {error}") from error
+    return copy.lock()
+
+
+def evaluation_only(key: str, config: ml_collections.ConfigDict) -> bool:
+    """Whether a run trained with another value of `key` is the same run."""
+    if key == "model.fusion_weight" and config.bank.update_rule == "ema":
+        return False
+    return key.startswith(EVALUATION_ONLY)
+
+
+def slug(text: str) -> str:
+    """A file name that tells what it is of, and differs where the texts do."""
+    plain = "".join(letter if letter.isalnum() or letter in "=.,_-" else "-" for letter in text)
+    return (
+        plain
+        if plain == text and len(plain) <= 100
+        else f"{plain[:80]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    )
+
+
+def train_seeds(config: ml_collections.ConfigDict, folder: Path, seeds: int) -> None:
+    """Trains the runs that are not finished, each in folder/seed_S: together on devices, one by one on a processor.
+
+    A processor gains nothing from several at a time (BUILD.md, "Performance").
+    """
+    first = config.train.seed
+    if seeds > 1 and jax.default_backend() != "cpu":
+        train(changed(config, {"train.seeds": seeds}), folder)
+        return
+    for seed in range(first, first + seeds):
+        train(changed(config, {"train.seed": seed}), folder / f"seed_{seed}")
+
+
+def evaluate_seeds(config: ml_collections.ConfigDict, folder: Path, seeds: int) -> dict[str, list[dict]]:
+    """Metrics of the last step of every seed, by split."""
+    dataset = open_dataset(config.data.data_dir, config.data.name)
+    forward = make_forward(config.model, len(dataset.classes), dataset.width)
+    template = state_template(config, len(dataset.classes), dataset.width)
+    metrics = {"test": [], "holdout": []}
+    for seed in range(config.train.seed, config.train.seed + seeds):
+        manager = checkpoints.find_checkpoints(folder / f"seed_{seed}", checkpoints.LAST)
+        state = checkpoints.restore(manager, template)
+        _, holdout = train_and_holdout(changed(config, {"train.seed": seed}), dataset)
+        for split, videos in (("test", dataset.test), ("holdout", holdout)):
+            if videos.videos:
+                metrics[split].append(evaluate(forward, state, dataset, videos, config).metrics)
+    return {split: runs for split, runs in metrics.items() if runs}
