@@ -16,8 +16,8 @@ def shown_classes(truth: Segments, predictions: Segments) -> list[int]:
 def colour_classes(classes: int, shown: Sequence[Sequence[int]], colours: int) -> list[int]:
     """One of few colours for each class, so that classes shown together differ wherever that can be.
 
-    Classes take their colours in turn: each the one that is met least in the videos that show the class,
-    of equals the one given least often so far, of these the first.
+    Classes take their colours in turn, those shown first: each the one that is met least in the videos that show
+    the class, of equals the one given least often so far, of these the first.
 
     Args:
       classes: their number C.
@@ -31,7 +31,7 @@ def colour_classes(classes: int, shown: Sequence[Sequence[int]], colours: int) -
     for labels in shown:
         together[np.ix_(labels, labels)] += 1
     chosen = np.full(classes, -1)
-    for label in range(classes):
+    for label in sorted(range(classes), key=lambda label: together[label, label] == 0):
         met = [together[label, chosen == colour].sum() for colour in range(colours)]
         given = [(chosen == colour).sum() for colour in range(colours)]
         chosen[label] = min(range(colours), key=lambda colour: (met[colour], given[colour]))

@@ -10,7 +10,7 @@ import hashlib
 import html
 import json
 import numbers
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -86,24 +86,23 @@ def escape(text: object) -> str:
     return html.escape(str(text).encode("utf-8", "replace").decode(), quote=True)
 
 
-def table(header: Sequence[object], rows: Iterable[Sequence[object]], caption: str = "") -> str:
-    """An HTML table; numbers are set to the right.
+def table(header: Sequence[object], rows: Sequence[Sequence[object]], caption: str = "") -> str:
+    """An HTML table; columns of numbers are set to the right.
 
     Args:
       header: names of the columns, plain text.
       rows: cells; text is escaped, numbers are shown as str() shows them.
       caption: plain text above it.
     """
+    kinds = [all(isinstance(cell, numbers.Number) for cell in column) for column in zip(*rows, strict=True)]
+    kinds = [' class="number"' if kind else "" for kind in kinds] or [""] * len(header)
     lines = ["<table>", f"<caption>{escape(caption)}</caption>"] if caption else ["<table>"]
-    titles = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
-    lines += [f"<thead><tr>{titles}</tr></thead>", "<tbody>"]
-    lines += [f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows]
+    titles = (f'<th scope="col"{kind}>{escape(name)}</th>' for kind, name in zip(kinds, header, strict=True))
+    lines += [f"<thead><tr>{''.join(titles)}</tr></thead>", "<tbody>"]
+    for row in rows:
+        cells = (f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(kinds, row, strict=True))
+        lines.append(f"<tr>{''.join(cells)}</tr>")
     return "\n".join([*lines, "</tbody>", "</table>"])
-
-
-def _cell(value: object) -> str:
-    number = ' class="number"' if isinstance(value, numbers.Number) else ""
-    return f"<td{number}>{escape(value)}</td>"
 
 
 def data_script(identity: str, content: Any) -> str:
