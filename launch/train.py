@@ -34,7 +34,9 @@ def main(argv: list[str]) -> None:
         table = report(workdir, {})
     if processes.is_first():
         print(table)
-        print(f"{workdir}: metrics.json, predictions.json and figures/ of the last step; best_on_*/ of the best ones")
+        print(
+            f"{workdir}: report.html, metrics.json, predictions.json, figures/ of the last step; best_on_*/ of the best"
+        )
 
 
 if __name__ == "__main__":

@@ -5,7 +5,17 @@ import math
 import numpy as np
 
 
-def proposals(cas, attention, thresholds, topk_ratio, class_threshold, outer_ratio, video_score_weight, nms_sigma):
+def proposals(
+    cas,
+    attention,
+    attention_thresholds,
+    activation_thresholds,
+    topk_ratio,
+    class_threshold,
+    outer_ratio,
+    video_score_weight,
+    nms_sigma,
+):
     """Rows (start, end, class, score) of one video, in order."""
     activations = cas * attention[:, None]
     snippets = len(activations)
@@ -16,8 +26,12 @@ def proposals(cas, attention, thresholds, topk_ratio, class_threshold, outer_rat
     rows = []
     for c in classes:
         of_class = []
-        for threshold in thresholds:
-            above = [t for t in range(snippets) if attention[t] > threshold]
+        low, high = min(activations[:, c]), max(activations[:, c])
+        scaled = [(value - low) / (high - low) if high > low else 0.0 for value in activations[:, c]]
+        curves = [(attention, threshold) for threshold in np.linspace(*attention_thresholds)]
+        curves += [(scaled, threshold) for threshold in np.linspace(*activation_thresholds)]
+        for curve, threshold in curves:
+            above = [t for t in range(snippets) if curve[t] > threshold]
             if above == [0]:
                 continue
             for start, end in runs(above):

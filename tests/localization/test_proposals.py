@@ -13,6 +13,7 @@ PUBLISHED = {
     "topk_ratio": 10,
     "class_threshold": 0.2,
     "attention_thresholds": (0.1, 0.9, 10),
+    "activation_thresholds": (0.1, 0.9, 0),
     "outer_ratio": 0.25,
     "video_score_weight": 0.2,
     "nms_sigma": 0.3,
@@ -50,13 +51,15 @@ def videos(draw):
     topk_ratio=st.integers(1, 12),
     class_threshold=st.sampled_from([0.05, 0.2, 1.0]),
     attention_thresholds=st.sampled_from([(0.1, 0.9, 10), (0.0, 1.0, 5), (0.5, 0.5, 1)]),
+    activation_thresholds=st.sampled_from([(0.1, 0.9, 0), (0.1, 0.9, 5), (0.25, 0.75, 2)]),
     outer_ratio=st.sampled_from([0.0, 0.25, 0.5, 1.5]),
 )
-def test_equals_the_loops(video, topk_ratio, class_threshold, attention_thresholds, outer_ratio):
+def test_equals_the_loops(video, topk_ratio, class_threshold, attention_thresholds, activation_thresholds, outer_ratio):
     choices = {"topk_ratio": topk_ratio, "class_threshold": class_threshold, "outer_ratio": outer_ratio}
     choices |= {"video_score_weight": 0.25, "nms_sigma": 0.3}
-    rows = rows_of(proposals([video[0]], [video[1]], attention_thresholds=attention_thresholds, **choices))
-    expected = oracles.proposals(*video, np.linspace(*attention_thresholds), **choices)
+    choices |= {"attention_thresholds": attention_thresholds, "activation_thresholds": activation_thresholds}
+    rows = rows_of(proposals([video[0]], [video[1]], **choices))
+    expected = oracles.proposals(*video, **choices)
     np.testing.assert_allclose(rows, np.reshape(expected, (-1, 4)), rtol=0, atol=1e-12)
 
 

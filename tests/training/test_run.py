@@ -121,6 +121,11 @@ def test_the_report_says_what_was_measured(finished):
     assert json.loads((finished / "best_on_test" / "metrics.json").read_text())["selection"] == "best on test"
     assert set(json.loads((finished / "predictions.json").read_text())["results"]) == {f"test{i:02}" for i in range(7)}
     assert (finished / "figures" / "test00.png").read_bytes().startswith(b"\x89PNG")
+    page = (finished / "report.html").read_text()
+    assert "made_up: last, step 6" in page and f"<b>{metrics['average_mAP']['all']:.1f}</b>" in page
+    for title in ("mAP (%), test videos", "semantic", "mAP gained without them (points)", "similarity of the rows"):
+        assert title in page
+    assert "made_up: best on test" in (finished / "best_on_test" / "report.html").read_text()
 
 
 def test_the_holdout_chooses_a_step_without_the_test_videos(data_dir, tmp_path):

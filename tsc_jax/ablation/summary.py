@@ -122,7 +122,8 @@ def markdown(outcomes: Sequence[Outcome], heading: str, notes: Sequence[str]) ->
 
 
 def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    escaped = [cell.replace("|", "\\|") for cell in cells]
+    return f"| {' | '.join(escaped)} |"
 
 
 def _plus_minus(of: Spread) -> str:

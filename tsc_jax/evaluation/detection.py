@@ -46,23 +46,61 @@ def average_precisions(
     Returns:
       float64 [tIoUs, C]; NaN for a class without ground truth.
     """
-    predictions = predictions[np.lexsort([-predictions.score, predictions.label])]
-    prediction, truth, tiou = overlapping_pairs(ground_truth, predictions, num_classes)
-    hits = np.zeros((len(tious), len(predictions)), bool)
-    for row, threshold in zip(hits, tious, strict=True):
-        reach = tiou >= threshold
-        row[matched(prediction[reach], truth[reach], len(ground_truth))] = True
+    predictions = predictions[turns(predictions)]
+    hits = matches(ground_truth, predictions, tious, num_classes) >= 0
+    return areas(hits, predictions.label, np.bincount(ground_truth.label, minlength=num_classes))
 
-    truths = np.bincount(ground_truth.label, minlength=num_classes)
-    bounds = np.searchsorted(predictions.label, np.arange(num_classes + 1))
-    result = np.full((len(tious), num_classes), np.nan)
-    for label in np.flatnonzero(truths):
-        of_class = hits[:, bounds[label] : bounds[label + 1]]
-        precision = np.cumsum(of_class, axis=1) / np.arange(1, of_class.shape[1] + 1)
-        # The best precision at this recall or a higher one; each hit raises recall by one step.
-        envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-        result[:, label] = (envelope * of_class).sum(axis=1) / truths[label]
+
+def turns(predictions: Segments) -> np.ndarray:
+    """The rows of the predictions by label, then falling score: the order in which they take their segments."""
+    return np.lexsort([-predictions.score, predictions.label])
+
+
+def matches(ground_truth: Segments, predictions: Segments, tious: Sequence[float], num_classes: int) -> np.ndarray:
+    """Which segment each prediction finds at each tIoU threshold, by the rule of `average_precisions`.
+
+    Args:
+      ground_truth: in any unit.
+      predictions: in the same unit, in the order of their `turns`.
+      tious: thresholds.
+      num_classes: C.
+
+    Returns:
+      int64 [tIoUs, N], rows of `ground_truth`; -1 where a prediction finds none.
+    """
+    prediction, truth, tiou = overlapping_pairs(ground_truth, predictions, num_classes)
+    found = np.full((len(tious), len(predictions)), -1)
+    for row, threshold in zip(found, tious, strict=True):
+        reach = np.flatnonzero(tiou >= threshold)
+        pairs = reach[matched(prediction[reach], truth[reach], len(ground_truth))]
+        row[prediction[pairs]] = truth[pairs]
+    return found
+
+
+def areas(hits: np.ndarray, groups: np.ndarray, truths: np.ndarray) -> np.ndarray:
+    """The area under precision, made monotone, over recall, for each group of predictions by itself.
+
+    Args:
+      hits: bool [tIoUs, N], which predictions find a segment; of a group the first has the highest score.
+      groups: int64 [N], rising; with `average_precisions` these are the labels.
+      truths: int64 [G], the number of ground-truth segments of each group.
+
+    Returns:
+      float64 [tIoUs, G]; NaN for a group without ground truth.
+    """
+    bounds = np.searchsorted(groups, np.arange(len(truths) + 1))
+    result = np.full((len(hits), len(truths)), np.nan)
+    for group in np.flatnonzero(truths):
+        of_group = hits[:, bounds[group] : bounds[group + 1]]
+        # Each hit raises recall by one step.
+        result[:, group] = (monotone_precision(of_group) * of_group).sum(axis=1) / truths[group]
     return result
+
+
+def monotone_precision(hits: np.ndarray) -> np.ndarray:
+    """bool [..., N] -> float64 [..., N]: the best precision at the recall of each prediction or a higher one."""
+    precision = np.cumsum(hits, axis=-1) / np.arange(1, hits.shape[-1] + 1)
+    return np.maximum.accumulate(precision[..., ::-1], axis=-1)[..., ::-1]
 
 
 def overlapping_pairs(
@@ -94,7 +132,7 @@ def overlapping_pairs(
 
 
 def matched(prediction: np.ndarray, truth: np.ndarray, num_truths: int) -> np.ndarray:
-    """Which predictions find a segment when each in turn takes the best that is left.
+    """Which pairs come about when each prediction in turn takes the best segment that is left.
 
     Deferred acceptance gives the same matching without taking turns: all predictions ask for their best segment at
     once, each segment keeps the earliest prediction that asked, the others ask for their next best, until nobody is
@@ -106,7 +144,7 @@ def matched(prediction: np.ndarray, truth: np.ndarray, num_truths: int) -> np.nd
       num_truths: number of ground-truth segments.
 
     Returns:
-      The numbers of the matched predictions.
+      The pairs' numbers.
     """
     holder = np.full(num_truths, np.iinfo(np.int64).max)
     has_next = np.append(prediction[1:] == prediction[:-1], False)
@@ -115,5 +153,5 @@ def matched(prediction: np.ndarray, truth: np.ndarray, num_truths: int) -> np.nd
         np.minimum.at(holder, truth[ask], prediction[ask])
         refused = holder[truth[ask]] != prediction[ask]
         if not refused.any():
-            return prediction[ask]
+            return ask
         ask = (ask + refused)[~refused | has_next[ask]]

@@ -128,7 +128,7 @@ def write_predictions(path: Path, segments: Segments, videos: Sequence[str], cla
 
 
 def write_json(path: Path, content: Mapping) -> None:
-    """Writes a JSON file, whole or not at all."""
+    """Writes a JSON file as a whole, or not at all."""
     write_text(path, json.dumps(content, allow_nan=False) + "\n")
 
 

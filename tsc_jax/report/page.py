@@ -82,8 +82,13 @@ def asset(name: str) -> str:
 
 
 def escape(text: object) -> str:
-    """Any text for use in HTML, attributes included; what UTF-8 cannot say (in a file's name) becomes "?"."""
-    return html.escape(str(text).encode("utf-8", "replace").decode(), quote=True)
+    """Any text for use in HTML, attributes included, as far as it is `sayable`."""
+    return html.escape(sayable(str(text)), quote=True)
+
+
+def sayable(text: str) -> str:
+    """The text with "?" for what UTF-8 cannot say: bytes of a file's name that are no UTF-8."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def table(header: Sequence[object], rows: Sequence[Sequence[object]], caption: str = "") -> str:

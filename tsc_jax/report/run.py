@@ -15,6 +15,7 @@ from tsc_jax.evaluation import results
 from tsc_jax.evaluation.evaluate import Evaluation, evaluate, ground_truth
 from tsc_jax.inference import Forward, make_forward
 from tsc_jax.report.figures import draw_video
+from tsc_jax.report.training_report import write_training_report
 from tsc_jax.training import checkpoints
 from tsc_jax.training.initial import state_template
 from tsc_jax.training.replicas import seed_folders
@@ -40,7 +41,7 @@ class Report:
 def report(workdir: Path, changes: Mapping[str, Any]) -> str:
     """Evaluates every kept checkpoint of a run, or of the runs of several seeds, on the test videos.
 
-    Writes metrics.json, predictions.json and figures/ of the last step into `workdir`, those of the
+    Writes metrics.json, predictions.json, report.html and figures/ of the last step into `workdir`, those of the
     best steps into `workdir`/best_on_holdout (where there is a holdout) and `workdir`/best_on_test.
     Several seeds have each their own folder in `workdir`; seeds.json tells their mean and standard deviation.
 
@@ -75,12 +76,15 @@ def report_run(workdir: Path, config: ml_collections.ConfigDict, dataset: Datase
             continue
         about = checkpoints.read_about(manager)
         checkpoints.check_data(checkpoints.about_run(config, dataset), about, workdir)
-        evaluation = evaluate(forward, checkpoints.restore(manager, template), dataset, dataset.test, config)
+        state = checkpoints.restore(manager, template)
+        evaluation = evaluate(forward, state, dataset, dataset.test, config)
         floor = evaluation.floor
         metrics[selection] = evaluation.metrics | {"selection": selection.replace("_", " ")}
         folder = Path(workdir) if selection == checkpoints.LAST else Path(workdir, selection)
         if processes.is_first():
             write_report(folder, evaluation, metrics[selection], dataset, config.eval.figures)
+            scalars = Path(workdir, "scalars.jsonl")
+            write_training_report(folder, evaluation, metrics[selection], dataset, scalars, np.asarray(state.bank.rows))
     facts = f"{config.data.name}, {len(dataset.test.videos)} test videos, protocol {config.eval.protocol}"
     notes = [facts, *unseen_videos(dataset.test, config.data.min_snippets), *origin(about)]
     return Report(floor, metrics, notes)

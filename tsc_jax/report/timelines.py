@@ -16,7 +16,7 @@ import numpy as np
 
 from tsc_jax.localization.segments import Segments, make_segments
 from tsc_jax.report.lanes import colour_classes, shown_classes
-from tsc_jax.report.page import COLOURS, asset, data_script, escape, table, write_page
+from tsc_jax.report.page import COLOURS, asset, data_script, escape, sayable, table, write_page
 
 LANES = 6  # classes of a video that have a lane
 LISTED = 20  # predictions of a video in its table without JavaScript
@@ -67,7 +67,7 @@ def write_timelines(
         _check(video, len(classes))
     lanes = [_lanes(video) for video in videos]
     index = {
-        "classes": list(classes),
+        "classes": [sayable(name) for name in classes],
         "colours": colour_classes(len(classes), lanes, COLOURS),
         "snippets_per_second": snippets_per_second,
         "videos": [_segments(video, labels) for video, labels in zip(videos, lanes, strict=True)],
@@ -106,7 +106,7 @@ def _segments(video: VideoTimeline, lanes: Sequence[int]) -> dict[str, Any]:
     """What the index says of a video: [label, start, end] of truth and [label, start, end, score], the best first."""
     truth, best = video.truth, np.argsort(-video.predictions.score, kind="stable")
     return {
-        "name": video.name,
+        "name": sayable(video.name),
         "duration": round(float(video.duration), 3),
         "lanes": list(lanes),
         "truth": None if truth is None else _rows(truth.label, truth.start, truth.end),

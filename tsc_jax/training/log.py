@@ -30,9 +30,7 @@ class RunLog:
         self.writes = jax.process_index() == 0
         self.noted = (first_step, time.monotonic())
         for path in self.paths if self.writes else ():
-            text = path.read_text() if path.exists() else ""
-            whole = text[: text.rfind("\n") + 1].splitlines()  # a run that was killed may leave half a line
-            kept = [line for line in whole if json.loads(line)["step"] <= first_step]
+            kept = [line for line in whole_lines(path) if json.loads(line)["step"] <= first_step]
             partial = path.with_suffix(".partial")
             partial.write_text("".join(f"{line}\n" for line in kept))
             partial.rename(path)
@@ -101,3 +99,32 @@ class RunLog:
         """Writes what is left and ends the bar."""
         self.flush()
         self.bar.close()
+
+
+def whole_lines(path: Path) -> list[str]:
+    """The lines of scalars.jsonl, none where there is no file; a run that was killed may leave half a line."""
+    text = path.read_text() if path.exists() else ""
+    return text[: text.rfind("\n") + 1].splitlines()
+
+
+def read_scalars(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Reads scalars.jsonl: for each name the steps, int64 [N], and the values, float64 [N], in the order of the file.
+
+    A file that is not there gives no names.
+
+    Raises:
+      InputError: a line of another form.
+    """
+    columns: dict[str, list[tuple[int, float]]] = {}
+    for number, line in enumerate(whole_lines(path), 1):
+        try:
+            values = {name: float(value) for name, value in json.loads(line).items()}
+            step = int(values.pop("step"))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            expected = 'expected {"step": STEP, NAME: VALUE, ...}'
+            raise InputError(f"{path}, line {number}: {expected}, found {line[:60]}") from None
+        for name, value in values.items():
+            columns.setdefault(name, []).append((step, value))
+    return {
+        name: (np.array([row[0] for row in rows]), np.array([row[1] for row in rows])) for name, rows in columns.items()
+    }

@@ -71,6 +71,8 @@ function overlapWithTruth(segment) {
 
 const digits = (value, number) => value.toFixed(number).replace("-", "\u2212");
 
+const counted = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
+
 // m:ss, with hours where there are any and tenths where asked for.
 function clock(seconds, tenths = false) {
   const total = Math.round(seconds * 10) / 10;

@@ -60,16 +60,16 @@ function addLane(top, lane) {
   const canvas = make("canvas");
   const name = make("div", { className: "lane-name" });
   const value = make("output");
+  if (lane.name) name.append(make("b", { textContent: lane.name, title: lane.name }), value);
   if (lane.kind === "action") {
     const swatch = make("i");
     swatch.style.background = `var(--colour-${index.colours[lane.label]})`;
-    name.append(swatch);
+    name.firstChild.prepend(swatch);
   }
-  if (lane.name) name.append(make("b", { textContent: lane.name }), value);
   const row = make("div", { className: "lane" }, name, canvas);
   Object.assign(row.dataset, { lane: lane.kind, found: (lane.bars || []).length, truth: (lane.truth || []).length });
   canvas.setAttribute("role", "img");
-  const counts = lane.bars ? `: ${lane.bars.length} predictions, ${lane.truth.length} segments of ground truth` : "";
+  const counts = lane.bars ? `: ${counted(lane.bars.length, "prediction")}, ${counted(lane.truth.length, "true segment")}` : "";
   canvas.setAttribute("aria-label", `${lane.name || "Time"}${counts}`);
   top.append(row);
   return { ...lane, canvas, value, height: HEIGHTS[lane.kind] };
@@ -79,9 +79,9 @@ function addLane(top, lane) {
 function describeAll(actions, range) {
   const { video } = view;
   const found = video.predictions.filter((row) => row[3] >= view.least);
-  const known = video.truth ? `; ${video.truth.length} segments of ground truth` : "";
+  const known = video.truth ? `; ${counted(video.truth.length, "true segment")}` : "";
   byId("score").textContent = leastText();
-  byId("shown").textContent = `${found.length} of ${video.predictions.length} predictions${known}`;
+  byId("shown").textContent = `${found.length} of ${counted(video.predictions.length, "prediction")}${known}`;
   const key = (name, text) => make("span", {}, make("i", { className: name }), text);
   byId("legend").replaceChildren(
     ...(video.truth ? [key("truth", "ground truth, shaded through its lane")] : []),

@@ -1,0 +1,27 @@
+"""Writes the scalars of a run as event files for TensorBoard.
+
+pip install tensorboard
+python -m launch.tensorboard --workdir=runs/demo
+tensorboard --logdir runs/demo
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from tsc_jax import cli
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "Run of launch.train, or of several seeds.")
+flags.mark_flags_as_required(["workdir"])
+
+
+def main(argv: list[str]) -> None:
+    """The command."""
+    del argv
+    from tsc_jax.report.tensorboard import write_events
+
+    print(write_events(Path(_WORKDIR.value)))
+
+
+if __name__ == "__main__":
+    cli.run(main)

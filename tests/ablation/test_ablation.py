@@ -1,0 +1,141 @@
+"""A study trains each run once, evaluates every variant, goes on where it stopped, and counts what it says."""
+
+import csv
+import io
+
+import jax
+import numpy as np
+import pytest
+import scipy.stats
+
+from configs import activitynet12, activitynet13, demo, studies, thumos14
+from tests.training.test_run import data_dir, small_run  # noqa: F401
+from tsc_jax.ablation import grid, summary
+from tsc_jax.ablation.grid import Outcome, Variant, run_study
+from tsc_jax.data.dataset import open_dataset
+from tsc_jax.errors import InputError
+from tsc_jax.evaluation.evaluate import evaluate
+from tsc_jax.inference import make_forward
+from tsc_jax.training import checkpoints
+from tsc_jax.training.initial import state_template
+
+VARIANTS = [
+    Variant("as it is", {}),
+    Variant("temporal branch alone", {"model.fusion_weight": 1.0}),
+    Variant("class threshold 0 / all classes", {"proposals.class_threshold": 0.0}),
+    Variant("without TCE", {"model.tce": False}),
+]
+
+
+def recipe(data_dir):  # noqa: F811
+    return small_run(data_dir, **{"train.steps": 2, "eval.holdout": 0.3})
+
+
+@pytest.fixture(scope="module")
+def study(data_dir, tmp_path_factory):  # noqa: F811
+    workdir = tmp_path_factory.mktemp("study")
+    return workdir, list(run_study(recipe(data_dir), workdir, "mine", VARIANTS, 2))
+
+
+def test_variants_that_only_evaluate_share_their_runs(study):
+    workdir, _ = study
+    assert {folder.name for folder in (workdir / "runs").iterdir()} == {"baseline", "model.tce=False"}
+    assert {folder.name for folder in (workdir / "runs" / "baseline").iterdir()} == {"seed_0", "seed_1"}
+
+
+def test_a_finished_study_is_read_not_run(study, data_dir, monkeypatch):  # noqa: F811
+    workdir, outcomes = study
+
+    def fail(*_):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(grid, "train", fail)
+    for before, after in zip(outcomes, run_study(recipe(data_dir), workdir, "mine", VARIANTS, 2), strict=True):
+        jax.tree.map(np.testing.assert_array_equal, before.mean_ap, after.mean_ap)
+    with pytest.raises(AssertionError, match="trained again"):
+        list(run_study(recipe(data_dir), workdir, "mine", VARIANTS, 3))
+
+
+def test_each_number_is_that_of_an_evaluation(study, data_dir):  # noqa: F811
+    workdir, outcomes = study
+    config = grid.changed(recipe(data_dir), VARIANTS[2].changes)
+    dataset = open_dataset(config.data.data_dir, config.data.name)
+    sizes = (len(dataset.classes), dataset.width)
+    manager = checkpoints.open_checkpoints(workdir / "runs" / "baseline" / "seed_1", "last")
+    state = checkpoints.restore(manager, state_template(config, *sizes))
+    metrics = evaluate(make_forward(config.model, *sizes), state, dataset, dataset.test, config).metrics
+    np.testing.assert_array_equal(outcomes[2].mean_ap["test"][1], metrics["mAP"])
+
+
+def test_the_fusion_weight_belongs_to_the_run_where_it_feeds_the_bank():
+    config = thumos14.get_config()
+    assert grid.evaluation_only("model.fusion_weight", config)
+    assert not grid.evaluation_only("model.fusion_weight", grid.changed(config, {"bank.update_rule": "ema"}))
+
+
+def test_an_unknown_key_is_one_sentence(data_dir, tmp_path):  # noqa: F811
+    with pytest.raises(InputError, match=r"changes model\.tcf"):
+        list(run_study(recipe(data_dir), tmp_path, "mine", [Variant("misspelt", {"model.tcf": False})], 1))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("recipe_file", [thumos14, activitynet12, activitynet13, demo])
+@pytest.mark.parametrize("name", studies.STUDIES)
+def test_every_study_fits_every_recipe(recipe_file, name):
+    config = recipe_file.get_config()
+    variants = studies.variants_of(name, config, 20)
+    assert next(iter(variants.values())) == {}, "the first variant is the baseline"
+    for changes in variants.values():
+        assert dict(changes).items() <= changed_values(grid.changed(config, changes), changes).items()
+
+
+def changed_values(config, changes) -> dict:
+    found = {}
+    for key in changes:
+        section, _, rest = key.partition(".")
+        value = config[section]
+        for part in rest.split("."):
+            value = value[part]
+        found[key] = value
+    return found
+
+
+def made_up(seeds: int) -> list[Outcome]:
+    rng = np.random.default_rng(0)
+    tious = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+    return [
+        Outcome(name, tious, {"test": rng.uniform(0, 100, (seeds, 9)), "holdout": rng.uniform(0, 100, (seeds, 9))})
+        for name in ("baseline", "other | odd")
+    ]
+
+
+def test_the_interval_is_that_of_a_paired_t_test():
+    baseline, other = made_up(8)
+    of = summary.difference(other, baseline, "test")
+    own, base = (each.mean_ap["test"][:, :7].mean(axis=1) for each in (other, baseline))
+    expected = scipy.stats.ttest_rel(own, base).confidence_interval(0.95)
+    np.testing.assert_allclose([of.mean - of.half_width, of.mean + of.half_width], list(expected))
+    assert of.mean == pytest.approx(own.mean() - base.mean())
+
+
+def test_the_files_say_what_was_measured(tmp_path):
+    outcomes = made_up(4)
+    config = demo.get_config()
+    summary.write(tmp_path, "mine", outcomes, config, "python -m launch.ablate --study=mine")
+    text = (tmp_path / "mine.md").read_text()
+    assert "seeds 0 to 3" in text and "`python -m launch.ablate --study=mine`" in text
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({row.replace(r"\|", "").count("|") for row in rows}) == 1, "a name must not break the table"
+    averages = outcomes[0].mean_ap["test"][:, :7].mean(axis=1)
+    assert f"| baseline | {averages.mean():.1f} ± {averages.std(ddof=1):.1f} |" in text
+    lines = list(csv.DictReader(io.StringIO((tmp_path / "mine.csv").read_text())))
+    assert len(lines) == 2 * 2 * 4
+    assert float(lines[0]["mAP@0.3"]) == pytest.approx(outcomes[0].mean_ap["test"][0, 2], abs=1e-3)
+    assert (tmp_path / "mine.png").read_bytes().startswith(b"\x89PNG")
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.md", "mine.csv", "mine.png"}
+
+
+def test_one_seed_has_no_interval(tmp_path):
+    summary.write(tmp_path, "mine", made_up(1), demo.get_config(), "")
+    assert "nan" not in (tmp_path / "mine.md").read_text()
+    assert "±" not in summary.line(*made_up(1))

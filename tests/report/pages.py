@@ -1,0 +1,42 @@
+"""What a browser would make of a page: its elements, scripts and attributes."""
+
+import html.parser
+import json
+
+
+class Page(html.parser.HTMLParser):
+    """A parsed page.
+
+    Attributes:
+      tags: names of all elements in their order.
+      attributes: (name, value) of all of them.
+      scripts: (attributes, text) of every script element.
+      policy: of the Content-Security-Policy.
+      text: all text but that of scripts and styles.
+    """
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags, self.attributes, self.scripts, self.text, self.policy = [], [], [], "", None
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag == "script":
+            self.scripts.append((dict(attrs), ""))
+        if ("http-equiv", "Content-Security-Policy") in attrs:
+            self.policy = dict(attrs)["content"]
+
+    def handle_data(self, data):
+        if self.cdata_elem == "script":
+            attributes, text = self.scripts[-1]
+            self.scripts[-1] = (attributes, text + data)
+        elif self.cdata_elem is None:
+            self.text += data
+
+    def data(self, identity: str):
+        """The JSON of the block with this id."""
+        (text,) = (text for attributes, text in self.scripts if attributes.get("id") == identity)
+        return json.loads(text)
