@@ -1,6 +1,7 @@
 """From features to segments, by Python and by command: what launch.evaluate finds, and what is wrong in a sentence."""
 
 import csv
+import dataclasses
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import ml_collections
 import numpy as np
 import pytest
 
@@ -78,6 +80,13 @@ def test_one_video_is_localized_as_among_others(evaluated, test_videos):
     assert alone.segments == localizer(test_videos[name])
 
 
+def test_one_video_after_the_other_compiles_few_programs(finished):
+    localizer = tsc_jax.load(finished)
+    for length in range(17, 29):
+        localizer(np.ones((length, 16)))
+    assert localizer.forward.whole._cache_size() == 3
+
+
 def test_bad_features_are_one_sentence(finished, test_videos):
     localizer = tsc_jax.load(finished)
     good = next(iter(test_videos.values()))
@@ -96,6 +105,9 @@ def test_bad_features_are_one_sentence(finished, test_videos):
             localizer(features)
         assert str(error.value).startswith(sentence) and "\n" not in str(error.value)
     assert localizer([]) == []
+    config = ml_collections.ConfigDict({"data": {"min_snippets": 13}})
+    with pytest.raises(tsc_jax.InputError, match="video 1: has 12 snippets, this network takes 13 or more"):
+        dataclasses.replace(localizer, config=config)([np.ones((13, 16)), np.ones((12, 16))])
 
 
 def test_a_folder_without_what_is_asked_for_is_one_sentence(finished, tmp_path):

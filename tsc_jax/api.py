@@ -19,7 +19,7 @@ from tsc_jax.localization.segments import Segments
 from tsc_jax.training import checkpoints
 from tsc_jax.training.initial import state_template
 from tsc_jax.training.replicas import seed_folders
-from tsc_jax.tscnet.train_step import TrainState
+from tsc_jax.tscnet.train_step import TrainState, for_inference
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,7 +176,7 @@ def load(
         snippets_per_second=rate,
         config=config,
         forward=make_forward(config.model, len(classes), about["width"]),
-        state=jax.device_put(state.replace(opt_state=())),
+        state=jax.device_put(for_inference(state).replace(opt_state=())),
     )
 
 
