@@ -135,3 +135,17 @@ def test_the_step_is_compiled_once(devices, caplog):
             state, _ = train_step(state, batch)
     compiled = [record.getMessage() for record in caplog.records if "Finished XLA compilation" in record.getMessage()]
     assert len(compiled) == 1
+
+
+def test_a_network_of_heads_alone_takes_steps():
+    config = small_config()
+    config.model.update(mfip=False, tce=False, dsa=False)
+    state, train_step = replicate(small_state(config), 1), make_train_step(config, CLASSES, WIDTH)
+    start = on_host(state.params)
+    state, losses = train_step(state, on_devices(ragged_batch(BATCH, 14, 0), 1, 3))
+    assert np.isfinite(losses["total"])
+    assert state.batch_stats == {}, "there is no batch normalisation left"
+    assert (
+        np.asarray(state.params["temporal_head"]["class_logits"]["kernel"])
+        != start["temporal_head"]["class_logits"]["kernel"]
+    ).any()

@@ -75,7 +75,7 @@ def init_state(config, classes: int, bank: Bank) -> TrainState:
     state = TrainState(
         step=jnp.int32(0),
         params=variables["params"],
-        batch_stats=variables["batch_stats"],
+        batch_stats=variables.get("batch_stats", {}),
         bank=bank,
         opt_state=make_optimizer(config.optimizer).init(moved),
         averages={},
@@ -149,7 +149,7 @@ def make_train_step(config, classes: int, width: int, replicas: int = 1) -> Call
             weight = config.model.fusion_weight
             fused = fuse_features(outputs, weight), fuse(outputs, weight)[1]
             shown = evidence(*fused, batch["labels"], batch["mask"])
-        return total, (shares | {"total": total}, shown, new["batch_stats"])
+        return total, (shares | {"total": total}, shown, new.get("batch_stats", {}))
 
     def train_step(state: TrainState, batch: dict) -> tuple[TrainState, dict[str, jax.Array]]:
         moved = trainable(state.params, state.bank.rows, rule)
