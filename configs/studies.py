@@ -55,19 +55,17 @@ def losses(weights: Mapping[str, float]) -> Variants:
 def localization() -> Variants:
     """Other ways from activations to segments, without training anew; configs/plus.py has what was chosen of them."""
 
-    def with_plus(**changes: Any) -> Mapping[str, Any]:
-        return plus.CHANGES | {f"proposals.{key}": value for key, value in changes.items()}
+    def lower(**changes: Any) -> Mapping[str, Any]:
+        return {f"proposals.{key}": value for key, value in ({"class_threshold": 0.02} | changes).items()}
 
-    thresholds = (0.1, 0.05, 0.02, 0.01, 0.0)
     return {
         "published": {},
-        **{f"class threshold {each:g}": {"proposals.class_threshold": each} for each in thresholds},
-        "plus": plus.CHANGES,
-        **{f"plus, NMS sigma {each:g}": with_plus(nms_sigma=each) for each in (0.2, 0.3, 0.4, 0.5, 0.7)},
-        **{f"plus, video score weight {each:g}": with_plus(video_score_weight=each) for each in (0.0, 0.1, 0.5, 1.0)},
-        **{f"plus, outer ratio {each:g}": with_plus(outer_ratio=each) for each in (0.15, 0.35, 0.5)},
-        "plus, activation thresholds": with_plus(activation_thresholds=(0.1, 0.9, 9)),
-        **{f"plus, fusion weight {each:g}": plus.CHANGES | {"model.fusion_weight": each} for each in (0.4, 0.7, 0.8)},
+        **{f"class threshold {each:g}": lower(class_threshold=each) for each in (0.1, 0.05, 0.02, 0.01, 0.0)},
+        **{f"0.02, NMS sigma {each:g}": lower(nms_sigma=each) for each in (0.2, 0.4, 0.5, 0.7)},
+        **{f"0.02, video score weight {each:g}": lower(video_score_weight=each) for each in (0.0, 0.1, 0.5, 1.0)},
+        **{f"0.02, outer ratio {each:g}": lower(outer_ratio=each) for each in (0.15, 0.35, 0.5)},
+        "0.02, activation thresholds": lower(activation_thresholds=(0.1, 0.9, 9)),
+        **{f"0.02, fusion weight {each:g}": lower() | {"model.fusion_weight": each} for each in (0.4, 0.7, 0.8)},
     }
 
 
