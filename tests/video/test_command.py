@@ -26,7 +26,7 @@ def start(*arguments: object) -> subprocess.Popen:
 
 def run(*arguments: object) -> tuple[int, list[str], list[str]]:
     process = start(*arguments)
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=600)
     return process.returncode, out.splitlines(), err.splitlines()
 
 
@@ -113,6 +113,6 @@ def test_ctrl_c_leaves_nothing_half_written(videos, tmp_path):
     process = start(videos / "one.mp4", long, f"--output={tmp_path / 'mine'}", "--split=test")
     assert process.stdout.readline().endswith(f"one.npy: [1, {WIDTH}]\n")
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=240) == 130
     assert process.stderr.read() == "interrupted\n"
     assert os.listdir(tmp_path / "mine" / "features" / "test") == ["one.npy"]
