@@ -52,29 +52,29 @@ def losses(weights: Mapping[str, float]) -> Variants:
     return {"all terms": {}} | {f"without {term}": {f"loss.weights.{term}": 0.0} for term in weights}
 
 
-def candidates(steps: int) -> Variants:
-    """What was tried to do better than published; configs/plus.py is what was chosen of it."""
-    lower = {f"class threshold {each:g}": {"proposals.class_threshold": each} for each in (0.1, 0.05, 0.02, 0.01, 0.0)}
-    threshold = plus.CHANGES["proposals.class_threshold"]
+def localization() -> Variants:
+    """Other ways from activations to segments, without training anew; configs/plus.py has what was chosen of them."""
 
-    def beside(changes: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"proposals.class_threshold": threshold, **changes}
+    def with_plus(**changes: Any) -> Mapping[str, Any]:
+        return plus.CHANGES | {f"proposals.{key}": value for key, value in changes.items()}
 
+    thresholds = (0.1, 0.05, 0.02, 0.01, 0.0)
     return {
         "published": {},
-        **lower,
-        "chosen threshold, activation thresholds": beside({"proposals.activation_thresholds": (0.1, 0.9, 9)}),
-        "chosen threshold, NMS sigma 0.5": beside({"proposals.nms_sigma": 0.5}),
-        "chosen threshold, NMS sigma 0.7": beside({"proposals.nms_sigma": 0.7}),
-        "chosen threshold, no video score": beside({"proposals.video_score_weight": 0.0}),
-        "chosen threshold, video score weight 1": beside({"proposals.video_score_weight": 1.0}),
-        "chosen threshold, fusion weight 0.7": beside({"model.fusion_weight": 0.7}),
-        "chosen threshold, fusion weight 0.8": beside({"model.fusion_weight": 0.8}),
-        "chosen threshold, average of weights": beside({"optimizer.average_decay": 0.99}),
-        "chosen threshold, cosine": beside({"optimizer.decay_steps": steps}),
-        "chosen threshold, average, cosine": beside({"optimizer.average_decay": 0.99, "optimizer.decay_steps": steps}),
+        **{f"class threshold {each:g}": {"proposals.class_threshold": each} for each in thresholds},
         "plus": plus.CHANGES,
+        **{f"plus, NMS sigma {each:g}": with_plus(nms_sigma=each) for each in (0.2, 0.3, 0.4, 0.5, 0.7)},
+        **{f"plus, video score weight {each:g}": with_plus(video_score_weight=each) for each in (0.0, 0.1, 0.5, 1.0)},
+        **{f"plus, outer ratio {each:g}": with_plus(outer_ratio=each) for each in (0.15, 0.35, 0.5)},
+        "plus, activation thresholds": with_plus(activation_thresholds=(0.1, 0.9, 9)),
+        **{f"plus, fusion weight {each:g}": plus.CHANGES | {"model.fusion_weight": each} for each in (0.4, 0.7, 0.8)},
     }
+
+
+def schedule(steps: int) -> Variants:
+    """What is done with the weights: the learning rate along a cosine, and averages of them."""
+    average, cosine = {"optimizer.average_decay": 0.99}, {"optimizer.decay_steps": steps}
+    return {"published": {}, "average": average, "cosine": cosine, "average and cosine": average | cosine}
 
 
 def against_plus() -> Variants:
@@ -89,9 +89,10 @@ def variants_of(study: str, config: ml_collections.ConfigDict, classes: int) -> 
         "bank": lambda: bank(classes),
         "fusion": lambda: fusion(config.model.fusion_weight),
         "losses": lambda: losses(config.loss.weights),
-        "candidates": lambda: candidates(config.train.steps),
+        "localization": localization,
+        "schedule": lambda: schedule(config.train.steps),
         "plus": against_plus,
     }[study]()
 
 
-STUDIES = ("modules", "bank", "fusion", "losses", "candidates", "plus")
+STUDIES = ("modules", "bank", "fusion", "losses", "localization", "schedule", "plus")

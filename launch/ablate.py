@@ -1,7 +1,7 @@
 """Measures what each part of a recipe is worth: variants of it, many seeds each, as a table and a picture.
 
   python -m launch.ablate --config=configs/demo.py --study=modules --workdir=runs/studies
-  python -m launch.ablate --config=configs/demo.py --study=candidates --config.eval.holdout=0.25 --workdir=runs/chosen
+  python -m launch.ablate --config=configs/demo.py --study=localization --config.eval.holdout=0.25 --workdir=runs/chosen
 
 The same command again goes on where it stopped; studies of one recipe may share a workdir, and then their runs.
 With config.eval.holdout the share of training videos held out is scored too: choose by that, report the test.

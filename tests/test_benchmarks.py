@@ -8,12 +8,14 @@ from pathlib import Path
 import jax
 import pytest
 
+from benchmarks import extraction
 from benchmarks.run import line
 from benchmarks.testing import INSTANCES, VIDEOS, made_up_outputs, made_up_truth, thumos_lengths
 from benchmarks.training import TrainStep, forward_products, recipe, step_flops, step_seconds
 from configs import thumos14
 from tsc_jax.localization.proposals import proposals
 from tsc_jax.tscnet.network import make_network
+from tsc_jax.video import decode, weights
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -49,6 +51,16 @@ def test_made_up_videos_are_like_those_of_thumos():
     truth = made_up_truth(lengths)
     assert len(truth) == INSTANCES
     assert (truth.end <= lengths[truth.video]).all()
+
+
+def test_a_snippet_costs_what_i3d_is_known_to_cost():
+    """108 billion multiplications for 64 frames (Carreira and Zisserman's network in Feichtenhofer et al., 2019)."""
+    assert extraction.snippet_flops(weights.load_variables()) == pytest.approx(2 * 108e9 * 16 / 64, rel=0.03)
+
+
+def test_the_video_to_decode_is_one(tmp_path):
+    extraction.write_video(tmp_path / "video.mp4")
+    assert len(list(decode.read_frames(tmp_path / "video.mp4"))) == 25 * extraction.SECONDS
 
 
 def test_the_command_measures_writes_and_compares(tmp_path):

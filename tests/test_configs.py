@@ -4,9 +4,11 @@ import importlib
 
 import pytest
 
+from configs import plus
 from tsc_jax.evaluation.protocols import parse_tious
 
-RECIPES = ("thumos14", "activitynet12", "activitynet13", "demo")
+FAITHFUL = ("thumos14", "activitynet12", "activitynet13", "demo")
+RECIPES = (*FAITHFUL, *(f"{name}_plus" for name in FAITHFUL))
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -35,3 +37,12 @@ def test_activitynet_freezes_the_bank_and_drops_short_videos(name):
     assert config.bank.rows == 0, "one for each class and one for background"
     assert config.data.min_snippets == 11
     assert parse_tious(config.eval.tiou) == [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95]
+
+
+@pytest.mark.parametrize("name", FAITHFUL)
+def test_a_plus_recipe_is_the_faithful_one_with_its_changes(name):
+    faithful, better = (importlib.import_module(f"configs.{each}").get_config() for each in (name, f"{name}_plus"))
+    assert faithful != better
+    with faithful.unlocked():
+        faithful.update_from_flattened_dict(plus.CHANGES)
+    assert faithful == better

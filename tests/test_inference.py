@@ -144,3 +144,10 @@ def test_a_video_of_three_hours_compiles_no_more_than_a_short_one(network):
     assert cas.shape == (17_000, CLASSES + 1)
     assert np.isfinite(cas).all()
     assert ((attention > 0) & (attention < 1)).all()
+
+
+def test_single_videos_share_few_lengths():
+    lengths = np.arange(1, 3000)
+    padded = np.concatenate([padded_lengths(lengths[i : i + 1]) for i in range(len(lengths))])
+    assert (padded >= lengths).all() and (padded <= 1.25 * lengths).all()
+    assert len(set(padded[16:])) <= 4 * 8

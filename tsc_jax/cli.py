@@ -22,7 +22,7 @@ def run(main: Callable[[list[str]], None], operands: Sequence[str] = ()) -> None
 
     Args:
       main: receives the program's name and its operands.
-      operands: names of the arguments, not flags, that it takes, for messages.
+      operands: names of the arguments, not flags, that it takes, for messages; with "..." after the last one or more.
     """
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "tsc_jax"))
     try:
@@ -54,7 +54,8 @@ def _parse(argv: list[str], operands: Sequence[str]) -> list[str]:
     # A config file is a program, which may fail in any way; so may ml_collections with a wrong key.
     except Exception as error:
         raise InputError(_config_error(error, argv)) from None
-    if len(found) - 1 != len(operands):
+    most = float("inf") if operands and operands[-1].endswith("...") else len(operands)
+    if not len(operands) <= len(found) - 1 <= most:
         expected = " ".join(operands) or "nothing but flags"
         raise InputError(f"found the arguments {' '.join(found[1:]) or 'none'}, expected {expected}")
     if flags.FLAGS["verbosity"].using_default_value:

@@ -86,7 +86,13 @@ def absorb(read: tuple | None, q: jax.Array, k: jax.Array, v: jax.Array, mask: j
 
 
 def padded_lengths(lengths: np.ndarray) -> np.ndarray:
-    """Lengths to pad to: the fewest that keep padding below WASTE, at most MAX_LENGTHS, and of those the tightest."""
+    """Lengths to pad to: the fewest that keep padding below WASTE, at most MAX_LENGTHS, and of those the tightest.
+
+    A single video is padded to one of four lengths an octave: who comes with one after the other compiles few.
+    """
+    if len(lengths) == 1:
+        step = 2 ** max(0, int(lengths[0]).bit_length() - 3)
+        return -(-lengths // step) * step
     enough = sum(lengths) * (1 + WASTE)
     for number in range(1, MAX_LENGTHS + 1):
         buckets = tightest_lengths(lengths, number)

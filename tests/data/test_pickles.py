@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from tests.data.layouts import ragged
-from tsc_jax.data.pickles import load_npy
+from tsc_jax.data.pickles import load_npy, load_pickle
 from tsc_jax.errors import InputError
 
 PLAIN = npst.arrays(
@@ -145,6 +145,20 @@ def test_a_command_is_refused_and_named(tmp_path, protocol):
     with pytest.raises(InputError, match=r"file\.npy: refused to unpickle 'posix\.mkdir'"):
         load_bytes(tmp_path, content)
     assert not marker.exists()
+
+
+def test_a_pickle_of_containers_comes_back_and_a_command_in_it_is_refused(tmp_path):
+    file, marker = tmp_path / "weights.ckpt", tmp_path / "executed"
+    content = {"params": {"kernel": np.ones((2, 3), np.float32), "names": ["a", (1, 2.5)]}}
+    file.write_bytes(pickle.dumps(content))
+    assert_same(load_pickle(file), content)
+    file.write_bytes(pickle.dumps(content | {"more": Command(os.mkdir, str(marker))}))
+    with pytest.raises(InputError, match=r"weights\.ckpt: refused to unpickle 'posix\.mkdir'"):
+        load_pickle(file)
+    assert not marker.exists()
+    file.write_bytes(pickle.dumps(content)[:-9])
+    with pytest.raises(InputError, match=r"weights\.ckpt: not a whole pickle"):
+        load_pickle(file)
 
 
 @pytest.mark.parametrize("call", [eval, getattr, np.load, np.dtype.newbyteorder, Path, np.frombuffer, open])

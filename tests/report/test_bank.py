@@ -6,7 +6,8 @@ import numpy as np
 
 from tests.tscnet.small import CLASSES, WIDTH, small_config, small_state
 from tsc_jax.data.dataset import Video
-from tsc_jax.report.bank import class_attention, cosines, nearest_classes, snippets_of
+from tsc_jax.report.bank import cosines, nearest_classes
+from tsc_jax.report.bank_attention import class_attention, snippets_of
 
 RATE = 2.0
 

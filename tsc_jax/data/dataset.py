@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -98,6 +98,43 @@ class Dataset:
     train_fingerprint: str
     train: Split
     test: Split
+
+
+class _Features(Sequence):
+    """Records of nothing but features, each read when it is asked for."""
+
+    def __init__(self, read: Callable[[int], np.ndarray], number: int):
+        self.read, self.number = read, number
+
+    def __len__(self) -> int:
+        return self.number
+
+    def __getitem__(self, record: int) -> dict[str, np.ndarray]:
+        return {"features": self.read(record)}
+
+
+def unlabelled(
+    names: Sequence[str],
+    lengths: Sequence[int],
+    read: Callable[[int], np.ndarray],
+    num_classes: int,
+    snippets_per_second: float,
+) -> Split:
+    """Videos of which nothing is known but their features, in the order given.
+
+    Args:
+      names: of the videos.
+      lengths: T of each, in snippets.
+      read: the features of video `index`, float32 [T, D]; called when they are needed, maybe from another thread.
+      num_classes: C.
+      snippets_per_second: rate of the features; tells the durations.
+    """
+    nothing = (np.zeros(num_classes, bool), np.zeros((0, 2)), np.zeros(0, np.int64))
+    videos = tuple(
+        Video(name, int(length), length / snippets_per_second, *nothing)
+        for name, length in zip(names, lengths, strict=True)
+    )
+    return Split(videos, np.arange(len(videos)), _Features(read, len(videos)))
 
 
 def open_dataset(data_dir: str | os.PathLike, name: str) -> Dataset:

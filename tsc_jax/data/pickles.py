@@ -10,6 +10,7 @@ they are given and build the arrays themselves.
 import os
 import pickle
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,10 +31,22 @@ def load_npy(path: str | os.PathLike) -> np.ndarray:
     Raises:
       InputError: no such file; not a whole .npy file; a pickle that asks for anything else.
     """
-    path = Path(path)
+    return _load(Path(path), _read, ".npy file")
+
+
+def load_pickle(path: str | os.PathLike) -> Any:
+    """What a pickle holds: arrays, strings, numbers, None and lists, tuples, sets and dicts of them.
+
+    Raises:
+      InputError: no such file; not a whole pickle; a pickle that asks for anything else.
+    """
+    return _load(Path(path), lambda file: _plain(_ArrayUnpickler(file, encoding="latin1").load()), "pickle")
+
+
+def _load(path: Path, read: Callable[[BinaryIO], Any], kind: str) -> Any:
     try:
         with path.open("rb") as file:
-            return _read(file)
+            return read(file)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except FileNotFoundError:
@@ -41,7 +54,7 @@ def load_npy(path: str | os.PathLike) -> np.ndarray:
     # A damaged file trips its reader up anywhere and in any way, with any exception.
     except Exception as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise InputError(f"{path}: not a whole .npy file ({reason})") from None
+        raise InputError(f"{path}: not a whole {kind} ({reason})") from None
 
 
 def _read(file: BinaryIO) -> np.ndarray:

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import tqdm
 
 from tsc_jax import processes
 from tsc_jax.data.dataset import Dataset, Split
@@ -37,12 +38,8 @@ def evaluate(forward: Forward, state: TrainState, dataset: Dataset, split: Split
 
     Videos of fewer than `config.data.min_snippets` snippets get no predictions; their ground truth counts.
     """
-    cas, attention = run_network(forward, state, split, config)
-    used = np.array([index for index, each in enumerate(cas) if each is not None])
-    found = proposals([cas[i] for i in used], [attention[i] for i in used], **config.proposals)
-    found = dataclasses.replace(found, video=used[found.video])
-    predictions = found.scaled(1 / dataset.snippets_per_second)
-
+    predictions, cas, attention = localize(forward, state, split, dataset.snippets_per_second, config)
+    used = [index for index, each in enumerate(cas) if each is not None]
     truth = ground_truth(split)
     tious = protocols.parse_tious(config.eval.tiou)
     protocol = (dataset.snippets_per_second, config.eval.protocol)
@@ -67,10 +64,35 @@ def evaluate(forward: Forward, state: TrainState, dataset: Dataset, split: Split
     return Evaluation(predictions, metrics, mean_ap(protocols.floor_predictions(truth, durations)), cas, attention)
 
 
-def run_network(forward: Forward, state: TrainState, split: Split, config) -> tuple[list, list]:
+def localize(
+    forward: Forward, state: TrainState, split: Split, snippets_per_second: float, config, title: str | None = None
+) -> tuple[Segments, list, list]:
+    """The predictions in all videos of a split, and what they were read from.
+
+    Args:
+      forward: of `make_forward`.
+      state: whose parameters, batch statistics and bank are used.
+      split: the videos.
+      snippets_per_second: rate of their features.
+      config: of the run.
+      title: of a progress bar on the terminal; None shows none.
+
+    Returns:
+      Segments in seconds, `video` an index into the split, in the order of `proposals`; and what `run_network` gives.
+    """
+    cas, attention = run_network(forward, state, split, config, title)
+    used = np.array([index for index, each in enumerate(cas) if each is not None])
+    found = proposals([cas[i] for i in used], [attention[i] for i in used], **config.proposals)
+    found = dataclasses.replace(found, video=used[found.video])
+    return found.scaled(1 / snippets_per_second), cas, attention
+
+
+def run_network(
+    forward: Forward, state: TrainState, split: Split, config, title: str | None = None
+) -> tuple[list, list]:
     """Fused CAS [T, C + 1] and attention [T] of every video of a split, None for those that are too short.
 
-    The videos are spread over all processes, and each gets the outputs of all.
+    The videos are spread over all processes, and each gets the outputs of all. `title` is that of a progress bar.
     """
     lengths = np.array([video.num_snippets for video in split.videos])
     usable = np.flatnonzero(lengths >= config.data.min_snippets)
@@ -78,7 +100,9 @@ def run_network(forward: Forward, state: TrainState, split: Split, config) -> tu
     variables = {"params": state.params, "batch_stats": state.batch_stats}
     mine = processes.share(usable)
     inferred = infer(forward, variables, state.bank.rows, split, mine, config.eval.batch_snippets)
-    found = {index: np.column_stack(outputs) for index, *outputs in inferred}
+    quiet = True if title is None else None  # None: shown on a terminal alone
+    shown = tqdm.tqdm(inferred, title, len(mine), unit="video", disable=quiet)
+    found = {index: np.column_stack(outputs) for index, *outputs in shown}
     columns = split.videos[0].labels.size + 2
     found = processes.gather(found, usable, lengths, columns)
     videos = [found.get(index) for index in range(len(lengths))]

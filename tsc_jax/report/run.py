@@ -14,11 +14,13 @@ from tsc_jax.errors import InputError
 from tsc_jax.evaluation import results
 from tsc_jax.evaluation.evaluate import Evaluation, evaluate, ground_truth
 from tsc_jax.inference import Forward, make_forward
+from tsc_jax.report.bank_attention import class_attention
 from tsc_jax.report.figures import draw_video
 from tsc_jax.report.training_report import write_training_report
 from tsc_jax.training import checkpoints
 from tsc_jax.training.initial import state_template
 from tsc_jax.training.replicas import seed_folders
+from tsc_jax.tscnet.train_step import for_inference
 
 FLOOR = "floor: true labels, whole videos"
 
@@ -83,8 +85,12 @@ def report_run(workdir: Path, config: ml_collections.ConfigDict, dataset: Datase
         folder = Path(workdir) if selection == checkpoints.LAST else Path(workdir, selection)
         if processes.is_first():
             write_report(folder, evaluation, metrics[selection], dataset, config.eval.figures)
-            scalars = Path(workdir, "scalars.jsonl")
-            write_training_report(folder, evaluation, metrics[selection], dataset, scalars, np.asarray(state.bank.rows))
+            seen = None
+            # A pass over the videos of its own, so for the last step alone.
+            if selection == checkpoints.LAST and config.model.dsa:
+                seen = class_attention(config, state, dataset, dataset.test)
+            scalars, rows = Path(workdir, "scalars.jsonl"), np.asarray(for_inference(state).bank.rows)
+            write_training_report(folder, evaluation, metrics[selection], dataset, scalars, rows, seen)
     facts = f"{config.data.name}, {len(dataset.test.videos)} test videos, protocol {config.eval.protocol}"
     notes = [facts, *unseen_videos(dataset.test, config.data.min_snippets), *origin(about)]
     return Report(floor, metrics, notes)

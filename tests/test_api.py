@@ -1,0 +1,249 @@
+"""From features to segments, by Python and by command: what launch.evaluate finds, and what is wrong in a sentence."""
+
+import csv
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import ml_collections
+import numpy as np
+import pytest
+
+import tsc_jax
+from tests.training.test_run import CLASSES, data_dir, finished  # noqa: F401
+from tsc_jax.data.dataset import open_dataset
+from tsc_jax.predict import read_truth
+from tsc_jax.report.run import report
+from tsc_jax.training.export import export_run
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# The fixtures of test_run are arguments here.
+# ruff: noqa: F811
+
+
+@pytest.fixture(scope="module")
+def test_videos(data_dir):
+    split = open_dataset(data_dir, "made_up").test
+    return {video.name: split.features(index) for index, video in enumerate(split.videos)}
+
+
+@pytest.fixture(scope="module")
+def evaluated(finished):
+    report(finished, {})
+    return finished
+
+
+def predictions(folder):
+    """What launch.evaluate wrote, by video, best first."""
+    results = json.loads((folder / "predictions.json").read_text())["results"]
+    return {
+        name: [(each["label"], *each["segment"], each["score"]) for each in sorted(found, key=lambda e: -e["score"])]
+        for name, found in results.items()
+    }
+
+
+def as_tuples(segments):
+    return [(each.label, each.start, each.end, each.score) for each in segments]
+
+
+@pytest.mark.parametrize("selection", ["last", "best_on_test"])
+def test_finds_exactly_what_the_evaluation_found(evaluated, test_videos, selection):
+    localizer = tsc_jax.load(evaluated, selection)
+    assert localizer.classes == CLASSES and localizer.selection == selection.replace("_", " ")
+    found = dict(zip(test_videos, map(as_tuples, localizer(list(test_videos.values()))), strict=True))
+    assert found == predictions(evaluated if selection == "last" else evaluated / selection)
+    assert all(found.values())
+
+
+def test_an_export_finds_the_same(evaluated, test_videos, tmp_path):
+    export_run(evaluated, tmp_path / "out", "best_on_test", "float32", [])
+    exported, run = tsc_jax.load(tmp_path / "out"), tsc_jax.load(evaluated, "best_on_test")
+    assert (exported.step, exported.selection) == (run.step, "best on test")
+    videos = list(test_videos.values())
+    assert exported(videos) == run(videos)
+
+
+def test_one_video_is_localized_as_among_others(evaluated, test_videos):
+    localizer = tsc_jax.load(evaluated)
+    together = localizer.localize(list(test_videos.values()))
+    for name, among in zip(test_videos, together, strict=True):
+        alone = localizer.localize(test_videos[name])
+        np.testing.assert_allclose(alone.cas, among.cas, atol=1e-5)
+        np.testing.assert_allclose(alone.attention, among.attention, atol=1e-5)
+    assert alone.cas.shape == (len(test_videos[name]), len(CLASSES) + 1)
+    assert alone.duration == len(test_videos[name]) / 2.0
+    assert alone.segments == localizer(test_videos[name])
+
+
+def test_one_video_after_the_other_compiles_few_programs(finished):
+    localizer = tsc_jax.load(finished)
+    for length in range(17, 29):
+        localizer(np.ones((length, 16)))
+    assert localizer.forward.whole._cache_size() == 3
+
+
+def test_bad_features_are_one_sentence(finished, test_videos):
+    localizer = tsc_jax.load(finished)
+    good = next(iter(test_videos.values()))
+    damaged = good.copy()
+    damaged[3, 5] = np.nan
+    wrong = {
+        "the video: features have width 15, this network takes 16": good[:, :15],
+        "the video: snippet 3 has features that are NaN or infinite": damaged,
+        "the video: features have shape (0, 16): the video is empty": good[:0],
+        "the video: features have shape (16,), expected (snippets, width)": good[0],
+        "video 1: features have shape (1, 12, 16), expected": [good, good[None, :12]],
+        "the video: holds features of type <U1, expected numbers": "x",
+    }
+    for sentence, features in wrong.items():
+        with pytest.raises(tsc_jax.InputError) as error:
+            localizer(features)
+        assert str(error.value).startswith(sentence) and "\n" not in str(error.value)
+    assert localizer([]) == []
+    config = ml_collections.ConfigDict({"data": {"min_snippets": 13}})
+    with pytest.raises(tsc_jax.InputError, match="video 1: has 12 snippets, this network takes 13 or more"):
+        dataclasses.replace(localizer, config=config)([np.ones((13, 16)), np.ones((12, 16))])
+
+
+def test_a_folder_without_what_is_asked_for_is_one_sentence(finished, tmp_path):
+    with pytest.raises(tsc_jax.InputError, match=r"holds no checkpoint 'last'; expected a workdir of launch\.train"):
+        tsc_jax.load(tmp_path / "nowhere")
+    with pytest.raises(tsc_jax.InputError, match="no checkpoint 'best_on_holdout', only last and best_on_test"):
+        tsc_jax.load(finished, "best_on_holdout")
+    with pytest.raises(tsc_jax.InputError, match="selection is 'best', expected one of last, best_on_holdout"):
+        tsc_jax.load(finished, "best")
+    with pytest.raises(tsc_jax.InputError, match="snippets_per_second is -1"):
+        tsc_jax.load(finished, snippets_per_second=-1)
+    (tmp_path / "runs" / "seed_3").mkdir(parents=True)
+    with pytest.raises(tsc_jax.InputError, match="several seeds, expected one of them: seed_3"):
+        tsc_jax.load(tmp_path / "runs")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["runs", "seed_3"]
+
+
+def test_results_are_readable_in_a_notebook(finished, test_videos):
+    localizer = tsc_jax.load(str(finished))
+    features = next(iter(test_videos.values()))
+    found = localizer.localize(features)
+    assert repr(localizer) == f"Localizer({finished}, last, step 6: 3 classes, width 16, 2 snippets a second)"
+    first = found.segments[0]
+    assert eval(repr(first), vars(tsc_jax.api)) == tsc_jax.Segment(
+        first.label, round(first.start, 2), round(first.end, 2), round(first.score, 3)
+    )
+    assert repr(found).startswith(f"Localization({len(features) / 2:.2f} seconds, {len(found.segments)} segments, best")
+    assert [each.score for each in found.segments] == sorted((each.score for each in found.segments), reverse=True)
+
+
+def test_the_import_is_light_and_lists_what_is_public():
+    program = (
+        "import sys, tsc_jax; before = set(sys.modules); print(dir(tsc_jax) == sorted(tsc_jax.__all__),"
+        " {'jax', 'numpy', 'flax'} & before, [getattr(tsc_jax, name) is not None for name in tsc_jax.__all__])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == f"True set() {[True] * len(tsc_jax.__all__)}"
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        tsc_jax.nothing  # noqa: B018
+
+
+def test_the_document_runs_as_it_stands(finished, test_videos, tmp_path, monkeypatch, capsys):
+    using, training = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(), re.DOTALL)
+    assert '"runs/demo"' in using and "steps=200" in training
+    found = {"features": next(iter(test_videos.values()))}
+    exec(using.replace('"runs/demo"', repr(str(finished))), found)
+    assert found["segments"] == tsc_jax.load(finished)(found["features"])
+    monkeypatch.chdir(tmp_path)
+    exec(training.replace("steps=200", "steps=2"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert re.match(r"step 2/2  test: mAP@0.1:0.5 [0-9.]+", lines[-4])
+    assert all(re.fullmatch(r"Segment\(label='(jump|throw|run)', start=.*\)", line) for line in lines[-3:])
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "sentence"),
+    [
+        ({"a": (1, "run")}, {}, 'video "a": expected its features, then a list of labels or segments'),
+        ({"a": (1, [3])}, {}, 'video "a": label 3 is not a class name'),
+        ({}, {"b": (1, [("run", 1)])}, "video \"b\": segment ('run', 1) is not a class, a start and an end"),
+        ({}, {"b": (1, [("run", 2, 1)])}, 'video "b": segment (2, 1) is not finite or ends before it starts'),
+        ({}, {"b": (1, [])}, "no test video has a segment"),
+        ({}, {"b": (1, [("run", 1, 2)])}, "the train subset has no videos"),
+    ],
+)
+def test_arrays_that_are_no_data_set_are_one_sentence(tmp_path, train, test, sentence):
+    with pytest.raises(tsc_jax.InputError) as error:
+        tsc_jax.prepare("mine", train, test, 2.0, data_dir=tmp_path)
+    assert str(error.value).startswith(sentence)
+    assert not list(tmp_path.iterdir())
+
+
+def predict(*arguments):
+    """launch.predict with the devices that the tests see."""
+    command = [sys.executable, "-m", "launch.predict", *map(str, arguments)]
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "8"}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_one_bad_file_does_not_stop_the_others(evaluated, test_videos, tmp_path):
+    folder, outputs = tmp_path / "features", tmp_path / "out"
+    folder.mkdir()
+    outputs.mkdir()
+    for name, features in test_videos.items():
+        np.save(folder / f"{name}.npy", features)
+    np.save(tmp_path / "narrow.npy", features[:, :5])
+    (tmp_path / "test02.npy").write_bytes(b"another of that name")
+    (tmp_path / "damaged.npy").write_bytes(b"\x93NUMPY")
+    (tmp_path / "clip.mp4").write_bytes(b"a video")
+    annotations = [{"label": "run", "segment": [1, 4]}, {"label": "jump", "segment": [2, 99]}]
+    truth = {"test01": {"subset": "test", "annotations": annotations}}
+    (tmp_path / "gt.json").write_text(json.dumps({"database": truth}))
+    bad = [tmp_path / name for name in ("narrow.npy", "test02.npy", "damaged.npy", "clip.mp4", "missing.npy")]
+    files = {"--output": "p.json", "--csv": "p.csv", "--report": "p.html"}
+    flags = [f"{flag}={outputs / name}" for flag, name in files.items()]
+    flags += ["--checkpoint", evaluated, "--top=2", "--ground_truth", tmp_path / "gt.json"]
+    done = predict(bad[0], folder, *bad[1:], *flags)
+
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert lines[-1] == "5 of 12 inputs could not be used" and len(lines) == 6
+    for path, reason in zip(bad, ("width 5", "is given already", "not a whole", "width 1024", "no such"), strict=True):
+        assert sum(line.startswith(f"{path}: ") and reason in line for line in lines) == 1
+    assert (outputs / "p.json").read_bytes() == (evaluated / "predictions.json").read_bytes()
+    assert sorted(path.name for path in outputs.iterdir()) == sorted(files.values())
+
+    rows = list(csv.reader((outputs / "p.csv").open(newline="")))
+    assert rows[0] == ["video", "label", "start", "end", "score"]
+    found = {name: [] for name in test_videos}
+    for name, label, *numbers in rows[1:]:
+        found[name].append((label, *map(float, numbers)))
+    assert found == predictions(evaluated)
+    table = done.stdout.splitlines()
+    assert len(table) == 3 * len(test_videos) and table[0].startswith("test00   0:12.5, best 2 of")
+    assert f"{rows[1][1]}" in table[1] and f"{float(rows[1][4]):.3f}" in table[1]
+    page = (outputs / "p.html").read_text()
+    assert all(name in page for name in test_videos) and "<html" in page
+
+    again = [(outputs / name).read_bytes() for name in files.values()]
+    assert predict(folder, *flags).returncode == 0
+    assert again == [(outputs / name).read_bytes() for name in files.values()]
+
+
+def test_flags_that_do_not_fit_end_the_command_before_it_begins(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((4, 16)))
+    for sentence, flag in {
+        "--output nowhere/p.json: its folder is not there": "--output=nowhere/p.json",
+        "--ground_truth is shown in --report, which is missing": "--ground_truth=gt.json",
+    }.items():
+        done = predict(tmp_path / "a.npy", "--checkpoint", tmp_path, flag)
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{sentence}\n")
+
+
+def test_ground_truth_of_other_classes_is_refused_where_it_matters(tmp_path):
+    annotations = [{"label": "sleep", "segment": [1, 2]}]
+    (tmp_path / "gt.json").write_text(json.dumps({"database": {"a": {"subset": "x", "annotations": annotations}}}))
+    assert read_truth(tmp_path / "gt.json", CLASSES, ["b"]) == {}
+    with pytest.raises(tsc_jax.InputError, match='video "a": label "sleep" is none of the checkpoint'):
+        read_truth(tmp_path / "gt.json", CLASSES, ["a"])
