@@ -24,21 +24,30 @@ def modules() -> Variants:
     return variants
 
 
-def bank(classes: int) -> Variants:
-    """Number of rows, what they are fitted by, and what becomes of them in training."""
+def bank(settings: ml_collections.ConfigDict, classes: int) -> Variants:
+    """Number of rows, what they are fitted by, and what becomes of them in training; `settings` is `config.bank`."""
     rows = classes + 1
-    return {
-        "published: mixture, gradient, K = C + 1": {},
-        "frozen": {"bank.update_rule": "frozen"},
-        "ema": {"bank.update_rule": "ema"},
-        "class means, gradient": {"bank.source": "class_means"},
-        "class means, frozen": {"bank.source": "class_means", "bank.update_rule": "frozen"},
-        "class means, ema": {"bank.source": "class_means", "bank.update_rule": "ema"},
-        "k-means, gradient": {"bank.source": "kmeans"},
-        "spherical mixture, gradient": {"bank.covariance": "spherical"},
-        "K = (C + 1) / 2": {"bank.rows": max(1, rows // 2)},
-        "K = 4 (C + 1)": {"bank.rows": 4 * rows},
+    gradient, frozen, ema = ({"update_rule": rule} for rule in ("gradient", "frozen", "ema"))
+    class_means = {"source": "class_means"}
+    wanted = {
+        "gradient": gradient,
+        "frozen": frozen,
+        "ema": ema,
+        "class means, gradient": class_means | gradient,
+        "class means, frozen": class_means | frozen,
+        "class means, ema": class_means | ema,
+        "k-means, gradient": {"source": "kmeans"} | gradient,
+        "spherical mixture, gradient": {"covariance": "spherical"} | gradient,
+        "K = (C + 1) / 2": {"rows": max(1, rows // 2)},
+        "K = 4 (C + 1)": {"rows": 4 * rows},
     }
+    # Recipes differ in their rule: what one has already is no change, and all of it the baseline.
+    changes = {
+        name: {f"bank.{key}": value for key, value in values.items() if settings[key] != value}
+        for name, values in wanted.items()
+    }
+    baseline = {f"published: mixture, {settings.update_rule}, K = C + 1": {}}
+    return baseline | {name: each for name, each in changes.items() if each}
 
 
 def fusion(weight: float) -> Variants:
@@ -84,7 +93,7 @@ def variants_of(study: str, config: ml_collections.ConfigDict, classes: int) -> 
     """The variants of one of STUDIES for a recipe and a data set of C `classes`."""
     return {
         "modules": modules,
-        "bank": lambda: bank(classes),
+        "bank": lambda: bank(config.bank, classes),
         "fusion": lambda: fusion(config.model.fusion_weight),
         "losses": lambda: losses(config.loss.weights),
         "localization": localization,

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 
 import jax
 import numpy as np
@@ -12,6 +13,7 @@ from configs import activitynet12, activitynet13, demo, studies, thumos14
 from tests.training.test_run import data_dir, small_run  # noqa: F401
 from tsc_jax.ablation import grid, summary
 from tsc_jax.ablation.grid import Outcome, Variant, run_study
+from tsc_jax.bank import UPDATE_RULES
 from tsc_jax.data.dataset import open_dataset
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation.evaluate import evaluate
@@ -87,6 +89,20 @@ def test_every_study_fits_every_recipe(recipe_file, name):
     assert next(iter(variants.values())) == {}, "the first variant is the baseline"
     for changes in variants.values():
         assert dict(changes).items() <= changed_values(grid.changed(config, changes), changes).items()
+
+
+@pytest.mark.parametrize("recipe_file", [thumos14, activitynet12, activitynet13, demo])
+def test_variants_of_the_bank_are_what_they_are_called(recipe_file):
+    config, rules = recipe_file.get_config(), []
+    variants = studies.variants_of("bank", config, 20)
+    for name, changes in variants.items():
+        found = grid.changed(config, changes).bank
+        rule = next((rule for rule in UPDATE_RULES if re.search(rf"\b{rule}\b", name)), config.bank.update_rule)
+        source = "kmeans" if "k-means" in name else "class_means" if "class means" in name else "mixture"
+        assert (found.update_rule, found.source) == (rule, source), name
+        rules.append(rule)
+    assert set(rules) == set(UPDATE_RULES)
+    assert len({str(changes) for changes in variants.values()}) == len(variants), "none is trained twice"
 
 
 def changed_values(config, changes) -> dict:
