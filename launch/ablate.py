@@ -19,7 +19,9 @@ from tsc_jax import cli
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The recipe to vary, one of configs/.", lock_config=True)
 _STUDY = flags.DEFINE_enum("study", None, studies.STUDIES, "What is varied; configs/studies.py lists the variants.")
-_SEEDS = flags.DEFINE_integer("seeds", 8, "Runs of each variant: of config.train.seed and the seeds that follow it.")
+_SEEDS = flags.DEFINE_integer(
+    "seeds", 8, "Runs of each variant: of config.train.seed and the seeds that follow it.", lower_bound=1
+)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder for runs, metrics and tables.")
 flags.mark_flags_as_required(["config", "study", "workdir"])
 

@@ -1,8 +1,13 @@
 """A study trains each run once, evaluates every variant, goes on where it stopped, and counts what it says."""
 
 import csv
+import dataclasses
 import io
 import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -18,9 +23,10 @@ from tsc_jax.data.dataset import open_dataset
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation.evaluate import evaluate
 from tsc_jax.inference import make_forward
-from tsc_jax.training import checkpoints
+from tsc_jax.training import checkpoints, loop
 from tsc_jax.training.initial import state_template
 
+ROOT = Path(__file__).resolve().parents[2]
 VARIANTS = [
     Variant("as it is", {}),
     Variant("temporal branch alone", {"model.fusion_weight": 1.0}),
@@ -67,6 +73,62 @@ def test_each_number_is_that_of_an_evaluation(study, data_dir):  # noqa: F811
     state = checkpoints.restore(manager, state_template(config, *sizes))
     metrics = evaluate(make_forward(config.model, *sizes), state, dataset, dataset.test, config).metrics
     np.testing.assert_array_equal(outcomes[2].mean_ap["test"][1], metrics["mAP"])
+
+
+def test_metrics_of_other_data_are_not_taken_for_those_of_this(study, data_dir, monkeypatch):  # noqa: F811
+    workdir, outcomes = study
+    prepared_anew = dataclasses.replace(open_dataset(data_dir, "made_up"), fingerprint="another")
+    for module in (grid, loop):
+        monkeypatch.setattr(module, "open_dataset", lambda *_: prepared_anew)
+    with pytest.raises(InputError, match="was trained on other data than made_up is now"):
+        list(run_study(recipe(data_dir), workdir, "mine", VARIANTS, 2))
+    monkeypatch.undo()
+    assert len(list(run_study(recipe(data_dir), workdir, "mine", VARIANTS, 2))) == len(outcomes)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_runs_of_another_length_are_refused(study, data_dir, steps):  # noqa: F811
+    """A run may go on to more steps by itself; a longer one than is asked for must not pass for what is."""
+    workdir, _ = study
+    config = grid.changed(recipe(data_dir), {"train.steps": steps})
+    with pytest.raises(InputError, match=rf"runs/baseline/seed_0 was made with .* = 2, now it is {steps}; give"):
+        list(run_study(config, workdir, "mine", VARIANTS, 2))
+
+
+def test_a_study_that_was_killed_does_what_is_left(study, data_dir, tmp_path, monkeypatch):  # noqa: F811
+    """Before the last seed of the last variant: the other runs are there and finished, metrics of it are not."""
+    workdir, outcomes = study
+    shutil.copytree(workdir, tmp_path / "killed")
+    shutil.rmtree(tmp_path / "killed" / "runs" / "model.tce=False" / "seed_1")
+    (tmp_path / "killed" / "metrics" / "mine" / f"{grid.slug('without TCE')}.json").unlink()
+    taken = []
+    made = loop.make_train_step
+
+    def counted(*arguments):
+        step = made(*arguments)
+        return lambda *of: taken.append(1) or step(*of)
+
+    monkeypatch.setattr(loop, "make_train_step", counted)
+    again = list(run_study(recipe(data_dir), tmp_path / "killed", "mine", VARIANTS, 2))
+    assert len(taken) == recipe(data_dir).train.steps
+    for before, after in zip(outcomes, again, strict=True):
+        jax.tree.map(np.testing.assert_array_equal, before.mean_ap, after.mean_ap)
+
+
+def test_seeds_are_told_by_the_flag_alone(data_dir, tmp_path):  # noqa: F811
+    config = grid.changed(recipe(data_dir), {"train.seeds": 2})
+    with pytest.raises(InputError, match=r"config\.train\.seeds is 2: .* --seeds"):
+        list(run_study(config, tmp_path, "mine", VARIANTS, 2))
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_seeds_are_one_sentence(tmp_path):
+    command = [sys.executable, "-m", "launch.ablate", "--config=configs/demo.py", "--study=modules", "--seeds=0"]
+    done = subprocess.run(
+        [*command, f"--workdir={tmp_path / 'none'}"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "--seeds" in done.stderr and len(done.stderr.strip().splitlines()) == 1
 
 
 def test_the_fusion_weight_belongs_to_the_run_where_it_feeds_the_bank():

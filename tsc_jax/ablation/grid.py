@@ -17,7 +17,7 @@ import jax
 import ml_collections
 import numpy as np
 
-from tsc_jax.data.dataset import open_dataset
+from tsc_jax.data.dataset import Dataset, open_dataset
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation import results
 from tsc_jax.evaluation.evaluate import evaluate
@@ -72,28 +72,38 @@ def run_study(
       seeds: how many, of that seed and those that follow it, the same for all variants.
 
     Raises:
-      InputError: a change to a key that the recipe does not have, or whatever training raises.
+      InputError: a change to a key that the recipe does not have, a recipe of several seeds, metrics of other data in
+        the workdir, or whatever training raises.
     """
+    if config.train.seeds != 1:
+        raise InputError(f"config.train.seeds is {config.train.seeds}: a study takes their number from --seeds alone")
+    dataset = open_dataset(config.data.data_dir, config.data.name)
     config = config.copy_and_resolve_references()
     with config.unlocked():
-        # Nothing but the last step counts here.
+        # Nothing but the last step counts here. It also keeps apart runs of other lengths, which training would take.
         config.eval.after, config.eval.every, config.eval.figures = config.train.steps, config.train.steps, 0
     for number, variant in enumerate(variants, 1):
         of_variant = changed(config, variant.changes)
         cached = workdir / "metrics" / study / f"{slug(variant.name)}.json"
         wanted = json.dumps({"config": json.loads(of_variant.to_json()), "seeds": seeds}, sort_keys=True)
         known = json.loads(cached.read_text()) if cached.exists() else {}
-        if known.get("of") != wanted:
+        # Metrics that do not name their data are taken to be of these.
+        if known.get("of") != wanted or known.get("data", dataset.fingerprint) != dataset.fingerprint:
             print(f"{study} {number}/{len(variants)}: {variant.name}", flush=True)
             training = {key: value for key, value in variant.changes.items() if not evaluation_only(key, of_variant)}
             folder = workdir / "runs" / (slug(",".join(f"{k}={v}" for k, v in sorted(training.items()))) or "baseline")
             train_seeds(changed(config, training), folder, seeds)
-            known = {"of": wanted, "metrics": evaluate_seeds(of_variant, folder, seeds)}
+            metrics = evaluate_seeds(of_variant, dataset, folder, seeds)
+            known = {"of": wanted, "data": dataset.fingerprint, "metrics": metrics}
             cached.parent.mkdir(parents=True, exist_ok=True)
             results.write_json(cached, known)
-        metrics = known["metrics"]
-        mean_ap = {split: np.array([each["mAP"] for each in runs]) for split, runs in metrics.items()}
-        yield Outcome(variant.name, metrics["test"][0]["tiou"], mean_ap)
+        yield outcome(variant.name, known["metrics"])
+
+
+def outcome(name: str, metrics: Mapping[str, Sequence[Mapping[str, Any]]]) -> Outcome:
+    """What `metrics` by split and seed say of the variant."""
+    mean_ap = {split: np.array([each["mAP"] for each in runs]) for split, runs in metrics.items()}
+    return Outcome(name, metrics["test"][0]["tiou"], mean_ap)
 
 
 def changed(config: ml_collections.ConfigDict, changes: Mapping[str, Any]) -> ml_collections.ConfigDict:
@@ -136,15 +146,17 @@ def train_seeds(config: ml_collections.ConfigDict, folder: Path, seeds: int) -> 
         train(changed(config, {"train.seed": seed}), folder / f"seed_{seed}")
 
 
-def evaluate_seeds(config: ml_collections.ConfigDict, folder: Path, seeds: int) -> dict[str, list[dict]]:
+def evaluate_seeds(
+    config: ml_collections.ConfigDict, dataset: Dataset, folder: Path, seeds: int
+) -> dict[str, list[dict]]:
     """Metrics of the last step of every seed, by split."""
-    dataset = open_dataset(config.data.data_dir, config.data.name)
     forward = make_forward(config.model, len(dataset.classes), dataset.width)
     template = state_template(config, len(dataset.classes), dataset.width)
     metrics = {"test": [], "holdout": []}
     for seed in range(config.train.seed, config.train.seed + seeds):
         manager = checkpoints.find_checkpoints(folder / f"seed_{seed}", checkpoints.LAST)
         state = checkpoints.restore(manager, template)
+        checkpoints.close([manager])
         _, holdout = train_and_holdout(changed(config, {"train.seed": seed}), dataset)
         for split, videos in (("test", dataset.test), ("holdout", holdout)):
             if videos.videos:
