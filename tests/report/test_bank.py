@@ -3,10 +3,12 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from tests.tscnet.small import CLASSES, WIDTH, small_config, small_state
 from tsc_jax.data.dataset import Video
-from tsc_jax.report.bank import cosines, nearest_classes
+from tsc_jax.errors import InputError
+from tsc_jax.report.bank import BankReport, cosines, inspect, nearest_classes, table
 from tsc_jax.report.bank_attention import class_attention, snippets_of
 
 RATE = 2.0
@@ -75,6 +77,29 @@ def test_the_nearest_class_attends_most_and_how_much_more():
     nearest, preference = nearest_classes(attention, np.array([5, 0, 2, 9]))
     assert nearest.tolist() == [0, 3]
     np.testing.assert_allclose(preference, [0.6 / 0.15, 0.9 / 0.6])
+
+
+def test_a_class_that_is_alone_has_nothing_to_be_told_apart_from():
+    nearest, preference = nearest_classes(np.array([[0.0, 0.0], [0.6, 0.4]]), np.array([0, 7]))
+    assert nearest.tolist() == [1, 1] and preference.tolist() == [1, 1]
+
+
+def test_a_row_is_not_like_a_class_of_which_nothing_was_seen():
+    """Likeness is 0 there, which is more than -0.2."""
+    found = BankReport(
+        classes=("seen", "unseen", "background"), snippets=np.array([3, 0, 5]), attention=np.array([[1.0], [0], [1]]),
+        usage=np.ones(1), nearest=np.zeros(1, int), preference=np.ones(1), likeness=np.array([[-0.2], [0], [-0.3]]),
+        similarity=np.ones((1, 1)), drift=np.zeros(1), evidence=np.zeros(1),
+    )  # fmt: skip
+    assert "seen (-0.20)" in table(found) and "unseen" not in table(found)
+
+
+def test_videos_that_are_all_too_short_are_one_sentence():
+    config, split = small_config(), made_up_split()
+    config.data.min_snippets = 31
+    dataset = SimpleNamespace(name="made_up", classes=range(CLASSES), width=WIDTH, snippets_per_second=RATE)
+    with pytest.raises(InputError, match=r"made_up: no video has 31 snippets or more \(config\.data\.min_snippets\)"):
+        inspect(config, small_state(config), dataset, split)
 
 
 def test_cosines_bear_rows_of_nothing():

@@ -77,7 +77,7 @@ def report_bank(workdir: Path, selection: str, split: str, changes: dict) -> str
       A line for every row of the bank.
 
     Raises:
-      InputError: no such checkpoint, a network without DSA, or other data than it was trained on.
+      InputError: no such checkpoint, a network without DSA, other data than it was trained on, or no video long enough.
     """
     if folders := seed_folders(workdir):
         raise InputError(f"--workdir {workdir}: holds {len(folders)} runs; give one of them, {folders[0]} for example")
@@ -131,11 +131,14 @@ def inspect(config: ml_collections.ConfigDict, state: TrainState, dataset: Datas
 
 
 def nearest_classes(attention: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Nearest class of each row and the preference for it [K]; classes without snippets have no part."""
+    """Nearest class of each row and the preference for it [K]; classes without snippets have no part.
+
+    Where a single class has snippets, the preference is 1.
+    """
     held = np.flatnonzero(counts)
     best = attention[held].argmax(axis=0)
     largest = attention[held].max(axis=0)
-    others = (attention[held].sum(axis=0) - largest) / max(1, len(held) - 1)
+    others = (attention[held].sum(axis=0) - largest) / (len(held) - 1) if len(held) > 1 else largest
     return held[best], largest / np.maximum(others, 1e-12)
 
 
@@ -148,7 +151,9 @@ def cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def table(found: BankReport) -> str:
     """A line for every row of the bank."""
     attended = [f"{found.classes[c]} ({found.preference[k]:.2f})" for k, c in enumerate(found.nearest)]
-    alike = [f"{found.classes[c]} ({found.likeness[c, k]:.2f})" for k, c in enumerate(found.likeness.argmax(axis=0))]
+    held = np.flatnonzero(found.snippets)
+    most_like = held[found.likeness[held].argmax(axis=0)]
+    alike = [f"{found.classes[c]} ({found.likeness[c, k]:.2f})" for k, c in enumerate(most_like)]
     columns = {
         "row": [str(row) for row in range(len(attended))],
         "share of attention": [f"{100 * usage:.1f}%" for usage in found.usage],
@@ -170,7 +175,7 @@ def verdict(found: BankReport) -> str:
     classes = len(np.unique(found.nearest[apart]))
     if not apart.any():
         return (
-            f"No row tells a class apart: the attention to each is the same from all classes to within {APART:g} times."
+            f"No row tells a class apart: no class attends to one {APART:g} times as much as the others do on average."
         )
     return (
         f"{apart.sum()} of {len(apart)} rows tell a class apart (its snippets attend to them at least {APART:g} times"

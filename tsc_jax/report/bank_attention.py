@@ -11,6 +11,7 @@ import ml_collections
 import numpy as np
 
 from tsc_jax.data.dataset import Dataset, Split, Video
+from tsc_jax.errors import InputError
 from tsc_jax.inference import Forward, infer, make_forward
 from tsc_jax.tscnet.network import TSCNet, make_network
 from tsc_jax.tscnet.outputs import fuse_features
@@ -37,11 +38,18 @@ def class_attention(config: ml_collections.ConfigDict, state: TrainState, datase
 def attend(
     config: ml_collections.ConfigDict, state: TrainState, dataset: Dataset, split: Split
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Index, attention to the rows of the bank [T, K] and fused features [T, D] of every video, in order of length."""
+    """Index, attention to the rows of the bank [T, K] and fused features [T, D] of every video, in order of length.
+
+    Raises:
+      InputError: all videos are too short to be used.
+    """
     forward = make_attend(config.model, len(dataset.classes), dataset.width)
     variables = {"params": state.params, "batch_stats": state.batch_stats}
     lengths = np.array([video.num_snippets for video in split.videos])
     usable = np.flatnonzero(lengths >= config.data.min_snippets)
+    if not len(usable):
+        least = config.data.min_snippets
+        raise InputError(f"{dataset.name}: no video has {least} snippets or more (config.data.min_snippets)")
     return infer(forward, variables, state.bank.rows, split, usable, config.eval.batch_snippets)
 
 
