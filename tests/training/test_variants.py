@@ -39,6 +39,25 @@ def finished(config, tmp_path_factory):
     return workdir
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimizer.decay_steps": -1}, r"config\.optimizer\.decay_steps is -1, expected 0 or more"),
+        ({"optimizer.average_decay": 1.5}, r"config\.optimizer\.average_decay is 1\.5, expected 0 to 1"),
+        (
+            {"proposals.activation_thresholds": (0.1, 0.9)},
+            r"proposals\.activation_thresholds is \(0\.1, 0\.9\), expected",
+        ),
+        ({"proposals.activation_thresholds": (0.1, 0.9, -1)}, r"expected the first, the last and their number"),
+        ({"proposals.attention_thresholds": (0.1, 0.9, 0.5)}, r"config\.proposals\.attention_thresholds is .* number"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence_before_anything_is_done(data_dir, tmp_path, changes, message):  # noqa: F811
+    with pytest.raises(InputError, match=message):
+        train(small_run(data_dir, **changes), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_it_resumes_to_the_same_bytes(config, finished, data_dir, tmp_path):  # noqa: F811
     train(small_run(data_dir, **VARIANT, **{"train.steps": 4}), tmp_path)
     train(config, tmp_path)

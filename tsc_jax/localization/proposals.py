@@ -9,9 +9,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tsc_jax.errors import InputError
 from tsc_jax.localization.segments import Segments, concatenate, make_segments
 from tsc_jax.localization.soft_nms import soft_nms
 from tsc_jax.localization.video_scores import video_scores
+
+
+def check_thresholds(settings) -> None:
+    """Raises InputError where `config.proposals` holds thresholds that are not (first, last, number)."""
+    for key in ("attention_thresholds", "activation_thresholds"):
+        try:
+            first, last, number = settings[key]
+            np.linspace(first, last, number)
+        except (TypeError, ValueError):
+            raise InputError(
+                f"config.proposals.{key} is {settings[key]}, expected the first, the last and their number"
+            ) from None
 
 
 def proposals(

@@ -13,11 +13,12 @@ from tsc_jax.evaluation import results
 from tsc_jax.evaluation.evaluate import evaluate
 from tsc_jax.evaluation.protocols import parse_tious
 from tsc_jax.inference import Forward, make_forward
+from tsc_jax.localization.proposals import check_thresholds
 from tsc_jax.training import checkpoints
 from tsc_jax.training.interruption import SaveClock, preemption_notice
 from tsc_jax.training.log import RunLog
 from tsc_jax.training.replicas import Replica, open_replicas, start
-from tsc_jax.tscnet.train_step import TrainState, make_train_step, on_devices, on_one_device
+from tsc_jax.tscnet.train_step import TrainState, check_optimizer, make_train_step, on_devices, on_one_device
 
 
 def train(config: ml_collections.ConfigDict, workdir: Path) -> None:
@@ -27,12 +28,12 @@ def train(config: ml_collections.ConfigDict, workdir: Path) -> None:
     trained by one program, each into a folder of its own (see `replicas`).
 
     Raises:
-      InputError: data that is not prepared, a batch that cannot be dealt to the devices, a workdir
-        made with another config, a loss that is not finite, a checkpoint that cannot be written.
+      InputError: data that is not prepared, a value that cannot be, a batch that cannot be dealt to the devices, a
+        workdir made with another config, a loss that is not finite, a checkpoint that cannot be written.
       PreemptedError: SIGTERM came; the run is saved.
     """
     dataset = open_dataset(config.data.data_dir, config.data.name)
-    check_selection(config.eval)
+    check_values(config)
     shared_by = jax.device_count() if config.train.seeds == 1 else 1
     deal(config.train.batch_size, config.train.pairs, shared_by)
     replicas = open_replicas(config, workdir, dataset)
@@ -97,6 +98,13 @@ def local_devices(shared_by: int) -> slice:
     """Which of the devices that share a global batch this process feeds."""
     number = shared_by // jax.process_count()
     return slice(jax.process_index() * number, (jax.process_index() + 1) * number)
+
+
+def check_values(config: ml_collections.ConfigDict) -> None:
+    """Raises InputError for values of which training would only know after a while that they cannot be."""
+    check_selection(config.eval)
+    check_optimizer(config.optimizer)
+    check_thresholds(config.proposals)
 
 
 def check_selection(settings: ml_collections.ConfigDict) -> None:

@@ -10,6 +10,7 @@ from flax import struct
 
 from tsc_jax.bank import Bank, BankFit
 from tsc_jax.bank.update import evidence, update
+from tsc_jax.errors import InputError
 from tsc_jax.tscnet import losses
 from tsc_jax.tscnet.layers import many_kernels
 from tsc_jax.tscnet.network import TSCNet, make_network
@@ -38,6 +39,14 @@ class TrainState:
     bank: Bank
     opt_state: optax.OptState
     averages: dict
+
+
+def check_optimizer(settings) -> None:
+    """Raises InputError where `config.optimizer` holds what cannot be."""
+    if settings.decay_steps < 0:
+        raise InputError(f"config.optimizer.decay_steps is {settings.decay_steps}, expected 0 or more")
+    if not 0 <= settings.average_decay <= 1:
+        raise InputError(f"config.optimizer.average_decay is {settings.average_decay}, expected 0 to 1")
 
 
 def make_optimizer(settings) -> optax.GradientTransformation:
@@ -216,5 +225,5 @@ def on_one_device(state: TrainState, replica: int, fit: BankFit) -> TrainState:
 
 
 def count_parameters(state: TrainState) -> int:
-    """Number of trainable parameters, the bank included."""
+    """Number of parameters, the bank's rows included."""
     return sum(np.size(leaf) for leaf in jax.tree.leaves((state.params, state.bank.rows)))
