@@ -18,6 +18,7 @@ from tsc_jax.training.initial import state_template
 from tsc_jax.training.loop import train
 from tsc_jax.training.torch_weights import export_weights, import_weights
 from tsc_jax.tscnet.torch_files import read_state_dict, write_state_dict
+from tsc_jax.tscnet.train_step import for_inference
 
 ROOT = Path(__file__).resolve().parents[2]
 THUMOS, ACTIVITYNET = "clustering_thumos_train", "clustering_activitynet_train"
@@ -67,6 +68,37 @@ def test_every_tensor_lands_where_the_network_uses_it(data_dir, tmp_path):
     found = read_state_dict(tmp_path / "out.pkl")
     np.testing.assert_array_equal(found.pop(ACTIVITYNET), tensors.pop(THUMOS)[0])
     assert found.keys() == tensors.keys()
+
+
+def test_a_recipe_that_averages_weights_takes_them_too(data_dir, tmp_path):
+    """The averages of what was imported are what was imported."""
+    config = small_run(data_dir, **{"optimizer.average_decay": 0.9})
+    tensors = write_model(tmp_path / "in.pkl", config)
+    import_weights(tmp_path / "in.pkl", tmp_path / "run", config, None)
+    manager = checkpoints.find_checkpoints(tmp_path / "run", checkpoints.LAST)
+    state = for_inference(checkpoints.restore(manager, state_template(config, len(CLASSES), 16)))
+    np.testing.assert_array_equal(state.bank.rows, tensors[THUMOS][0])
+
+
+def test_rows_that_are_no_classes_do_not_learn_as_classes(data_dir, tmp_path):
+    """The rule "ema" needs a row for each class; a bank that is not fitted here may have others."""
+    config = small_run(data_dir, **{"bank.update_rule": "ema", "bank.rows": 7, "train.steps": STEP + 1})
+    write_model(tmp_path / "in.pkl", config)
+    import_weights(tmp_path / "in.pkl", tmp_path / "run", config, None)
+    with pytest.raises(InputError, match=r"update_rule is 'ema'.* config\.bank\.rows is 7; expected 4"):
+        train(config, tmp_path / "run")
+
+
+@pytest.mark.parametrize("parts", [("tce",), ("dsa",), ("tce", "dsa")])
+def test_a_network_without_some_parts_comes_back(data_dir, tmp_path, parts):
+    config = small_run(data_dir, **{f"model.{part}": False for part in parts})
+    tensors = write_model(tmp_path / "in.pkl", config)
+    import_weights(tmp_path / "in.pkl", tmp_path / "run", config, None)
+    export_weights(tmp_path / "run", tmp_path / "out.pkl", checkpoints.LAST, None)
+    found = read_state_dict(tmp_path / "out.pkl")
+    assert found.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        np.testing.assert_array_equal(found[name], tensor)
 
 
 def test_pytorch_saves_what_is_imported_and_loads_what_is_exported(data_dir, tmp_path):

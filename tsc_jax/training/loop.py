@@ -6,6 +6,7 @@ import jax
 import ml_collections
 import numpy as np
 
+from tsc_jax.bank.fit import check_settings
 from tsc_jax.data.batches import batch_maker, deal, training_batches
 from tsc_jax.data.dataset import Dataset, open_dataset
 from tsc_jax.errors import InputError, PreemptedError
@@ -33,7 +34,7 @@ def train(config: ml_collections.ConfigDict, workdir: Path) -> None:
       PreemptedError: SIGTERM came; the run is saved.
     """
     dataset = open_dataset(config.data.data_dir, config.data.name)
-    check_values(config)
+    check_values(config, len(dataset.classes))
     shared_by = jax.device_count() if config.train.seeds == 1 else 1
     deal(config.train.batch_size, config.train.pairs, shared_by)
     replicas = open_replicas(config, workdir, dataset)
@@ -100,8 +101,9 @@ def local_devices(shared_by: int) -> slice:
     return slice(jax.process_index() * number, (jax.process_index() + 1) * number)
 
 
-def check_values(config: ml_collections.ConfigDict) -> None:
+def check_values(config: ml_collections.ConfigDict, classes: int) -> None:
     """Raises InputError for values of which training would only know after a while that they cannot be."""
+    check_settings(config.bank, classes)
     check_selection(config.eval)
     check_optimizer(config.optimizer)
     check_thresholds(config.proposals)

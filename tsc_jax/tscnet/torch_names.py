@@ -92,9 +92,13 @@ def tensors() -> Iterator[Tensor]:
 
 
 def to_variables(state_dict: Mapping[str, np.ndarray]) -> dict:
-    """The variables {"params", "batch_stats"} among the tensors of a PyTorch state_dict; KeyError if one lacks."""
+    """The variables {"params", "batch_stats"} among the tensors of a PyTorch state_dict."""
     return flax.traverse_util.unflatten_dict(
-        {tensor.ours: np.ascontiguousarray(tensor.to_ours(state_dict[tensor.theirs])) for tensor in tensors()}
+        {
+            tensor.ours: np.ascontiguousarray(tensor.to_ours(state_dict[tensor.theirs]))
+            for tensor in tensors()
+            if tensor.theirs in state_dict
+        }
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from tsc_jax.bank import BankFit, new_bank
 from tsc_jax.errors import InputError
 from tsc_jax.tscnet import torch_names
-from tsc_jax.tscnet.train_step import TrainState, init_state
+from tsc_jax.tscnet.train_step import TrainState, begin_averages, init_state
 
 COUNTERS = tuple(f"{norm}.num_batches_tracked" for norm in torch_names.NORMS)
 
@@ -86,14 +86,15 @@ def from_tensors(tensors: Mapping[str, np.ndarray], config) -> TrainState:
     check_tensors(tensors, shapes)
     floats = {name: np.asarray(tensors[name], np.float32) for name in shapes if name not in COUNTERS}
     variables = torch_names.to_variables(floats)
-    return TrainState(
+    state = TrainState(
         step=np.int32(read_step(tensors)),
         params=variables["params"],
-        batch_stats=variables["batch_stats"],
+        batch_stats=variables.get("batch_stats", {}),
         bank=new_bank(floats[sizes.bank_name].reshape(sizes.bank_rows, sizes.width), UNKNOWN_FIT),
         opt_state=jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), template.opt_state),
         averages={},
     )
+    return begin_averages(state, config.optimizer.average_decay)
 
 
 def to_tensors(state: TrainState, bank_name: str) -> dict[str, np.ndarray]:

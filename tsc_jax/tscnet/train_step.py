@@ -89,9 +89,13 @@ def init_state(config, classes: int, bank: Bank) -> TrainState:
         opt_state=make_optimizer(config.optimizer).init(moved),
         averages={},
     )
+    return begin_averages(state, config.optimizer.average_decay)
+
+
+def begin_averages(state: TrainState, decay: float) -> TrainState:
+    """The state with averages of itself alone, if any are wanted."""
     # Copies: the train step is given both, and may not be given one buffer twice.
-    averages = jax.tree.map(jnp.copy, averaged(state)) if config.optimizer.average_decay else {}
-    return state.replace(averages=averages)
+    return state.replace(averages=jax.tree.map(jnp.copy, averaged(state)) if decay else {})
 
 
 def averaged(state: TrainState) -> dict:
