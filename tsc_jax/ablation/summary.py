@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import scipy.stats
 
 from tsc_jax.ablation.grid import Outcome
 from tsc_jax.evaluation import results
+from tsc_jax.report.figures import save
 
 SHOWN_TIOUS = (0.3, 0.5, 0.7)  # besides the average
 AVERAGE = "0.1:0.7"
@@ -172,7 +172,4 @@ def draw(path: Path, outcomes: Sequence[Outcome], heading: str) -> None:
     figure.suptitle(
         f"{heading}\ndots: seeds; diamonds: mean with 95% interval; dotted: baseline", x=0.01, ha="left", size=10
     )
-    partial = path.with_suffix(".partial")
-    figure.savefig(partial, format="png", dpi=110)
-    plt.close(figure)
-    os.replace(partial, path)
+    save(figure, path)

@@ -10,6 +10,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from tsc_jax.report.figures import save
+
 WRITTEN = 12  # rows of a bank up to which each cell has its number written into it
 CLASSES, ROWS = "class of the snippets", "row of the bank"
 
@@ -59,10 +61,7 @@ def draw_bank(
     draw_bars(axes["drift"], 100 * drift[order], names, size)
     axes["drift"].set(title="Drift since the fit", xlabel="distance (% of its length)")
     figure.suptitle(title, x=0.01, ha="left", size=12)
-    partial = path.with_suffix(".partial")
-    figure.savefig(partial, format="png", dpi=110)
-    plt.close(figure)
-    partial.rename(path)
+    save(figure, path)
 
 
 def draw_cells(axis: Axes, values, lines, columns, size: float, colours: str, least, most, digits: int) -> None:

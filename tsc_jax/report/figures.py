@@ -8,6 +8,7 @@ import matplotlib
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from tsc_jax.localization.segments import Segments
 from tsc_jax.report.lanes import shown_classes
@@ -55,10 +56,7 @@ def draw_video(
     for axis in (segments, curves, activity):
         axis.spines[["top", "right"]].set_visible(False)
     figure.suptitle(title, x=0.01, ha="left")
-    partial = path.with_suffix(".partial")
-    figure.savefig(partial, format="png", dpi=110)
-    plt.close(figure)
-    partial.rename(path)
+    save(figure, path)
 
 
 def draw_lanes(axis, classes, shown, colours, truth: Segments, predictions: Segments) -> None:
@@ -83,3 +81,11 @@ def bar(axis, segments: Segments, row: int, bottom: float, colour, **style) -> N
     axis.barh(
         bottom, width, height=0.38, left=segments.start[row], align="edge", color=colour, edgecolor="white", **style
     )
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes a figure as PNG, under another name first, and closes it."""
+    partial = path.with_suffix(".partial")
+    figure.savefig(partial, format="png", dpi=110)
+    plt.close(figure)
+    partial.replace(path)
