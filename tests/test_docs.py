@@ -75,7 +75,9 @@ def flags_of(module: str) -> set[str]:
 
 def commands(page: str) -> list[tuple[str, list[str]]]:
     """(module, its arguments) of each `python -m MODULE`; the scripts of launch/ hand theirs to launch.train."""
-    text = re.sub(r"launch/\w+\.(?:sh|sbatch)(?= .*--config)", "python -m launch.train", code(page).replace("\\\n", " "))
+    text = re.sub(
+        r"launch/\w+\.(?:sh|sbatch)(?= .*--config)", "python -m launch.train", code(page).replace("\\\n", " ")
+    )
     return [(module, rest.split()) for module, rest in re.findall(r"python -m ([\w.]+)(.*)", text)]
 
 
