@@ -171,7 +171,7 @@ CHECKS = {
     ),
     "no_features": Check(
         "note",
-        "kinds of checks that were left out, for there are no features",
+        "kinds of checks that were left out for want of features",
         "Put the features beside the annotations to have them checked too.",
     ),
 }

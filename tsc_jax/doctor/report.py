@@ -1,6 +1,7 @@
 """An examination as text and as JSON."""
 
 import json
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 
@@ -12,6 +13,8 @@ from tsc_jax.doctor.findings import CHECKS, SEVERITIES, Finding
 from tsc_jax.doctor.segments import video_length
 
 SHOWN = 5  # examples of a finding in the text
+LINE = 120  # characters
+INDENT = " " * 9  # of what stands below a severity
 
 
 def contents(examination: Examination) -> dict:
@@ -112,7 +115,8 @@ def _table(held: dict) -> str:
     rate = held["snippets_per_second"]
     width = "width unknown" if held["width"] is None else f"width {held['width']}"
     lines.append(f"{width}, {'unknown' if rate is None else f'{rate:g}'} snippets a second")
-    lines.append(f"{len(held['classes'])} classes: {', '.join(held['classes']) or 'no list'}")
+    classes = f"{len(held['classes'])} classes: {', '.join(held['classes']) or 'no list'}"
+    lines.append(textwrap.fill(classes, LINE, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
     return "\n".join(lines)
 
 
@@ -120,5 +124,6 @@ def _block(finding: Finding) -> str:
     check, examples = CHECKS[finding.check], finding.examples
     more = [f"and {len(examples) - SHOWN} more"] if len(examples) > SHOWN else []
     lines = [f"{finding.severity:7}  {check.title}: {len(examples)}"]
-    lines += [f"         {line}" for line in (*examples[:SHOWN], *more)]
-    return "\n".join([*lines, f"         -> {check.advice}"])
+    lines += [f"{INDENT}{line}" for line in (*examples[:SHOWN], *more)]
+    lines.append(textwrap.fill(check.advice, LINE, initial_indent=f"{INDENT}-> ", subsequent_indent=f"{INDENT}   "))
+    return "\n".join(lines)
