@@ -78,7 +78,7 @@ def test_warnings_alone_pass(tmp_path):
         (["--source", "nowhere", "--layout", "joint"], "--source nowhere: no such folder"),
         (["--source", "launch"], "--source launch: no data set, expected *-I3D-JOINTFeatures.npy and *-Annotations"),
         (["--source", "launch", "--layout", "per_video"], "launch/gt.json: no such file"),
-        ([], "flags: "),
+        ([], "flag --source=None: "),
         (["--source", ".", "--snippets_per_second", "0"], "--snippets_per_second is 0.0, expected a positive number"),
         (["--source", ".", "--json", "nowhere/found.json"], "--json nowhere/found.json: its folder is not there"),
         (["--source", ".", "--json", "launch"], "--json launch: is a folder, expected the name of a file"),
