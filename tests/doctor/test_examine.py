@@ -9,6 +9,10 @@ from tests.data.layouts import save, write_joint
 from tests.doctor.made_up import RATE, sound_examples, write_sound
 from tests.doctor.plants import FILE_PLANTS, JOINT_PLANTS, PLANTS, edit_json, edit_text, remove
 from tsc_jax.data.builder import config_of
+from tsc_jax.data.checks import check_source
+from tsc_jax.data.joint import read_joint
+from tsc_jax.data.per_video import read_per_video
+from tsc_jax.data.source import SPLITS
 from tsc_jax.doctor.examine import Examination, examine
 from tsc_jax.doctor.findings import CHECKS
 from tsc_jax.doctor.reading import detect_layout
@@ -37,6 +41,28 @@ def test_each_defect_of_a_file_gives_its_finding_alone(tmp_path, name):
     plant, expected = FILE_PLANTS[name]
     plant(write_sound(tmp_path))
     assert found(check(tmp_path)) == expected
+
+
+def is_refused(folder: Path) -> bool:
+    """Whether what launch.prepare does first would end with an error."""
+    reader = read_joint if detect_layout(folder) == "joint" else read_per_video
+    try:
+        source = reader(folder)
+        check_source(source)
+        widths = {video.read_features().shape[1] for split in SPLITS for video in source.splits[split]}
+    except InputError:
+        return True
+    return len(widths) > 1
+
+
+@pytest.mark.parametrize("name", [*PLANTS, *FILE_PLANTS])
+def test_what_prepare_refuses_is_an_error(tmp_path, name):
+    if name in PLANTS:
+        PLANTS[name][0](tmp_path, "per_video")
+    else:
+        FILE_PLANTS[name][0](write_sound(tmp_path))
+    severities = {each.severity for each in check(tmp_path).findings}
+    assert "error" in severities or not is_refused(tmp_path)
 
 
 def test_a_video_in_both_lists_is_found_by_its_name_alone(tmp_path):
