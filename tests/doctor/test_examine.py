@@ -10,7 +10,6 @@ from tests.doctor.made_up import RATE, sound_examples, write_sound
 from tests.doctor.plants import FILE_PLANTS, JOINT_PLANTS, PLANTS, edit_json, edit_text, remove
 from tsc_jax.data.builder import config_of
 from tsc_jax.data.checks import check_source
-from tsc_jax.data.joint import read_joint
 from tsc_jax.data.per_video import read_per_video
 from tsc_jax.data.source import SPLITS
 from tsc_jax.doctor.examine import Examination, examine
@@ -45,9 +44,8 @@ def test_each_defect_of_a_file_gives_its_finding_alone(tmp_path, name):
 
 def is_refused(folder: Path) -> bool:
     """Whether what launch.prepare does first would end with an error."""
-    reader = read_joint if detect_layout(folder) == "joint" else read_per_video
     try:
-        source = reader(folder)
+        source = read_per_video(folder)
         check_source(source)
         widths = {video.read_features().shape[1] for split in SPLITS for video in source.splits[split]}
     except InputError:
