@@ -22,6 +22,13 @@ jax.config.update("jax_num_cpu_devices", 8)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forget_compiled():
+    """Programs of one file serve no other, and a process that keeps them all runs out of memory mappings."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with recorded numbers and real recordings that developers have; users do not."""

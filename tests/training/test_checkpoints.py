@@ -68,6 +68,28 @@ def test_damage_is_noticed_and_the_step_before_is_used(two_steps, tmp_path, capf
     assert fell_back > 10
 
 
+def test_damaged_arrays_are_a_sentence_each_and_no_traceback(two_steps, tmp_path):
+    """TensorStore's threads answer late, in a process of their own as users have it, where nothing catches that."""
+    workdir, *_ = two_steps
+    program = """
+import sys
+from pathlib import Path
+from tests.tscnet.small import small_config, small_state
+from tsc_jax.training import checkpoints
+template = small_state(small_config())
+for run in sorted(Path(sys.argv[1]).iterdir()):
+    checkpoints.restore(checkpoints.open_checkpoints(run, checkpoints.LAST), template)
+"""
+    for number in range(12):
+        step = tmp_path / str(number) / "checkpoints" / checkpoints.LAST / "2"
+        shutil.copytree(workdir, tmp_path / str(number))
+        for path in (step / "state" / "ocdbt.process_0" / "d").iterdir():
+            path.write_bytes(path.read_bytes()[: 50 * number])
+    command = [sys.executable, "-c", program, tmp_path]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stderr.splitlines()
+    assert len(said) == 12 and all("step 2: damaged: " in line for line in said)
+
+
 def test_where_every_step_is_damaged_that_is_said(two_steps, tmp_path):
     workdir, first, _ = two_steps
     shutil.copytree(workdir, tmp_path / "run")

@@ -11,8 +11,10 @@ fingerprint, how the bank was fitted, type, shape and checksum of every array, a
 import concurrent.futures
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -231,7 +233,24 @@ def _reading(manager: ocp.CheckpointManager, step: int) -> Iterator[None]:
         yield
     # Orbax and TensorStore raise anything, down to Exception itself, on files that are not whole.
     except Exception as error:
+        _let_late_answers_pass()
         raise DamagedCheckpointError(f"{manager.directory}, step {step}: damaged: {_first_line(error)}") from error
+
+
+@functools.cache
+def _let_late_answers_pass() -> None:
+    """Keeps what follows the first array that fails off the terminal: the others that fail, a traceback each.
+
+    TensorStore answers for them to an event loop that is closed by then, or to tasks that nobody waits for.
+    """
+    hook = sys.unraisablehook
+
+    def hear(late: Any) -> None:
+        if "Event loop is closed" not in str(late.exc_value):
+            hook(late)
+
+    sys.unraisablehook = hear
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 
 def _first_line(error: BaseException) -> str:
