@@ -18,7 +18,7 @@ DOCS = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
 PAGES = ("README.md", "BUILD.md", *(f"docs/{name}" for name in DOCS))
 
 # Documents that are run from top to bottom.
-WALKS = ("from-a-raw-video.md", "evaluation-protocols.md")
+WALKS = ("your-own-data.md", "from-a-raw-video.md", "evaluation-protocols.md")
 # Documents that another test covers.
 ELSEWHERE = {
     "ablations.md": "tests/ablation/test_ablation.py",
@@ -33,7 +33,7 @@ INSTALLS = re.compile(r"(pip install|source \S+/activate|python3? -m venv) ?.*")
 
 def blocks(page: str) -> list[tuple[str, str]]:
     """(what follows ```, content) of each fenced block."""
-    return re.findall(r"^```(.*)\n(.*?)^```$", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+    return re.findall(r"^```([^\n]*)\n(.*?)^```$", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
 
 
 def code(page: str) -> str:
@@ -75,9 +75,8 @@ def flags_of(module: str) -> set[str]:
 
 def commands(page: str) -> list[tuple[str, list[str]]]:
     """(module, its arguments) of each `python -m MODULE`; the scripts of launch/ hand theirs to launch.train."""
-    text = re.sub(
-        r"launch/\w+\.(?:sh|sbatch)(?= .*--config)", "python -m launch.train", code(page).replace("\\\n", " ")
-    )
+    text = code(page).replace("\\\n", " ")
+    text = re.sub(r"launch/\w+\.(?:sh|sbatch)(?= .*--config)", "python -m launch.train", text)
     return [(module, rest.split()) for module, rest in re.findall(r"python -m ([\w.]+)(.*)", text)]
 
 
@@ -131,15 +130,11 @@ def clone(tmp_path):
 @pytest.mark.parametrize("name", WALKS)
 def test_every_command_runs_as_written(name, clone):
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    for kind, content in blocks(f"docs/{name}"):
-        if kind in SHOWN:
-            continue
-        if kind in RUN:
-            lines = [line for line in content.splitlines(keepends=True) if not INSTALLS.fullmatch(line.strip())]
-            command, content = ["bash", "-exo", "pipefail", "-s"], "".join(lines)
-        else:
-            command = ["python", "-"]
-        done = subprocess.run(
-            command, cwd=clone, env=environment, input=content, capture_output=True, text=True, check=False, timeout=600
-        )
-        assert done.returncode == 0, f"{content}\n{done.stdout}\n{done.stderr}"
+    steps = [(kind, content) for kind, content in blocks(f"docs/{name}") if kind not in SHOWN]
+    assert {kind for kind, _ in steps} == {"", "python"}
+    for kind, content in steps:
+        command = ["python", "-"] if kind in SCRIPT else ["bash", "-exo", "pipefail", "-s"]
+        lines = [line for line in content.splitlines(keepends=True) if not INSTALLS.fullmatch(line.strip())]
+        streams = {"input": "".join(lines), "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        done = subprocess.run(command, cwd=clone, env=environment, check=False, timeout=600, **streams)
+        assert done.returncode == 0, done.stdout
