@@ -41,9 +41,9 @@ def evaluate_run() -> str:
     """Evaluates the checkpoints of --workdir anew, and writes and draws what they give."""
     from tsc_jax.report.run import report
 
-    for flag in (_PREDICTIONS, _GROUND_TRUTH):
-        if flag.value is not None:
-            raise InputError(f"--{flag.name} was given beside --workdir; a run brings its own")
+    for flag in (_PREDICTIONS, _GROUND_TRUTH, _SUBSET, _RATE, _VIDEOS, _AMBIGUOUS, _ALL_PROTOCOLS):
+        if flag.present:
+            raise InputError(f"--{flag.name} was given beside --workdir, but goes with --predictions")
     given = {"eval.protocol": _PROTOCOL.value, "eval.tiou": _TIOU.value, "data.data_dir": _DATA_DIR.value}
     return report(Path(_WORKDIR.value), {key: value for key, value in given.items() if value is not None})
 
@@ -55,6 +55,8 @@ def score_file() -> str:
     for flag in (_PREDICTIONS, _GROUND_TRUTH):
         if flag.value is None:
             raise InputError(f"--{flag.name} is missing: give --workdir, or --predictions and --ground_truth")
+    if _DATA_DIR.value is not None:
+        raise InputError("--data_dir was given beside --predictions, but goes with --workdir")
     if _RATE.value <= 0:
         raise InputError(f"--snippets_per_second is {_RATE.value}, expected a positive number")
     return rescore(

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from tsc_jax.localization.segments import Segments, make_segments
 
 FEATURES = ".npy"
 VIDEO_WIDTH, VIDEO_RATE = 1024, 25 / 16  # of the features that tsc_jax.video makes
+THUMBNAILS = 24  # of a video, at most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +129,21 @@ def _open_video(path: Path, localizer: Localizer) -> Input:
             f"{path}: features of a video have width {VIDEO_WIDTH} and {VIDEO_RATE:g} snippets a second, but"
             f" {localizer.directory} takes width {localizer.width} and {localizer.snippets_per_second:g} a second"
         )
-    raise NotImplementedError
+    from tsc_jax.video import decode
+
+    features = localizer.check(_extractor()(path), str(path))
+    duration = len(features) / localizer.snippets_per_second
+    # The last of a video is less than a snippet, and not looked at.
+    pictures = [each for each in decode.thumbnails(path, THUMBNAILS) if each[0] < duration]
+    return Input(path.stem, path, len(features), duration, lambda: features, pictures)
+
+
+@functools.cache
+def _extractor() -> Callable[[Path], np.ndarray]:
+    """The one of `launch.extract`; its weights are read when the first video comes."""
+    from tsc_jax.video.extract import make_extractor
+
+    return make_extractor()
 
 
 def find_actions(inputs: Sequence[Input], localizer: Localizer, min_score: float | None = None) -> Predictions:

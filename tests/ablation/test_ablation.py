@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from tsc_jax.training import checkpoints, loop
 from tsc_jax.training.initial import state_template
 
 ROOT = Path(__file__).resolve().parents[2]
+MAPPINGS = Path("/proc/self/maps")  # on Linux
 VARIANTS = [
     Variant("as it is", {}),
     Variant("temporal branch alone", {"model.fusion_weight": 1.0}),
@@ -41,18 +43,27 @@ def recipe(data_dir):  # noqa: F811
 
 @pytest.fixture(scope="module")
 def study(data_dir, tmp_path_factory):  # noqa: F811
-    workdir = tmp_path_factory.mktemp("study")
-    return workdir, list(run_study(recipe(data_dir), workdir, "mine", VARIANTS, 2))
+    """Its workdir, its outcomes, and the memory mappings of this process before each seed of each variant."""
+    workdir, mappings = tmp_path_factory.mktemp("study"), []
+
+    def train(*arguments):
+        mappings.append(len(MAPPINGS.read_text().splitlines()) if MAPPINGS.exists() else 0)
+        grid_train(*arguments)
+
+    grid_train = grid.train
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grid, "train", train)
+        return workdir, list(run_study(recipe(data_dir), workdir, "mine", VARIANTS, 2)), mappings
 
 
 def test_variants_that_only_evaluate_share_their_runs(study):
-    workdir, _ = study
+    workdir, *_ = study
     assert {folder.name for folder in (workdir / "runs").iterdir()} == {"baseline", "model.tce=False"}
     assert {folder.name for folder in (workdir / "runs" / "baseline").iterdir()} == {"seed_0", "seed_1"}
 
 
 def test_a_finished_study_is_read_not_run(study, data_dir, monkeypatch):  # noqa: F811
-    workdir, outcomes = study
+    workdir, outcomes, _ = study
 
     def fail(*_):
         raise AssertionError("trained again")
@@ -65,7 +76,7 @@ def test_a_finished_study_is_read_not_run(study, data_dir, monkeypatch):  # noqa
 
 
 def test_each_number_is_that_of_an_evaluation(study, data_dir):  # noqa: F811
-    workdir, outcomes = study
+    workdir, outcomes, _ = study
     config = grid.changed(recipe(data_dir), VARIANTS[2].changes)
     dataset = open_dataset(config.data.data_dir, config.data.name)
     sizes = (len(dataset.classes), dataset.width)
@@ -76,7 +87,7 @@ def test_each_number_is_that_of_an_evaluation(study, data_dir):  # noqa: F811
 
 
 def test_metrics_of_other_data_are_not_taken_for_those_of_this(study, data_dir, monkeypatch):  # noqa: F811
-    workdir, outcomes = study
+    workdir, outcomes, _ = study
     prepared_anew = dataclasses.replace(open_dataset(data_dir, "made_up"), fingerprint="another")
     for module in (grid, loop):
         monkeypatch.setattr(module, "open_dataset", lambda *_: prepared_anew)
@@ -89,7 +100,7 @@ def test_metrics_of_other_data_are_not_taken_for_those_of_this(study, data_dir, 
 @pytest.mark.parametrize("steps", [1, 3])
 def test_runs_of_another_length_are_refused(study, data_dir, steps):  # noqa: F811
     """A run may go on to more steps by itself; a longer one than is asked for must not pass for what is."""
-    workdir, _ = study
+    workdir, *_ = study
     config = grid.changed(recipe(data_dir), {"train.steps": steps})
     with pytest.raises(InputError, match=rf"runs/baseline/seed_0 was made with .* = 2, now it is {steps}; give"):
         list(run_study(config, workdir, "mine", VARIANTS, 2))
@@ -97,7 +108,7 @@ def test_runs_of_another_length_are_refused(study, data_dir, steps):  # noqa: F8
 
 def test_a_study_that_was_killed_does_what_is_left(study, data_dir, tmp_path, monkeypatch):  # noqa: F811
     """Before the last seed of the last variant: the other runs are there and finished, metrics of it are not."""
-    workdir, outcomes = study
+    workdir, outcomes, _ = study
     shutil.copytree(workdir, tmp_path / "killed")
     shutil.rmtree(tmp_path / "killed" / "runs" / "model.tce=False" / "seed_1")
     (tmp_path / "killed" / "metrics" / "mine" / f"{grid.slug('without TCE')}.json").unlink()
@@ -217,3 +228,31 @@ def test_one_seed_has_no_interval(tmp_path):
     summary.write(tmp_path, "mine", made_up(1), demo.get_config(), "")
     assert "nan" not in (tmp_path / "mine.md").read_text()
     assert "±" not in summary.line(*made_up(1))
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_run(data_dir, tmp_path):  # noqa: F811
+    """As docs/ablations.md has them, but on small data, for two steps of one seed."""
+    page = (ROOT / "docs" / "ablations.md").read_text()
+    commands = re.findall(r"^python -m launch.ablate .*", page, re.MULTILINE)
+    assert {re.search(r"--study=(\w+)", line)[1] for line in commands} == {"localization", "plus"}
+    small = [f"--config.data.data_dir={data_dir}", "--config.data.name=made_up", "--config.train.snippets=16"]
+    small += ["--config.bank.snippets_per_video=8", "--config.train.steps=2", "--seeds=1"]
+    for number, line in enumerate(commands):
+        _, *arguments = shlex.split(line)
+        again = [sys.executable, *arguments, *small, f"--workdir={tmp_path / str(number)}"]
+        first, second = (subprocess.run(again, cwd=ROOT, capture_output=True, text=True, check=True) for _ in "ab")
+        assert "step 2/2" in first.stdout and "step" not in second.stdout
+        assert [line for line in first.stdout.splitlines() if line in second.stdout] == second.stdout.splitlines()
+        study = re.search(r"--study=(\w+)", line)[1]
+        assert {f"{study}.md", f"{study}.csv", f"{study}.png"} <= {
+            path.name for path in (tmp_path / str(number)).iterdir()
+        }
+
+
+@pytest.mark.skipif(not MAPPINGS.exists(), reason="memory mappings are counted as Linux lists them")
+def test_programs_of_a_run_do_not_outlive_it(study):
+    """Linux gives a process 65,530 memory mappings; a run takes hundreds."""
+    *_, mappings = study
+    assert len(mappings) == 8
+    assert mappings[-1] < mappings[1] + 100  # the first run loads libraries too

@@ -44,3 +44,10 @@ def test_wrong_input_ends_with_one_sentence(files, wrong, sentence):
     assert result.returncode == 1
     assert sentence in result.stderr
     assert len(result.stderr.strip().split("\n")) == 1
+
+
+@pytest.mark.parametrize("flag", ["--subset=test", "--all_protocols", "--snippets_per_second=2", "--ambiguous=a.txt"])
+def test_flags_that_a_run_has_no_use_for_are_refused(flag):
+    result = evaluate("--workdir=runs/none", flag)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"{flag.split('=')[0]} was given beside --workdir")

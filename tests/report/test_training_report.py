@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -62,6 +63,11 @@ def test_one_page_by_itself(tmp_path, scalars):
     # Without style the numbers stand in the page's text, for whoever cannot see the pictures.
     assert "NaN" not in text and "nan" not in re.sub(r"<[^>]*>", "", text)
     assert page(tmp_path, scalars, bank_rows=np.eye(5, 4), bank_attention=np.full((5, 5), 0.2)) == text
+
+
+def test_the_document_explains_every_section():
+    text = (Path(__file__).resolve().parents[2] / "docs" / "reading-the-report.md").read_text()
+    assert {title for title, *_ in READING.values()} <= set(re.findall(r"^## (.*)$", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize("protocol", protocols.PROTOCOLS)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from tests.video.videos import moving, write_sound, write_video
 from tsc_jax.data.per_video import read_per_video
 from tsc_jax.data.pickles import load_npy
+from tsc_jax.predict import open_inputs
 from tsc_jax.video.extract import SNIPPETS_PER_SECOND, WIDTH
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,6 +89,25 @@ def test_a_second_run_makes_what_is_missing_and_the_same(extracted, videos):
     assert out[:2] == [f"{kept}: already there", f"{damaged}: [2, {WIDTH}]"]
     assert kept.stat().st_mtime_ns == time
     assert damaged.read_bytes() == content
+
+
+def test_a_video_is_an_input_of_the_prediction(extracted, videos):
+    def localizer(width):
+        same = {"check": lambda features, origin: features, "directory": Path("run")}
+        return types.SimpleNamespace(width=width, snippets_per_second=SNIPPETS_PER_SECOND, **same)
+
+    bad = [videos / "short.mp4", videos / "sound.wav"]
+    inputs, failures = open_inputs([videos / "one.mp4", *bad, videos / "two.mp4"], localizer(WIDTH))
+    assert [failure.split(": ")[0] for failure in failures] == [str(path) for path in bad]
+    assert [each.name for each in inputs] == list(PARTS)
+    for each, (name, snippets) in zip(inputs, PARTS.items(), strict=True):
+        assert (each.num_snippets, each.duration) == (snippets, snippets / SNIPPETS_PER_SECOND)
+        kept = load_npy(extracted / "features" / f"{name}.npy")
+        np.testing.assert_allclose(each.read(), kept, rtol=1e-4, atol=1e-4)  # those on one device, these on eight
+        times = [time for time, jpeg in each.thumbnails if jpeg.startswith(b"\xff\xd8")]
+        assert len(times) == len(each.thumbnails) > 10
+        assert times == sorted(times) and times[-1] < each.duration
+    assert "run takes width 9" in open_inputs([videos / "one.mp4"], localizer(9))[1][0]
 
 
 def test_what_does_not_go_together_is_one_sentence(extracted, videos, tmp_path):

@@ -144,6 +144,8 @@ def train_seeds(config: ml_collections.ConfigDict, folder: Path, seeds: int) -> 
         return
     for seed in range(first, first + seeds):
         train(changed(config, {"train.seed": seed}), folder / f"seed_{seed}")
+        # JAX keeps the programs of every run: after some 80 a process has no memory mappings left, and crashes.
+        jax.clear_caches()
 
 
 def evaluate_seeds(

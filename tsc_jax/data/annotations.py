@@ -1,6 +1,9 @@
 """Annotations of untrimmed videos as they circulate: ActivityNet's JSON form and a folder of .npy files.
 
 Both give one `Annotation` per video, in the order of the file; they are readable without features.
+
+`refuse` receives whatever is wrong, and raises it unless told otherwise; where it returns, the
+faulty piece is left out and reading goes on.
 """
 
 import dataclasses
@@ -14,7 +17,9 @@ import numpy as np
 
 from tsc_jax.data.pickles import load_npy
 from tsc_jax.data.source import SourceVideo
-from tsc_jax.errors import InputError
+from tsc_jax.errors import InputError, stop
+
+Refuse = Callable[[InputError], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Annotation:
     segment_labels: tuple[str, ...]
 
 
-def read_json(path: Path) -> list[Annotation]:
+def read_json(path: Path, refuse: Refuse = stop) -> list[Annotation]:
     """Reads {"database": {VIDEO: {"subset", "duration", "annotations": [{"segment", "label"}]}}}.
 
     Segments may be strings. The video-level labels are the classes of the segments.
@@ -46,33 +51,51 @@ def read_json(path: Path) -> list[Annotation]:
     Raises:
       InputError: no such file, not of this form, a video twice, a segment that is none.
     """
-    database = load_json(path).get("database")
+    database = load_json(path, refuse).get("database")
     if not isinstance(database, dict):
         raise InputError(f'{path}: has no "database" of videos, as ActivityNet\'s form demands')
-    return [_from_entry(name, entry, path) for name, entry in database.items()]
+    return [_from_entry(name, entry, path, refuse) for name, entry in database.items()]
 
 
-def _from_entry(name: str, entry: Any, path: Path) -> Annotation:
+def _from_entry(name: str, entry: Any, path: Path, refuse: Refuse) -> Annotation:
     where = f'{path}, video "{name}"'
     try:
         instances = [(each["label"], each["segment"]) for each in entry["annotations"]]
         subset, duration = entry["subset"], entry.get("duration")
     except (KeyError, TypeError, AttributeError):
-        raise InputError(
-            f'{where}: expected {{"subset": ..., "annotations": [{{"segment": [s, e], "label": ...}}]}}'
-        ) from None
-    labels = as_labels((label for label, _ in instances), where)
+        form = '{"subset": ..., "annotations": [{"segment": [s, e], "label": ...}]}'
+        refuse(InputError(f"{where}: expected {form}"))
+        return Annotation(name, "", None, (), (), ())
+    segments, labels = _instances((s for _, s in instances), (label for label, _ in instances), where, refuse)
     return Annotation(
         name=name,
         subset=str(subset),
-        duration=None if duration is None else as_duration(duration, where),
+        duration=None if duration is None else attempt(refuse, as_duration, duration, where),
         labels=tuple(dict.fromkeys(labels)),
-        segments=tuple(as_segment(segment, where) for _, segment in instances),
+        segments=segments,
         segment_labels=labels,
     )
 
 
-def read_npy_folder(folder: Path) -> list[Annotation]:
+def attempt(refuse: Refuse, read: Callable, *arguments: Any) -> Any:
+    """What `read` returns of `arguments`; None where it raised an InputError that `refuse` let pass."""
+    try:
+        return read(*arguments)
+    except InputError as error:
+        return refuse(error)
+
+
+def _instances(segments: Iterable, labels: Iterable, where: str, refuse: Refuse) -> tuple[tuple, tuple[str, ...]]:
+    """The segments and their labels, without those that are none."""
+    pairs = [
+        (attempt(refuse, as_segment, segment, where), attempt(refuse, as_label, label, where))
+        for segment, label in zip(segments, labels, strict=True)
+    ]
+    kept = [pair for pair in pairs if None not in pair]
+    return tuple(segment for segment, _ in kept), tuple(label for _, label in kept)
+
+
+def read_npy_folder(folder: Path, refuse: Refuse = stop) -> list[Annotation]:
     """Reads videoname, subset, duration, labels, labels_all and segments (.npy) of a NAME-Annotations folder.
 
     The video-level labels are labels_all, which need not agree with the classes of the segments.
@@ -80,15 +103,21 @@ def read_npy_folder(folder: Path) -> list[Annotation]:
     Raises:
       InputError: a missing or damaged file, files of different lengths, a video twice, a segment that is none.
     """
-    annotations = [_from_row(row, folder) for row in zip(*_read_columns(folder), strict=True)]
-    refuse_repeated((annotation.name for annotation in annotations), "video", folder / "videoname.npy")
+    annotations = [_from_row(row, folder, refuse) for row in zip(*_read_columns(folder, refuse), strict=True)]
+    refuse_repeated((annotation.name for annotation in annotations), "video", folder / "videoname.npy", refuse)
     return annotations
 
 
-def _read_columns(folder: Path) -> list[np.ndarray]:
+def _read_columns(folder: Path, refuse: Refuse) -> list[np.ndarray]:
     """One value a video in each: its name, subset, duration, then the lists labels_all, segments and labels."""
     names, lists = ("videoname", "subset", "duration"), ("labels_all", "segments", "labels")
-    columns = {field: load_npy(folder / f"{field}.npy") for field in (*names, *lists)}
+    columns, errors = {}, []
+    for field in (*names, *lists):
+        columns[field] = attempt(errors.append, load_npy, folder / f"{field}.npy")
+    if errors:
+        for error in errors[:-1]:
+            refuse(error)
+        raise errors[-1]
     columns["duration"] = columns["duration"].reshape(-1)  # [V] or [V, 1]
     number = len(columns["duration"])
     for field, column in columns.items():
@@ -103,30 +132,32 @@ def _read_columns(folder: Path) -> list[np.ndarray]:
     return list(columns.values())
 
 
-def _from_row(row: tuple, folder: Path) -> Annotation:
+def _from_row(row: tuple, folder: Path, refuse: Refuse) -> Annotation:
     name, subset, duration, labels, segments, segment_labels = row
     name = as_text(name)
     where = f'{folder}, video "{name}"'
     if len(segments) != len(segment_labels):
-        raise InputError(f"{where}: {len(segments)} segments but {len(segment_labels)} labels of segments")
+        refuse(InputError(f"{where}: {len(segments)} segments but {len(segment_labels)} labels of segments"))
+        segments = segment_labels = ()
+    segments, segment_labels = _instances(segments, segment_labels, where, refuse)
     return Annotation(
         name=name,
         subset=as_text(subset),
-        duration=as_duration(duration, where),
-        labels=tuple(dict.fromkeys(as_labels(labels, where))),
-        segments=tuple(as_segment(segment, where) for segment in segments),
-        segment_labels=as_labels(segment_labels, where),
+        duration=attempt(refuse, as_duration, duration, where),
+        labels=tuple(dict.fromkeys(attempt(refuse, as_labels, labels, where) or ())),
+        segments=segments,
+        segment_labels=segment_labels,
     )
 
 
-def read_classes(path: Path) -> tuple[str, ...]:
+def read_classes(path: Path, refuse: Refuse = stop) -> tuple[str, ...]:
     """The classes of a classlist.npy, in its order."""
     classes = as_labels(load_npy(path).reshape(-1), path)
-    refuse_repeated(classes, "class", path)
-    return classes
+    refuse_repeated(classes, "class", path, refuse)
+    return tuple(dict.fromkeys(classes))
 
 
-def load_json(path: Path) -> dict:
+def load_json(path: Path, refuse: Refuse = stop) -> dict:
     """A JSON object; a key that stands in it twice is an error, not a silent loss.
 
     Raises:
@@ -134,7 +165,7 @@ def load_json(path: Path) -> dict:
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict:
-        refuse_repeated((key for key, _ in pairs), "key", path)
+        refuse_repeated((key for key, _ in pairs), "key", path, refuse)
         return dict(pairs)
 
     try:
@@ -148,11 +179,11 @@ def load_json(path: Path) -> dict:
     return content
 
 
-def refuse_repeated(names: Iterable[str], what: str, where: object) -> None:
-    """Raises InputError naming the first of `names` that occurs twice."""
-    name, times = next(iter(Counter(names).most_common(1)), ("", 0))
-    if times > 1:
-        raise InputError(f'{where}: {what} "{name}" occurs {times} times, expected once')
+def refuse_repeated(names: Iterable[str], what: str, where: object, refuse: Refuse = stop) -> None:
+    """Refuses each of `names` that occurs twice, the most frequent first."""
+    for name, times in Counter(names).most_common():
+        if times > 1:
+            refuse(InputError(f'{where}: {what} "{name}" occurs {times} times, expected once', "repeated_names"))
 
 
 def as_text(value: Any) -> str:
@@ -162,11 +193,14 @@ def as_text(value: Any) -> str:
 
 def as_labels(values: Iterable, where: object) -> tuple[str, ...]:
     """Class names, checked to be text."""
-    values = tuple(values)
-    for value in values:
-        if not isinstance(value, str | bytes):
-            raise InputError(f"{where}: label {value!r} is not a class name")
-    return tuple(as_text(value) for value in values)
+    return tuple(as_label(value, where) for value in values)
+
+
+def as_label(value: Any, where: object) -> str:
+    """A class name, checked to be text."""
+    if not isinstance(value, str | bytes):
+        raise InputError(f"{where}: label {value!r} is not a class name", "segments")
+    return as_text(value)
 
 
 def as_segment(value: Any, where: object) -> tuple[float, float]:
@@ -174,9 +208,9 @@ def as_segment(value: Any, where: object) -> tuple[float, float]:
     try:
         start, end = (float(time) for time in value)
     except (TypeError, ValueError):
-        raise InputError(f"{where}: segment {value!r} is not a pair of times in seconds") from None
+        raise InputError(f"{where}: segment {value!r} is not a pair of times in seconds", "segments") from None
     if not np.isfinite([start, end]).all() or end < start:
-        raise InputError(f"{where}: segment {value!r} is not finite or ends before it starts")
+        raise InputError(f"{where}: segment {value!r} is not finite or ends before it starts", "segments")
     return start, end
 
 
@@ -187,7 +221,7 @@ def as_duration(value: Any, where: object) -> float:
     except (TypeError, ValueError):
         duration = np.nan
     if not 0 < duration < np.inf:
-        raise InputError(f"{where}: duration {value!r} is not a positive number of seconds")
+        raise InputError(f"{where}: duration {value!r} is not a positive number of seconds", "durations")
     return duration
 
 

@@ -1,34 +1,42 @@
 """Snippet features as they come out of a file: what makes them usable, and which half is RGB."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tsc_jax.errors import InputError
+from tsc_jax.errors import InputError, stop
 
 MODALITIES = ("both", "rgb", "flow")
 JOINED_WIDTH = 2048  # I3D's 1024 of RGB, then its 1024 of flow
 
 
-def check_features(features: Any, origin: str) -> np.ndarray:
+def check_features(features: Any, origin: str, refuse: Callable[[InputError], None] = stop) -> np.ndarray:
     """The features of one video as float32 [T, D].
+
+    Args:
+      features: as they came out of their file.
+      origin: the file, for messages.
+      refuse: receives that there is NaN or infinity; where it returns, the features come with them.
 
     Raises:
       InputError: not numbers in two axes, no snippet, NaN or infinity; names `origin`.
     """
     features = np.asarray(features)
     if features.dtype.kind not in "iuf":
-        raise InputError(f"{origin}: holds features of type {features.dtype}, expected numbers")
+        raise InputError(f"{origin}: holds features of type {features.dtype}, expected numbers", "feature_arrays")
     if features.ndim != 2:
-        raise InputError(f"{origin}: features have shape {features.shape}, expected (snippets, width)")
+        raise InputError(
+            f"{origin}: features have shape {features.shape}, expected (snippets, width)", "feature_arrays"
+        )
     if 0 in features.shape:
-        raise InputError(f"{origin}: features have shape {features.shape}: the video is empty")
+        raise InputError(f"{origin}: features have shape {features.shape}: the video is empty", "feature_arrays")
     with np.errstate(over="ignore"):  # a float64 too large for float32 is reported as infinite below
         features = np.ascontiguousarray(features, np.float32)
     finite = np.isfinite(features)
     if not finite.all():
         snippet = int(np.argmin(finite.all(axis=1)))
-        raise InputError(f"{origin}: snippet {snippet} has features that are NaN or infinite")
+        refuse(InputError(f"{origin}: snippet {snippet} has features that are NaN or infinite", "not_finite"))
     return features
 
 

@@ -1,0 +1,60 @@
+"""Tells what a data set holds and everything that is wrong with it, before hours are spent on it.
+
+  python -m launch.doctor --source DIR
+  python -m launch.doctor --source DIR --name thumos14 --json findings.json
+
+DIR is what launch.prepare takes as --source; annotations alone will do: then the checks of features are left out.
+Every finding is an error (training would fail, or its result be wrong), a warning or a note. The exit code is 1
+where there are errors, or nothing could be read; else 0, whatever the warnings.
+"""
+
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from tsc_jax import cli
+from tsc_jax.data.features import MODALITIES
+from tsc_jax.errors import InputError
+
+_SOURCE = flags.DEFINE_string("source", None, "Folder that holds the data set, or its annotations.", required=True)
+_LAYOUT = flags.DEFINE_enum("layout", None, ["per_video", "joint"], "How its files are laid out, else they show it.")
+_NAME = flags.DEFINE_string("name", None, "Name of a published data set: its subsets, classes and rate are known.")
+_MODALITY = flags.DEFINE_enum("modality", "both", MODALITIES, "Which of I3D's features, where both are there.")
+_RATE = flags.DEFINE_float("snippets_per_second", None, "Rate of the snippet features, else the files say it.")
+_JSON = flags.DEFINE_string("json", None, "File to write everything to as JSON, all examples included.")
+
+
+def main(argv: list[str]) -> None:
+    """The command."""
+    del argv
+    check_flags()
+    from tsc_jax.data.builder import config_of
+    from tsc_jax.doctor import report
+    from tsc_jax.doctor.examine import examine
+    from tsc_jax.doctor.reading import detect_layout
+    from tsc_jax.evaluation.results import write_text
+
+    directory = Path(_SOURCE.value)
+    layout = _LAYOUT.value or detect_layout(directory)
+    examination = examine(directory, layout, config_of(_NAME.value or ""), _MODALITY.value, _RATE.value)
+    if _JSON.value is not None:
+        write_text(Path(_JSON.value), report.as_json(examination))
+    print(report.as_text(examination))
+    if report.counts(examination.findings)["error"]:
+        sys.exit(1)
+
+
+def check_flags() -> None:
+    """Raises InputError for a flag that cannot be, before anything is read."""
+    if _RATE.value is not None and not 0 < _RATE.value < float("inf"):
+        raise InputError(f"--snippets_per_second is {_RATE.value}, expected a positive number")
+    if _JSON.value is not None:
+        if Path(_JSON.value).is_dir():
+            raise InputError(f"--json {_JSON.value}: is a folder, expected the name of a file")
+        if not Path(_JSON.value).absolute().parent.is_dir():
+            raise InputError(f"--json {_JSON.value}: its folder is not there")
+
+
+if __name__ == "__main__":
+    cli.run(main)

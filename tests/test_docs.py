@@ -1,0 +1,140 @@
+"""The documents are true: their commands run as written, and what they name is there."""
+
+import ast
+import functools
+import importlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+PAGES = ("README.md", "BUILD.md", *(f"docs/{name}" for name in DOCS))
+
+# Documents that are run from top to bottom.
+WALKS = ("your-own-data.md", "from-a-raw-video.md", "evaluation-protocols.md")
+# Documents that another test covers.
+ELSEWHERE = {
+    "ablations.md": "tests/ablation/test_ablation.py",
+    "python.md": "tests/test_api.py",
+    "reading-the-report.md": "tests/report/test_training_report.py",
+}
+# What follows ``` says what a block is: commands for a shell, a script, or something that is only shown.
+RUN, SCRIPT, SHOWN = ("", "bash"), ("python",), ("text", "json")
+# The one kind of line that is not run: the tests' environment is there already.
+INSTALLS = re.compile(r"(pip install|source \S+/activate|python3? -m venv) ?.*")
+
+
+def blocks(page: str) -> list[tuple[str, str]]:
+    """(what follows ```, content) of each fenced block."""
+    return re.findall(r"^```([^\n]*)\n(.*?)^```$", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+
+
+def code(page: str) -> str:
+    """All that is set as code, a command a line, in blocks and between backticks."""
+    text = (ROOT / page).read_text()
+    inline = re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE))
+    return "\n".join([*(content for kind, content in blocks(page) if kind not in SHOWN), *inline])
+
+
+def test_every_document_is_covered_once():
+    assert sorted([*WALKS, *ELSEWHERE]) == DOCS
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_what_covers_a_document_names_it(name):
+    assert name in (ROOT / ELSEWHERE[name]).read_text()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_is_of_a_known_kind(page):
+    assert {kind for kind, _ in blocks(page)} <= {*RUN, *SCRIPT, *SHOWN}
+    assert len(re.findall(r"^```", (ROOT / page).read_text(), re.MULTILINE)) == 2 * len(blocks(page))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_relative_link_leads_somewhere(page):
+    links = re.findall(r"\]\(([^)#\s]+)", (ROOT / page).read_text())
+    relative = [link for link in links if "://" not in link]
+    assert [link for link in relative if not (ROOT / page).parent.joinpath(link).exists()] == []
+
+
+@functools.cache
+def flags_of(module: str) -> set[str]:
+    """The flags that a module of launch/ or benchmarks/ defines, read without importing it."""
+    tree = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    return {call.args[0].value for call in calls if call.func.attr.startswith("DEFINE_")}
+
+
+def commands(page: str) -> list[tuple[str, list[str]]]:
+    """(module, its arguments) of each `python -m MODULE`; the scripts of launch/ hand theirs to launch.train."""
+    text = code(page).replace("\\\n", " ")
+    text = re.sub(r"launch/\w+\.(?:sh|sbatch)(?= .*--config)", "python -m launch.train", text)
+    return [(module, rest.split()) for module, rest in re.findall(r"python -m ([\w.]+)(.*)", text)]
+
+
+def test_a_mistake_would_be_found():
+    assert {"workdir", "all_protocols", "all-protocols"} <= flags_of("launch.evaluate")
+    assert "nothing" not in flags_of("launch.evaluate")
+    assert len(commands("README.md")) > 10
+    assert INSTALLS.fullmatch("pip install -r requirements.txt") and not INSTALLS.fullmatch("python -m launch.train")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_and_flag_exists(page):
+    for module, arguments in commands(page):
+        if not module.startswith(("launch.", "benchmarks.")):
+            assert importlib.util.find_spec(module), module
+            continue
+        given = [argument[2:].split("=")[0] for argument in arguments if argument.startswith("--")]
+        known = flags_of(module)
+        recipes = [argument.split("=")[1] for argument in arguments if argument.startswith("--config=configs/")]
+        assert [flag for flag in given if flag.split(".")[0] not in known] == [], module
+        for recipe in recipes:
+            config = importlib.import_module(recipe.removesuffix(".py").replace("/", ".")).get_config()
+            keys = {f"config.{key}" for key in config.to_dict() | flat(config)}
+            assert [flag for flag in given if flag.startswith("config.") and flag not in keys] == []
+
+
+def flat(config) -> dict:
+    return dict.fromkeys(f"{group}.{key}" for group in config for key in config[group])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_that_is_named_exists(page):
+    named = re.findall(r"(?<![\w./])(?:launch|configs|docs|tests|benchmarks|tsc_jax)/[\w./*]+", code(page))
+    assert [name for name in named if not list(ROOT.glob(name.rstrip("/.")))] == []
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """A copy of what is tracked, as a user has it; gone after the test, since checkpoints are large."""
+    git = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z"]
+    listed = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip(f"needs a git checkout, to tell what belongs to the project: {listed.stderr.strip()}")
+    for name in filter(None, listed.stdout.split("\0")):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    yield tmp_path
+    shutil.rmtree(tmp_path)
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_every_command_runs_as_written(name, clone):
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    steps = [(kind, content) for kind, content in blocks(f"docs/{name}") if kind not in SHOWN]
+    assert {kind for kind, _ in steps} == {"", "python"}
+    for kind, content in steps:
+        command = ["python", "-"] if kind in SCRIPT else ["bash", "-exo", "pipefail", "-s"]
+        lines = [line for line in content.splitlines(keepends=True) if not INSTALLS.fullmatch(line.strip())]
+        streams = {"input": "".join(lines), "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        done = subprocess.run(command, cwd=clone, env=environment, check=False, timeout=600, **streams)
+        assert done.returncode == 0, done.stdout

@@ -1,0 +1,129 @@
+"""An examination as text and as JSON."""
+
+import json
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from tsc_jax.data.source import SPLITS
+from tsc_jax.doctor.examine import Examination
+from tsc_jax.doctor.findings import CHECKS, SEVERITIES, Finding
+from tsc_jax.doctor.segments import video_length
+
+SHOWN = 5  # examples of a finding in the text
+LINE = 120  # characters
+INDENT = " " * 9  # of what stands below a severity
+
+
+def contents(examination: Examination) -> dict:
+    """What each subset holds; None where nothing tells it.
+
+    Hours are those of the videos whose length is known; T counts snippets.
+    """
+    source = examination.holdings.source
+    if source is None:
+        return {}
+    subsets, widths = {}, Counter()
+    for split in SPLITS:
+        videos, measures = source.splits[split], examination.measures[split]
+        lengths = [each.num_snippets for each in measures if each is not None]
+        widths.update(each.width for each in measures if each is not None)
+        pairs = zip(videos, measures, strict=True)
+        seconds = [video_length(video, each, source.snippets_per_second) for video, each in pairs]
+        known = [each for each in seconds if each is not None]
+        subsets[split] = {
+            "videos": len(videos),
+            "snippets": sum(lengths) if lengths else None,
+            "segments": sum(len(video.segments) for video in videos),
+            "hours": sum(known) / 3600 if known else None,
+            "classes": len({label for video in videos for label in (*video.labels, *video.segment_labels)}),
+            "T": [min(lengths), float(np.median(lengths)), max(lengths)] if lengths else None,
+        }
+    return {
+        "subsets": subsets,
+        "width": widths.most_common(1)[0][0] if widths else None,
+        "snippets_per_second": source.snippets_per_second,
+        "classes": list(source.classes),
+    }
+
+
+def counts(findings: Sequence[Finding]) -> dict[str, int]:
+    """How many findings there are of each severity."""
+    found = Counter(finding.severity for finding in findings)
+    return {severity: found[severity] for severity in SEVERITIES}
+
+
+def verdict(findings: Sequence[Finding]) -> str:
+    """One line: how many findings of each kind, and what follows."""
+    number = counts(findings)
+    words = [f"{number[each] or 'no'} {each}{'' if number[each] == 1 else 's'}" for each in SEVERITIES]
+    follows = "mend the errors before launch.prepare" if number["error"] else "nothing stands against training on it"
+    return f"{', '.join(words)}: {follows}"
+
+
+def as_json(examination: Examination) -> str:
+    """Everything, all examples included."""
+    findings = [
+        {
+            "severity": each.severity,
+            "check": each.check,
+            "title": CHECKS[each.check].title,
+            "count": len(each.examples),
+            "examples": list(each.examples),
+            "advice": CHECKS[each.check].advice,
+        }
+        for each in examination.findings
+    ]
+    content = {
+        "source": str(examination.directory),
+        "layout": examination.holdings.layout,
+        "has_features": examination.holdings.has_features,
+        "contents": contents(examination),
+        "findings": findings,
+        "counts": counts(examination.findings),
+        "verdict": verdict(examination.findings),
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def as_text(examination: Examination) -> str:
+    """What it holds, what was found, and a verdict."""
+    holdings = examination.holdings
+    alone = "" if holdings.has_features or holdings.source is None else ", annotations alone"
+    blocks = [f"{examination.directory}: {holdings.layout} layout{alone}"]
+    if holdings.source is not None:
+        blocks.append(_table(contents(examination)))
+    blocks += map(_block, examination.findings)
+    return "\n\n".join([*blocks, verdict(examination.findings)])
+
+
+def _table(held: dict) -> str:
+    columns = ("videos", "snippets", "segments", "hours", "classes", "T min / median / max")
+    rows = [("", *columns)]
+    for split, row in held["subsets"].items():
+        hours = "-" if row["hours"] is None else f"{row['hours']:.2f}"
+        lengths = " / ".join(f"{each:g}" for each in row["T"] or ()) or "-"
+        cells = (row["videos"], row["snippets"] or "-", row["segments"], hours, row["classes"], lengths)
+        rows.append((split, *map(str, cells)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for first, *others in rows:
+        cells = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
+        lines.append("  ".join([first.ljust(widths[0]), *cells]))
+    rate = held["snippets_per_second"]
+    width = "width unknown" if held["width"] is None else f"width {held['width']}"
+    lines.append(f"{width}, {'unknown' if rate is None else f'{rate:g}'} snippets a second")
+    classes = f"{len(held['classes'])} classes: {', '.join(held['classes']) or 'no list'}"
+    lines.append(textwrap.fill(classes, LINE, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
+    return "\n".join(lines)
+
+
+def _block(finding: Finding) -> str:
+    check, examples = CHECKS[finding.check], finding.examples
+    more = [f"and {len(examples) - SHOWN} more"] if len(examples) > SHOWN else []
+    lines = [f"{finding.severity:7}  {check.title}: {len(examples)}"]
+    lines += [f"{INDENT}{line}" for line in (*examples[:SHOWN], *more)]
+    lines.append(textwrap.fill(check.advice, LINE, initial_indent=f"{INDENT}-> ", subsequent_indent=f"{INDENT}   "))
+    return "\n".join(lines)
