@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import functools
 import io
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tsc_jax.data.dataset import unlabelled
 from tsc_jax.data.pickles import load_npy
 from tsc_jax.errors import InputError
 from tsc_jax.localization.segments import Segments, make_segments
+from tsc_jax.report.page import sayable
 
 FEATURES = ".npy"
 VIDEO_WIDTH, VIDEO_RATE = 1024, 25 / 16  # of the features that tsc_jax.video makes
@@ -195,15 +197,27 @@ def clock(seconds: float) -> str:
 
 
 def as_csv(found: Predictions, classes: Sequence[str]) -> str:
-    """video,label,start,end,score: a line for every segment, times in seconds, best first in every video."""
+    """video,label,start,end,score: a line for every segment, times in seconds, best first in every video.
+
+    Names that a spreadsheet would run as a formula begin with an apostrophe; the JSON file has every name as it is.
+    """
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    # All names are quoted, because the module leaves a name with a carriage return, which ends a line, as it is.
+    writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
     writer.writerow(["video", "label", "start", "end", "score"])
+    labels = [_cell(name) for name in classes]
     for index, video in enumerate(found.inputs):
         segments = found.of_video(index)
         columns = (column.tolist() for column in (segments.label, segments.start, segments.end, segments.score))
-        writer.writerows([video.name, classes[label], *rest] for label, *rest in zip(*columns, strict=True))
+        name = _cell(video.name)
+        writer.writerows([name, labels[label], *rest] for label, *rest in zip(*columns, strict=True))
     return text.getvalue()
+
+
+def _cell(name: str) -> str:
+    """A name as a cell of a table; "-aB_3" and the like, as ids begin, is harmless."""
+    is_formula = name.startswith(("=", "+", "-", "@", "\t", "\r")) and not re.fullmatch(r"-[\w-]*", name)
+    return sayable(f"'{name}" if is_formula else name)
 
 
 def write_report(path: Path, found: Predictions, truth: Mapping[str, Segments], localizer: Localizer) -> None:

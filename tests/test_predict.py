@@ -1,0 +1,34 @@
+"""What launch.predict writes and where its inputs come from, without a network."""
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+
+from tsc_jax import predict
+from tsc_jax.localization.segments import make_segments
+
+
+def found_in(names, labels=("run",)):
+    """Predictions of one segment of each class in videos of these names."""
+    inputs = [predict.Input(name, Path(f"{name}.npy"), 4, 2.0, lambda: np.zeros((4, 3))) for name in names]
+    videos, classes = (index.ravel() for index in np.indices((len(names), len(labels))))
+    segments = make_segments(videos, classes, videos * 0, videos * 0 + 1, videos * 0 + 0.5)
+    curves = [np.zeros((4, len(labels) + 1))] * len(names), [np.zeros(4)] * len(names)
+    return predict.Predictions(inputs, segments, *curves)
+
+
+PLAIN = ["a, b", 'say "x"', "two\nlines", "-aB_3-x", "é", "x=1", "'quoted'", "a\r=1"]
+FORMULAS = ['=HYPERLINK("http://x","y")', "+1", "@SUM(1)", "-1+cmd|' /C calc'!A0", "\t=1", "\r=1"]
+
+
+def test_the_csv_holds_any_name_and_no_formula():
+    text = predict.as_csv(found_in([*PLAIN, *FORMULAS], ["run", "=1+1"]), ["run", "=1+1"])
+    rows = list(csv.reader(io.StringIO(text, newline="")))[1:]
+    assert [row[0] for row in rows[::2]] == [*PLAIN, *(f"'{name}" for name in FORMULAS)]
+    assert {row[1] for row in rows} == {"run", "'=1+1"}
+
+
+def test_a_name_that_is_no_utf8_is_written_all_the_same():
+    predict.as_csv(found_in(["caf\udce9"]), ["run"]).encode()
