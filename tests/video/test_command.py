@@ -128,6 +128,9 @@ def test_what_does_not_go_together_is_one_sentence(extracted, videos, tmp_path):
     assert [str(path) in line and "short.npy" in line for path, line in zip(same, err, strict=False)] == [True, True]
     assert not (tmp_path / "none").exists()
 
+    code, out, err = run(videos / "none.mp4", videos / "none.mp4", f"--output={tmp_path / 'none'}")
+    assert (code, out, err[1:]) == (1, [], ["1 of 1 videos have no features"])
+
 
 def test_ctrl_c_leaves_nothing_half_written(videos, tmp_path):
     long = write_video(tmp_path / "long.mp4", moving(1600, (32, 32), 0), codec="mpeg4")
