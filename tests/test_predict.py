@@ -2,12 +2,15 @@
 
 import csv
 import io
+import types
 from pathlib import Path
 
 import numpy as np
 
 from tsc_jax import predict
+from tsc_jax.errors import InputError
 from tsc_jax.localization.segments import make_segments
+from tsc_jax.video import decode
 
 
 def found_in(names, labels=("run",)):
@@ -32,3 +35,28 @@ def test_the_csv_holds_any_name_and_no_formula():
 
 def test_a_name_that_is_no_utf8_is_written_all_the_same():
     predict.as_csv(found_in(["caf\udce9"]), ["run"]).encode()
+
+
+LOCALIZER = types.SimpleNamespace(
+    classes=("run",), width=1024, snippets_per_second=25 / 16, selection="last", step=3, directory=Path(),
+    check=lambda features, origin: features,
+)  # fmt: skip
+
+
+def test_a_video_without_pictures_is_an_input_all_the_same(tmp_path, monkeypatch):
+    def fail(path, number):
+        raise InputError(f"{path}: cannot be decoded (Operation not permitted)")
+
+    monkeypatch.setattr(predict, "_extractor", lambda: lambda path: np.zeros((4, 1024), np.float32))
+    monkeypatch.setattr(decode, "thumbnails", fail)
+    inputs, failures = predict.open_inputs([tmp_path / "a.mpg"], LOCALIZER)
+    assert ([each.name for each in inputs], failures) == (["a"], [])
+    predict.write_report(tmp_path / "page.html", found_in(["a"]), {}, LOCALIZER)
+    assert inputs[0].thumbnails() == []
+
+
+def test_the_page_names_the_run_wherever_the_command_is_started(tmp_path, monkeypatch):
+    (tmp_path / "demo").mkdir()
+    monkeypatch.chdir(tmp_path / "demo")
+    predict.write_report(tmp_path / "page.html", found_in(["a"]), {}, LOCALIZER)
+    assert "<title>demo: last, step 3</title>" in (tmp_path / "page.html").read_text()

@@ -20,7 +20,6 @@ from tsc_jax.localization.segments import Segments, make_segments
 from tsc_jax.report.page import sayable
 
 FEATURES = ".npy"
-VIDEO_WIDTH, VIDEO_RATE = 1024, 25 / 16  # of the features that tsc_jax.video makes
 THUMBNAILS = 24  # of a video, at most
 
 
@@ -34,7 +33,7 @@ class Input:
       num_snippets: T.
       duration: in seconds.
       read: its features, checked, float32 [T, D].
-      thumbnails: (seconds, JPEG) of frames, where it is a video.
+      thumbnails: (seconds, JPEG) of frames, as far as it is a video that has such.
     """
 
     name: str
@@ -42,7 +41,7 @@ class Input:
     num_snippets: int
     duration: float
     read: Callable[[], np.ndarray]
-    thumbnails: Sequence[tuple[float, bytes]] = ()
+    thumbnails: Callable[[], Sequence[tuple[float, bytes]]] = tuple
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,18 +125,28 @@ def _open_features(path: Path, localizer: Localizer) -> Input:
 
 
 def _open_video(path: Path, localizer: Localizer) -> Input:
-    if (localizer.width, localizer.snippets_per_second) != (VIDEO_WIDTH, VIDEO_RATE):
+    from tsc_jax.video.extract import SNIPPETS_PER_SECOND, WIDTH
+
+    if (localizer.width, localizer.snippets_per_second) != (WIDTH, SNIPPETS_PER_SECOND):
         raise InputError(
-            f"{path}: features of a video have width {VIDEO_WIDTH} and {VIDEO_RATE:g} snippets a second, but"
+            f"{path}: features of a video have width {WIDTH} and {SNIPPETS_PER_SECOND:g} snippets a second, but"
             f" {localizer.directory} takes width {localizer.width} and {localizer.snippets_per_second:g} a second"
         )
-    from tsc_jax.video import decode
-
     features = localizer.check(_extractor()(path), str(path))
     duration = len(features) / localizer.snippets_per_second
-    # The last of a video is less than a snippet, and not looked at.
-    pictures = [each for each in decode.thumbnails(path, THUMBNAILS) if each[0] < duration]
+    pictures = functools.partial(_thumbnails, path, duration)
     return Input(path.stem, path, len(features), duration, lambda: features, pictures)
+
+
+def _thumbnails(path: Path, duration: float) -> list[tuple[float, bytes]]:
+    """Those of the snippets; none where the video cannot be sought, which its features did not need."""
+    from tsc_jax.video import decode
+
+    try:
+        # The last of a video is less than a snippet, and not looked at.
+        return [each for each in decode.thumbnails(path, THUMBNAILS) if each[0] < duration]
+    except InputError:
+        return []
 
 
 @functools.cache
@@ -235,8 +244,8 @@ def write_report(path: Path, found: Predictions, truth: Mapping[str, Segments], 
                 truth=true,
                 cas=found.cas[index],
                 attention=found.attention[index],
-                thumbnails=video.thumbnails,
+                thumbnails=video.thumbnails(),
             )
         )
-    title = f"{localizer.directory.name}: {localizer.selection}, step {localizer.step}"
+    title = f"{localizer.directory.resolve().name}: {localizer.selection}, step {localizer.step}"
     write_timelines(path, title, localizer.classes, localizer.snippets_per_second, videos)
