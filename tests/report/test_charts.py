@@ -89,6 +89,13 @@ def test_lanes_hold_what_scores():
     assert drawn[1][3] == "<a>, score 0.400: 33.0 to 43.0 s"
 
 
+def test_lanes_where_nothing_scores():
+    none = make_segments([], [], [], [])
+    predictions = make_segments(0, [0, 0], [0, 2], [1, 3], [0.0, -1.0])
+    svg = ElementTree.fromstring(charts.lanes("video", 4.0, [0], ["a"], none, predictions, ["red", "red"]))
+    assert [each.get("style") for each in svg.iter("rect")] in ([], ["fill:red;opacity:0.00"])
+
+
 def test_cells_are_shaded_by_their_values():
     svg = ElementTree.fromstring(charts.heat_map("map", ["a", "b"], ["c"], np.array([[0.5], [-0.25]]), full=0.5))
     styles = [each.get("style") for each in svg.iter("rect")]

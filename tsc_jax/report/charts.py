@@ -196,7 +196,7 @@ def lanes(
     left = 12 + LETTER * max((len(shortened(classes[label])) for label in shown), default=0)
     ticks, to_x = axis((0, duration), left, width - 10)
     bottom = 24 + 26 * len(shown)
-    best = predictions.score.max(initial=0)
+    best = predictions.score.max(initial=1e-12)
     parts = [text(0, 12, title, "title")]
     for tick in ticks:
         parts.append(f'<line class="grid" x1="{to_x(tick):.1f}" x2="{to_x(tick):.1f}" y1="20" y2="{bottom}"/>')
