@@ -1,6 +1,7 @@
 """What launch.predict writes and where its inputs come from, without a network."""
 
 import csv
+import functools
 import io
 import types
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 from tsc_jax import predict
 from tsc_jax.errors import InputError
 from tsc_jax.localization.segments import make_segments
-from tsc_jax.video import decode
+from tsc_jax.video import decode, extract
 
 
 def found_in(names, labels=("run",)):
@@ -47,7 +48,7 @@ def test_a_video_without_pictures_is_an_input_all_the_same(tmp_path, monkeypatch
     def fail(path, number):
         raise InputError(f"{path}: cannot be decoded (Operation not permitted)")
 
-    monkeypatch.setattr(predict, "_extractor", lambda: lambda path: np.zeros((4, 1024), np.float32))
+    monkeypatch.setattr(predict, "_extractor", lambda dtype: lambda path: np.zeros((4, 1024), np.float32))
     monkeypatch.setattr(decode, "thumbnails", fail)
     inputs, failures = predict.open_inputs([tmp_path / "a.mpg"], LOCALIZER)
     assert ([each.name for each in inputs], failures) == (["a"], [])
@@ -60,3 +61,17 @@ def test_the_page_names_the_run_wherever_the_command_is_started(tmp_path, monkey
     monkeypatch.chdir(tmp_path / "demo")
     predict.write_report(tmp_path / "page.html", found_in(["a"]), {}, LOCALIZER)
     assert "<title>demo: last, step 3</title>" in (tmp_path / "page.html").read_text()
+
+
+def test_a_video_is_extracted_as_the_training_videos_were(tmp_path, monkeypatch):
+    made = []
+
+    def make(dtype):
+        made.append(dtype)
+        return lambda path: np.ones((2, 1024))
+
+    monkeypatch.setattr(extract, "make_extractor", make)
+    monkeypatch.setattr(predict, "_extractor", functools.cache(predict._extractor.__wrapped__))
+    files = [tmp_path / "a.mp4", tmp_path / "b.mp4"]
+    assert len(predict.open_inputs(files, LOCALIZER, "bfloat16")[0]) == 2
+    assert made == ["bfloat16"]

@@ -89,12 +89,19 @@ def find_files(paths: Sequence[str]) -> tuple[list[Path], list[str]]:
     return list(files.values()), failures
 
 
-def open_inputs(files: Sequence[Path], localizer: Localizer) -> tuple[list[Input], list[str]]:
-    """The inputs for `localizer`, in the order of `files`, and a sentence on each file that cannot be one."""
+def open_inputs(files: Sequence[Path], localizer: Localizer, dtype: str = "float32") -> tuple[list[Input], list[str]]:
+    """The inputs for `localizer`, in the order of `files`, and a sentence on each file that cannot be one.
+
+    Args:
+      files: of features, or videos.
+      localizer: whose width and rate count.
+      dtype: of the network that makes features of videos; that with which the training videos' were made.
+    """
     inputs, failures = [], []
     for file in tqdm.tqdm(files, "reading", unit="video", disable=None):
         try:
-            inputs.append((_open_features if file.suffix.lower() == FEATURES else _open_video)(file, localizer))
+            is_features = file.suffix.lower() == FEATURES
+            inputs.append(_open_features(file, localizer) if is_features else _open_video(file, localizer, dtype))
         except (InputError, OSError) as error:
             failures.append(_sentence(error, file))
     return inputs, failures
@@ -124,7 +131,7 @@ def _open_features(path: Path, localizer: Localizer) -> Input:
     return Input(path.stem, path, length, length / localizer.snippets_per_second, read)
 
 
-def _open_video(path: Path, localizer: Localizer) -> Input:
+def _open_video(path: Path, localizer: Localizer, dtype: str) -> Input:
     from tsc_jax.video.extract import SNIPPETS_PER_SECOND, WIDTH
 
     if (localizer.width, localizer.snippets_per_second) != (WIDTH, SNIPPETS_PER_SECOND):
@@ -132,7 +139,7 @@ def _open_video(path: Path, localizer: Localizer) -> Input:
             f"{path}: features of a video have width {WIDTH} and {SNIPPETS_PER_SECOND:g} snippets a second, but"
             f" {localizer.directory} takes width {localizer.width} and {localizer.snippets_per_second:g} a second"
         )
-    features = localizer.check(_extractor()(path), str(path))
+    features = localizer.check(_extractor(dtype)(path), str(path))
     duration = len(features) / localizer.snippets_per_second
     pictures = functools.partial(_thumbnails, path, duration)
     return Input(path.stem, path, len(features), duration, lambda: features, pictures)
@@ -145,16 +152,16 @@ def _thumbnails(path: Path, duration: float) -> list[tuple[float, bytes]]:
     try:
         # The last of a video is less than a snippet, and not looked at.
         return [each for each in decode.thumbnails(path, THUMBNAILS) if each[0] < duration]
-    except InputError:
+    except (InputError, OSError):
         return []
 
 
 @functools.cache
-def _extractor() -> Callable[[Path], np.ndarray]:
+def _extractor(dtype: str) -> Callable[[Path], np.ndarray]:
     """The one of `launch.extract`; its weights are read when the first video comes."""
     from tsc_jax.video.extract import make_extractor
 
-    return make_extractor()
+    return make_extractor(dtype)
 
 
 def find_actions(inputs: Sequence[Input], localizer: Localizer, min_score: float | None = None) -> Predictions:
