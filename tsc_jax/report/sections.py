@@ -76,7 +76,8 @@ def map_over_steps(curves: Mapping) -> str:
         if not tious:
             continue
         names = [name.split("@")[1] for name in tious]
-        colours = [charts.shade(share) for share in np.linspace(0.3, 1, len(names))]
+        # To the ink rather than from the surface, where the first could hardly be seen.
+        colours = [charts.shade(share, "var(--ink)", charts.colour(0)) for share in np.linspace(0, 1, len(names))]
         lines = [
             charts.Line(f"mAP@{short}", *curves[name], fill)
             for short, name, fill in zip(names, tious, colours, strict=True)
