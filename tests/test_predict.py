@@ -75,3 +75,11 @@ def test_a_video_is_extracted_as_the_training_videos_were(tmp_path, monkeypatch)
     files = [tmp_path / "a.mp4", tmp_path / "b.mp4"]
     assert len(predict.open_inputs(files, LOCALIZER, "bfloat16")[0]) == 2
     assert made == ["bfloat16"]
+
+
+def test_a_file_of_another_kind_is_said_to_be_taken_for_a_video(tmp_path):
+    narrow = types.SimpleNamespace(**vars(LOCALIZER) | {"width": 96})
+    (failure,) = predict.open_inputs([tmp_path / "a.npz"], narrow)[1]
+    assert failure.startswith(
+        f"{tmp_path / 'a.npz'}: is no .npy file, so it is taken for a video, whose features have "
+    )

@@ -136,8 +136,9 @@ def _open_video(path: Path, localizer: Localizer, dtype: str) -> Input:
 
     if (localizer.width, localizer.snippets_per_second) != (WIDTH, SNIPPETS_PER_SECOND):
         raise InputError(
-            f"{path}: features of a video have width {WIDTH} and {SNIPPETS_PER_SECOND:g} snippets a second, but"
-            f" {localizer.directory} takes width {localizer.width} and {localizer.snippets_per_second:g} a second"
+            f"{path}: is no {FEATURES} file, so it is taken for a video, whose features have width {WIDTH} and"
+            f" {SNIPPETS_PER_SECOND:g} snippets a second, but {localizer.directory} takes width {localizer.width} and"
+            f" {localizer.snippets_per_second:g} a second"
         )
     features = localizer.check(_extractor(dtype)(path), str(path))
     duration = len(features) / localizer.snippets_per_second
