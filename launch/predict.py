@@ -39,6 +39,9 @@ def main(argv: list[str]) -> None:
     files, failures = predict.find_files(argv[1:])
     if _GROUND_TRUTH.value is not None:
         truth = predict.read_truth(Path(_GROUND_TRUTH.value), classes, [file.stem for file in files])
+        if files and not truth:
+            known = f'knows none of these videos, the first of which is "{files[0].stem}"'
+            raise InputError(f"--ground_truth {_GROUND_TRUTH.value}: {known}")
     inputs, unusable = predict.open_inputs(files, localizer, _DTYPE.value)
     failures += unusable
     if inputs:
