@@ -26,7 +26,7 @@ def main(argv: list[str]) -> None:
     """The command."""
     from tsc_jax.video.folder import extract_folder
 
-    output, videos = Path(_OUTPUT.value), [Path(name) for name in argv[1:]]
+    output, videos = Path(_OUTPUT.value), list(dict.fromkeys(map(Path, argv[1:])))
     failed = extract_folder(videos, output, _SPLIT.value, _DTYPE.value, _BATCH_SIZE.value)
     if failed < len(videos):
         print(next_step(output))

@@ -3,7 +3,8 @@
   python -m launch.predict features/test --checkpoint runs/demo --output results.json --report out.html
   python -m launch.predict a.mp4 b.npy --checkpoint runs/demo_export --csv results.csv
 
-An INPUT is a file of snippet features (.npy, [T, D]), a folder of such files, or a video. Times are in seconds.
+An INPUT is a file of snippet features (.npy, [T, D]), a folder of such files, or a video. Times are in seconds. In the
+CSV file a name that a spreadsheet would run as a formula begins with an apostrophe.
 """
 
 import sys
@@ -17,6 +18,7 @@ from tsc_jax.errors import InputError
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Workdir of launch.train, or folder of launch.export.")
 _SELECTION = flags.DEFINE_string("selection", "last", "Which checkpoint: last, best_on_holdout or best_on_test.")
 _RATE = flags.DEFINE_float("snippets_per_second", None, "Rate of the features, where the checkpoint does not say it.")
+_DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "Of videos' features; that of launch.extract.")
 _TOP = flags.DEFINE_integer("top", 5, "How many segments of a video to print.", lower_bound=0)
 _MIN_SCORE = flags.DEFINE_float("min_score", None, "Leave out segments that score less.")
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write, in ActivityNet's results form.")
@@ -38,7 +40,10 @@ def main(argv: list[str]) -> None:
     files, failures = predict.find_files(argv[1:])
     if _GROUND_TRUTH.value is not None:
         truth = predict.read_truth(Path(_GROUND_TRUTH.value), classes, [file.stem for file in files])
-    inputs, unusable = predict.open_inputs(files, localizer)
+        if files and not truth:
+            known = f'knows none of these videos, the first of which is "{files[0].stem}"'
+            raise InputError(f"--ground_truth {_GROUND_TRUTH.value}: {known}")
+    inputs, unusable = predict.open_inputs(files, localizer, _DTYPE.value)
     failures += unusable
     if inputs:
         found = predict.find_actions(inputs, localizer, _MIN_SCORE.value)

@@ -241,6 +241,16 @@ def test_flags_that_do_not_fit_end_the_command_before_it_begins(tmp_path):
         assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{sentence}\n")
 
 
+def test_ground_truth_of_other_videos_is_said(finished, test_videos, tmp_path):
+    np.save(tmp_path / "mine.npy", next(iter(test_videos.values())))
+    (tmp_path / "gt.json").write_text(json.dumps({"database": {"v_mine": {"subset": "x", "annotations": []}}}))
+    flags = [f"--report={tmp_path / 'p.html'}", f"--ground_truth={tmp_path / 'gt.json'}", "--checkpoint", finished]
+    done = predict(tmp_path / "mine.npy", *flags)
+    assert (done.returncode, done.stdout) == (1, "")
+    sentence = 'knows none of these videos, the first of which is "mine"'
+    assert done.stderr == f"--ground_truth {tmp_path / 'gt.json'}: {sentence}\n"
+
+
 def test_ground_truth_of_other_classes_is_refused_where_it_matters(tmp_path):
     annotations = [{"label": "sleep", "segment": [1, 2]}]
     (tmp_path / "gt.json").write_text(json.dumps({"database": {"a": {"subset": "x", "annotations": annotations}}}))

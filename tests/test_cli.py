@@ -32,6 +32,8 @@ def main(argv):
         import time
         print("begun", flush=True)
         time.sleep(60)
+    if WORKDIR.value == "said":
+        print(argv[1])
     print(CONFIG.value.train.steps if CONFIG.value else None, argv[1:])
 
 cli.run(main, sys.argv.pop(1).split())
@@ -149,3 +151,10 @@ BAD_FLAGS = {
 def test_flags_of_prepare_that_do_not_fit_are_named(sentence):
     result = prepare(*BAD_FLAGS[sentence])
     assert result.returncode == 1 and sentence in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_a_name_that_is_no_utf8_is_printed_all_the_same(folder):
+    command = [sys.executable, str(folder / "command.py"), "NAME", "--workdir=said", b"caf\xe9"]
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "", "PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "caf\\udce9\nNone ['caf\\udce9']\n", "")

@@ -1,5 +1,6 @@
 """How every command of launch/ starts and ends: what is wrong with the input is said in one sentence."""
 
+import io
 import os
 import re
 import sys
@@ -25,6 +26,10 @@ def run(main: Callable[[list[str]], None], operands: Sequence[str] = ()) -> None
       operands: names of the arguments, not flags, that it takes, for messages; with "..." after the last one or more.
     """
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "tsc_jax"))
+    # A file's name may hold what the terminal cannot show.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app.run(main, flags_parser=lambda argv: _parse(argv, operands))
     except InputError as error:

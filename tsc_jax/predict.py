@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import functools
 import io
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,9 +17,9 @@ from tsc_jax.data.dataset import unlabelled
 from tsc_jax.data.pickles import load_npy
 from tsc_jax.errors import InputError
 from tsc_jax.localization.segments import Segments, make_segments
+from tsc_jax.report.page import sayable
 
 FEATURES = ".npy"
-VIDEO_WIDTH, VIDEO_RATE = 1024, 25 / 16  # of the features that tsc_jax.video makes
 THUMBNAILS = 24  # of a video, at most
 
 
@@ -32,7 +33,7 @@ class Input:
       num_snippets: T.
       duration: in seconds.
       read: its features, checked, float32 [T, D].
-      thumbnails: (seconds, JPEG) of frames, where it is a video.
+      thumbnails: (seconds, JPEG) of frames, as far as it is a video that has such.
     """
 
     name: str
@@ -40,7 +41,7 @@ class Input:
     num_snippets: int
     duration: float
     read: Callable[[], np.ndarray]
-    thumbnails: Sequence[tuple[float, bytes]] = ()
+    thumbnails: Callable[[], Sequence[tuple[float, bytes]]] = tuple
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,12 +89,19 @@ def find_files(paths: Sequence[str]) -> tuple[list[Path], list[str]]:
     return list(files.values()), failures
 
 
-def open_inputs(files: Sequence[Path], localizer: Localizer) -> tuple[list[Input], list[str]]:
-    """The inputs for `localizer`, in the order of `files`, and a sentence on each file that cannot be one."""
+def open_inputs(files: Sequence[Path], localizer: Localizer, dtype: str = "float32") -> tuple[list[Input], list[str]]:
+    """The inputs for `localizer`, in the order of `files`, and a sentence on each file that cannot be one.
+
+    Args:
+      files: of features, or videos.
+      localizer: whose width and rate count.
+      dtype: of the network that makes features of videos; that with which the training videos' were made.
+    """
     inputs, failures = [], []
     for file in tqdm.tqdm(files, "reading", unit="video", disable=None):
         try:
-            inputs.append((_open_features if file.suffix.lower() == FEATURES else _open_video)(file, localizer))
+            is_features = file.suffix.lower() == FEATURES
+            inputs.append(_open_features(file, localizer) if is_features else _open_video(file, localizer, dtype))
         except (InputError, OSError) as error:
             failures.append(_sentence(error, file))
     return inputs, failures
@@ -123,27 +131,38 @@ def _open_features(path: Path, localizer: Localizer) -> Input:
     return Input(path.stem, path, length, length / localizer.snippets_per_second, read)
 
 
-def _open_video(path: Path, localizer: Localizer) -> Input:
-    if (localizer.width, localizer.snippets_per_second) != (VIDEO_WIDTH, VIDEO_RATE):
-        raise InputError(
-            f"{path}: features of a video have width {VIDEO_WIDTH} and {VIDEO_RATE:g} snippets a second, but"
-            f" {localizer.directory} takes width {localizer.width} and {localizer.snippets_per_second:g} a second"
-        )
-    from tsc_jax.video import decode
+def _open_video(path: Path, localizer: Localizer, dtype: str) -> Input:
+    from tsc_jax.video.extract import SNIPPETS_PER_SECOND, WIDTH
 
-    features = localizer.check(_extractor()(path), str(path))
+    if (localizer.width, localizer.snippets_per_second) != (WIDTH, SNIPPETS_PER_SECOND):
+        raise InputError(
+            f"{path}: is no {FEATURES} file, so it is taken for a video, whose features have width {WIDTH} and"
+            f" {SNIPPETS_PER_SECOND:g} snippets a second, but {localizer.directory} takes width {localizer.width} and"
+            f" {localizer.snippets_per_second:g} a second"
+        )
+    features = localizer.check(_extractor(dtype)(path), str(path))
     duration = len(features) / localizer.snippets_per_second
-    # The last of a video is less than a snippet, and not looked at.
-    pictures = [each for each in decode.thumbnails(path, THUMBNAILS) if each[0] < duration]
+    pictures = functools.partial(_thumbnails, path, duration)
     return Input(path.stem, path, len(features), duration, lambda: features, pictures)
 
 
+def _thumbnails(path: Path, duration: float) -> list[tuple[float, bytes]]:
+    """Those of the snippets; none where the video cannot be sought, which its features did not need."""
+    from tsc_jax.video import decode
+
+    try:
+        # The last of a video is less than a snippet, and not looked at.
+        return [each for each in decode.thumbnails(path, THUMBNAILS) if each[0] < duration]
+    except (InputError, OSError):
+        return []
+
+
 @functools.cache
-def _extractor() -> Callable[[Path], np.ndarray]:
+def _extractor(dtype: str) -> Callable[[Path], np.ndarray]:
     """The one of `launch.extract`; its weights are read when the first video comes."""
     from tsc_jax.video.extract import make_extractor
 
-    return make_extractor()
+    return make_extractor(dtype)
 
 
 def find_actions(inputs: Sequence[Input], localizer: Localizer, min_score: float | None = None) -> Predictions:
@@ -195,15 +214,27 @@ def clock(seconds: float) -> str:
 
 
 def as_csv(found: Predictions, classes: Sequence[str]) -> str:
-    """video,label,start,end,score: a line for every segment, times in seconds, best first in every video."""
+    """video,label,start,end,score: a line for every segment, times in seconds, best first in every video.
+
+    Names that a spreadsheet would run as a formula begin with an apostrophe; the JSON file has every name as it is.
+    """
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    # All names are quoted, because the module leaves a name with a carriage return, which ends a line, as it is.
+    writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
     writer.writerow(["video", "label", "start", "end", "score"])
+    labels = [_cell(name) for name in classes]
     for index, video in enumerate(found.inputs):
         segments = found.of_video(index)
         columns = (column.tolist() for column in (segments.label, segments.start, segments.end, segments.score))
-        writer.writerows([video.name, classes[label], *rest] for label, *rest in zip(*columns, strict=True))
+        name = _cell(video.name)
+        writer.writerows([name, labels[label], *rest] for label, *rest in zip(*columns, strict=True))
     return text.getvalue()
+
+
+def _cell(name: str) -> str:
+    """A name as a cell of a table; "-aB_3" and the like, as ids begin, is harmless."""
+    is_formula = name.startswith(("=", "+", "-", "@", "\t", "\r")) and not re.fullmatch(r"-[\w-]*", name)
+    return sayable(f"'{name}" if is_formula else name)
 
 
 def write_report(path: Path, found: Predictions, truth: Mapping[str, Segments], localizer: Localizer) -> None:
@@ -221,8 +252,8 @@ def write_report(path: Path, found: Predictions, truth: Mapping[str, Segments], 
                 truth=true,
                 cas=found.cas[index],
                 attention=found.attention[index],
-                thumbnails=video.thumbnails,
+                thumbnails=video.thumbnails(),
             )
         )
-    title = f"{localizer.directory.name}: {localizer.selection}, step {localizer.step}"
+    title = f"{localizer.directory.resolve().name}: {localizer.selection}, step {localizer.step}"
     write_timelines(path, title, localizer.classes, localizer.snippets_per_second, videos)

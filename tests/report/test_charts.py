@@ -1,5 +1,6 @@
 """Charts: what is drawn can be read off again."""
 
+import re
 from xml.etree import ElementTree
 
 import numpy as np
@@ -7,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.report.test_page import contrast, drawn, themes
 from tsc_jax.localization.segments import make_segments
-from tsc_jax.report import charts
+from tsc_jax.report import charts, sections
 
 NUMBERS = st.lists(st.floats(-1e4, 1e4, width=32), min_size=2, max_size=30)
 
@@ -89,8 +91,26 @@ def test_lanes_hold_what_scores():
     assert drawn[1][3] == "<a>, score 0.400: 33.0 to 43.0 s"
 
 
+def test_lanes_where_nothing_scores():
+    none = make_segments([], [], [], [])
+    predictions = make_segments(0, [0, 0], [0, 2], [1, 3], [0.0, -1.0])
+    svg = ElementTree.fromstring(charts.lanes("video", 4.0, [0], ["a"], none, predictions, ["red", "red"]))
+    assert [each.get("style") for each in svg.iter("rect")] in ([], ["fill:red;opacity:0.00"])
+
+
 def test_cells_are_shaded_by_their_values():
     svg = ElementTree.fromstring(charts.heat_map("map", ["a", "b"], ["c"], np.array([[0.5], [-0.25]]), full=0.5))
     styles = [each.get("style") for each in svg.iter("rect")]
-    assert styles == [f"fill:{charts.shade(0.6, charts.colour(0))}", f"fill:{charts.shade(0.3, charts.colour(1))}"]
+    assert styles == [f"fill:{charts.shade(0.5, charts.colour(0))}", f"fill:{charts.shade(0.25, charts.colour(1))}"]
     assert charts.shade(0.3) == "color-mix(in oklab, var(--colour-0) 30%, var(--surface))"
+
+
+@pytest.mark.parametrize("theme", themes().values(), ids=themes())
+def test_lines_and_numbers_are_seen_on_their_ground(theme):
+    curves = {f"test/mAP@{tiou}": (np.array([1, 2]), np.array([3.0, 4.0])) for tiou in range(1, 10)}
+    lines = re.findall(r'class="curve" style="stroke:([^"]*)"', sections.map_over_steps(curves))
+    assert len(lines) == len(set(lines)) == 9
+    assert min(contrast(drawn(line, theme), theme["surface"]) for line in lines) >= 3
+    cells = re.findall(r'style="fill:([^"]*)"', charts.heat_map("map", ["a"], ["b", "c"], np.array([[1.0, -1.0]])))
+    assert len(cells) == 2
+    assert min(contrast(drawn(cell, theme), theme["ink"]) for cell in cells) >= 4.5

@@ -82,19 +82,35 @@ def linear(colour):
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
 
 
+def luminance(rgb):
+    return float(rgb @ [0.2126, 0.7152, 0.0722])
+
+
 def contrast(one, other):
-    """WCAG 2's contrast ratio."""
-    dark, light = sorted(float(linear(colour) @ [0.2126, 0.7152, 0.0722]) for colour in (one, other))
+    """WCAG 2's contrast ratio of two colours in hexadecimal or linear RGB."""
+    dark, light = sorted(luminance(linear(each) if isinstance(each, str) else each) for each in (one, other))
     return (light + 0.05) / (dark + 0.05)
 
 
+# Ottosson (2020).
+TO_LMS = np.array([[0.4122214708, 0.5363325363, 0.0514459929], [0.2119034982, 0.6806995451, 0.1073969566],
+                   [0.0883024619, 0.2817188376, 0.6299787005]])  # fmt: skip
+TO_LAB = np.array([[0.2104542553, 0.7936177850, -0.0040720468], [1.9779984951, -2.4285922050, 0.4505937099],
+                   [0.0259040371, 0.7827717662, -0.8086757660]])  # fmt: skip
+
+
 def oklab(rgb):
-    """Ottosson (2020), times 100."""
-    to_lms = [[0.4122214708, 0.5363325363, 0.0514459929], [0.2119034982, 0.6806995451, 0.1073969566],
-              [0.0883024619, 0.2817188376, 0.6299787005]]  # fmt: skip
-    to_lab = [[0.2104542553, 0.7936177850, -0.0040720468], [1.9779984951, -2.4285922050, 0.4505937099],
-              [0.0259040371, 0.7827717662, -0.8086757660]]  # fmt: skip
-    return 100 * np.array(to_lab) @ np.cbrt(np.array(to_lms) @ np.clip(rgb, 0, 1))
+    """OKLab times 100."""
+    return 100 * TO_LAB @ np.cbrt(TO_LMS @ np.clip(rgb, 0, 1))
+
+
+def drawn(colour, theme):
+    """Linear RGB of var(--NAME), or of "color-mix(in oklab, var(--NAME) SHARE%, var(--NAME))"."""
+    names, shares = re.findall(r"--([\w-]+)", colour), re.findall(r"(\d+)%", colour) or [100]
+    ends = [oklab(linear(theme[name])) / 100 for name in names]
+    share = int(shares[0]) / 100
+    mixed = share * ends[0] + (1 - share) * ends[-1]
+    return np.linalg.solve(TO_LMS, np.linalg.solve(TO_LAB, mixed) ** 3)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -1,8 +1,6 @@
 """The page of timelines: what it holds is what it was given, and a real browser draws it."""
 
 import re
-import shutil
-import subprocess
 
 import hypothesis
 import hypothesis.strategies as st
@@ -10,6 +8,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from tests.report.browser import Browser
 from tests.report.pages import Page
 from tests.report.test_page import HOSTILE, themes
 from tsc_jax.localization.segments import make_segments
@@ -118,21 +117,7 @@ def test_gaps_are_null_and_arrays_that_do_not_fit_are_refused(tmp_path):
 
 @pytest.fixture(scope="module")
 def browse(tmp_path_factory):
-    """Runs headless Chromium on a page with more flags; returns what it printed and what it complained of."""
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if chromium is None:
-        pytest.skip("needs Chromium (Debian's package chromium), which is not here")
-    profile = tmp_path_factory.mktemp("profile")
-    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    flags += " --disable-component-update --disable-sync"
-    flags += " --hide-scrollbars --enable-logging=stderr --window-size=1000,800"
-
-    def run(address, *more):
-        command = [chromium, *flags.split(), f"--user-data-dir={profile}", *more, address]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-        return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-
-    return run
+    return Browser(tmp_path_factory.mktemp("profile"))
 
 
 def lanes_of(dom):

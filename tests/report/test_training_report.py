@@ -147,3 +147,11 @@ def test_a_large_bank_becomes_a_table(tmp_path, scalars):
     alike = re.findall(r"<td>(.*?)</td>", text[text.index("Rows most alike") :])
     assert alike[:3] == ["7", "31", "1.00"]
     assert "similarity of the rows" not in text
+
+
+def test_of_one_video_there_is_no_best_and_worst(tmp_path, scalars):
+    dataset = made_up_dataset(videos=1)
+    text = page(tmp_path, scalars, dataset)
+    assert len(re.findall(r'aria-label="[^"]*: AP \d+%', text)) == 1
+    assert "<h3>Worst</h3>" in text and "<h3>Best</h3>" not in text
+    assert "1 instance<" in text and not re.search(r"\b1 instances", text)

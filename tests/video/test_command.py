@@ -104,8 +104,9 @@ def test_a_video_is_an_input_of_the_prediction(extracted, videos):
         assert (each.num_snippets, each.duration) == (snippets, snippets / SNIPPETS_PER_SECOND)
         kept = load_npy(extracted / "features" / f"{name}.npy")
         np.testing.assert_allclose(each.read(), kept, rtol=1e-4, atol=1e-4)  # those on one device, these on eight
-        times = [time for time, jpeg in each.thumbnails if jpeg.startswith(b"\xff\xd8")]
-        assert len(times) == len(each.thumbnails) > 10
+        pictures = each.thumbnails()
+        times = [time for time, jpeg in pictures if jpeg.startswith(b"\xff\xd8")]
+        assert len(times) == len(pictures) > 10
         assert times == sorted(times) and times[-1] < each.duration
     assert "run takes width 9" in open_inputs([videos / "one.mp4"], localizer(9))[1][0]
 
@@ -127,6 +128,9 @@ def test_what_does_not_go_together_is_one_sentence(extracted, videos, tmp_path):
     assert (code, out, len(err)) == (1, [], 3)
     assert [str(path) in line and "short.npy" in line for path, line in zip(same, err, strict=False)] == [True, True]
     assert not (tmp_path / "none").exists()
+
+    code, out, err = run(videos / "none.mp4", videos / "none.mp4", f"--output={tmp_path / 'none'}")
+    assert (code, out, err[1:]) == (1, [], ["1 of 1 videos have no features"])
 
 
 def test_ctrl_c_leaves_nothing_half_written(videos, tmp_path):

@@ -94,6 +94,7 @@ def test_what_is_no_video_is_one_sentence(tmp_path, monkeypatch):
     (tmp_path / "half.mp4").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.mp4").write_text("no video")
     (tmp_path / "empty.mp4").write_bytes(b"")
+    (tmp_path / "notes.txt").write_text("a list of words\n" * 2000)
     write_sound(tmp_path / "sound.wav")
     (tmp_path / "folder.mp4").mkdir()
     messages = {
@@ -101,6 +102,7 @@ def test_what_is_no_video_is_one_sentence(tmp_path, monkeypatch):
         "text.mp4": "cannot be decoded (Invalid data found",
         "empty.mp4": "cannot be decoded (",
         "sound.wav": "holds audio, expected a video",
+        "notes.txt": "holds text, expected a video that can be decoded",
         "folder.mp4": "is a folder, expected a video file",
         "none.mp4": "no such file, expected a video file",
     }

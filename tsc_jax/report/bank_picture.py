@@ -16,6 +16,7 @@ WRITTEN = 12  # rows of a bank up to which each cell has its number written into
 CLASSES, ROWS = "class of the snippets", "row of the bank"
 
 
+@plt.rc_context({"text.parse_math": False})  # names may hold dollars
 def draw_bank(
     path: Path,
     title: str,

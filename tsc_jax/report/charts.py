@@ -17,6 +17,7 @@ STYLE = asset("charts.css")
 LETTER = 6.3  # mean width of a letter in the charts' font, in pixels
 NAME_LIMIT = 34  # letters of a name that are shown
 MOST_POINTS = 600  # of a line; more cannot be told apart
+STRONGEST_CELL = 0.5  # share of colour in a cell, on which its number can still be read
 FAINTEST = 0.05  # predictions below this share of a video's best score are not drawn
 
 
@@ -42,9 +43,9 @@ def colour(number: int) -> str:
     return f"var(--colour-{number % COLOURS})"
 
 
-def shade(share: float, of: str = "var(--colour-0)") -> str:
-    """A colour mixed with the page's surface; share 0 is the surface, 1 the colour."""
-    return f"color-mix(in oklab, {of} {100 * min(max(share, 0), 1):.0f}%, var(--surface))"
+def shade(share: float, of: str = "var(--colour-0)", ground: str = "var(--surface)") -> str:
+    """A colour mixed with another, that of the page's surface; share 0 is the ground, 1 the colour."""
+    return f"color-mix(in oklab, {of} {100 * min(max(share, 0), 1):.0f}%, {ground})"
 
 
 def legend(names: Sequence[str], colours: Sequence[str]) -> str:
@@ -159,7 +160,7 @@ def heat_map(title: str, rows: Sequence[str], columns: Sequence[str], values: np
         parts.append(text(left - 6, y + cell / 2 + 4, shortened(name), "end", name))
         for column, other in enumerate(columns):
             value, x = float(values[row, column]), left + cell * column
-            fill = shade(0.6 * abs(value) / full, colour(0) if value >= 0 else colour(1))
+            fill = shade(STRONGEST_CELL * abs(value) / full, colour(0) if value >= 0 else colour(1))
             place = f'x="{x:.1f}" y="{y:.1f}" width="{cell - 1}" height="{cell - 1}"'
             tooltip = escape(f"{name}, {other}: {value:.3f}")
             parts.append(f'<rect {place} style="fill:{fill}"><title>{tooltip}</title></rect>')
@@ -196,7 +197,7 @@ def lanes(
     left = 12 + LETTER * max((len(shortened(classes[label])) for label in shown), default=0)
     ticks, to_x = axis((0, duration), left, width - 10)
     bottom = 24 + 26 * len(shown)
-    best = predictions.score.max(initial=0)
+    best = predictions.score.max(initial=1e-12)
     parts = [text(0, 12, title, "title")]
     for tick in ticks:
         parts.append(f'<line class="grid" x1="{to_x(tick):.1f}" x2="{to_x(tick):.1f}" y1="20" y2="{bottom}"/>')

@@ -16,6 +16,7 @@ from tsc_jax.report.lanes import shown_classes
 LANE_LIMIT = 12
 
 
+@plt.rc_context({"text.parse_math": False})  # names may hold dollars
 def draw_video(
     path: Path,
     title: str,

@@ -180,7 +180,7 @@ def write_report(folder: Path, evaluation: Evaluation, metrics: Mapping, dataset
             segments[segments.video == index] for segments in (ground_truth(dataset.test), evaluation.predictions)
         )
         draw_video(
-            folder / "figures" / f"{names[index]}.png",
+            folder / "figures" / f"{names[index].replace('/', '_')}.png",
             f"{names[index]}   {metrics['selection']}, step {metrics['step']}",
             dataset.classes,
             *of_video,

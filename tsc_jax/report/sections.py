@@ -76,7 +76,8 @@ def map_over_steps(curves: Mapping) -> str:
         if not tious:
             continue
         names = [name.split("@")[1] for name in tious]
-        colours = [charts.shade(share) for share in np.linspace(0.3, 1, len(names))]
+        # To the ink rather than from the surface, where the first could hardly be seen.
+        colours = [charts.shade(share, "var(--ink)", charts.colour(0)) for share in np.linspace(0, 1, len(names))]
         lines = [
             charts.Line(f"mAP@{short}", *curves[name], fill)
             for short, name, fill in zip(names, tious, colours, strict=True)
@@ -106,20 +107,25 @@ def classes(compared: tuple, names: tuple[str, ...]) -> str:
     """AP per class, best first, and the precision-recall curve of each in the same order."""
     truth, predictions, threshold, number = compared
     precisions = 100 * average_precisions(truth, predictions, [threshold], number)[0]
-    instances = np.bincount(truth.label, minlength=number)
-    order = [label for label in np.argsort(-precisions, kind="stable") if instances[label]]
+    counts = np.bincount(truth.label, minlength=number)
+    order = [label for label in np.argsort(-precisions, kind="stable") if counts[label]]
     bars = charts.bar_chart(
         f"average precision (%) at tIoU {threshold:g}",
         [names[label] for label in order],
         precisions[order],
         limit=100,
-        texts=[f"{precisions[label]:.1f}, {instances[label]} instances" for label in order],
+        texts=[f"{precisions[label]:.1f}, {instances(counts[label])}" for label in order],
     )
     curves = diagnosis.precision_recall(*compared)
     multiples = [precision_recall_chart(names[label], *curves[label]) for label in order]
     is_open = " open" if len(order) <= MOST_OPEN else ""
     summary = f"<summary>precision over recall of {len(order)} classes</summary>"
     return f"{charts_of(bars)}<details{is_open}>{summary}{charts_of(*multiples)}</details>"
+
+
+def instances(number: int) -> str:
+    """A number of them in words."""
+    return f"{number} instance{'' if number == 1 else 's'}"
 
 
 def precision_recall_chart(name: str, recall: np.ndarray, precision: np.ndarray) -> str:
@@ -182,13 +188,12 @@ def videos(compared: tuple, predictions: Segments, dataset: Dataset) -> str:
     number = min(SHOWN_VIDEOS, max(len(order) // 2, 1))
     truth = ground_truth(dataset.test)
     parts = [charts.legend(("ground truth", *diagnosis.KINDS), ("var(--ink)", *KIND_COLOURS))]
-    for title, chosen in (("Worst", order[:number]), ("Best", order[::-1][:number])):
-        parts.append(f"<h3>{title}</h3>")
+    for title, chosen in (("Worst", order[:number]), ("Best", order[number:][::-1][:number])):
+        parts.append(f"<h3>{title}</h3>" if chosen else "")
         for index in chosen:
             video, is_own = dataset.test.videos[index], predictions.video == index
             own = truth[truth.video == index], predictions[is_own]
-            instances = f"{len(own[0])} instance{'s' if len(own[0]) > 1 else ''}"
-            name = f"{video.name}: AP {100 * scores[index]:.0f}%, {instances}"
+            name = f"{video.name}: AP {100 * scores[index]:.0f}%, {instances(len(own[0]))}"
             shown = shown_classes(*own)[:SHOWN_LANES]
             picture = charts.lanes(name, video.duration, shown, dataset.classes, *own, colours[is_own])
             parts.append(charts_of(picture, kind="charts scroll"))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FRAMES_PER_SECOND = 25
 SHORTER_SIDE = 256
 CROP = 224
+_TEXT = {"ansi", "bintext", "idf", "xbin"}  # FFmpeg would paint any .txt, letter by letter
 _LONGEST_STILL = 3600  # seconds that one frame may last; what claims more, or goes back, has damaged time stamps
 
 
@@ -111,6 +112,8 @@ def _open(path: Path) -> Iterator[tuple["av.container.InputContainer", "av.Video
             ]
             if not streams:
                 raise InputError(f"{path}: holds {_kinds(container)}, expected a video that can be decoded")
+            if streams[0].codec_context.name in _TEXT:
+                raise InputError(f"{path}: holds text, expected a video that can be decoded")
             streams[0].thread_type = "AUTO"
             yield container, streams[0]
     except av.FFmpegError as error:

@@ -35,7 +35,7 @@ def extract_folder(
     is one line on stderr.
 
     Args:
-      videos: files; their names without the ending are the videos' names.
+      videos: files, each once; their names without the ending are the videos' names.
       output: folder of the data set; made if need be.
       split: "train" or "test", or None for videos that belong to none yet.
       dtype: see `make_extractor`.
@@ -79,7 +79,6 @@ def _say(bar: tqdm.tqdm, line: str, stream: TextIO) -> None:
 
 def _named_apart(videos: Sequence[Path]) -> tuple[list[Path], list[str]]:
     """The videos whose features files have names of their own, and a printed sentence for each of the others."""
-    videos = list(dict.fromkeys(videos))
     groups = collections.defaultdict(list)
     for video in videos:
         groups[video.stem].append(video)

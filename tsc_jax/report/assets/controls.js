@@ -124,7 +124,6 @@ function takeGrip(spot) {
   const spread = Math.max(...places) - Math.min(...places);
   grip = { middle, spread, start: view.start, end: view.end, width: spot.width, whole: spot.lane.kind === "whole" };
   grip.left = spot.lane.canvas.getBoundingClientRect().left;
-  return grip;
 }
 
 function onPointerDown(event) {
@@ -165,8 +164,10 @@ function onPointerUp(event) {
   if (!pressed.delete(event.pointerId)) return;
   byId("timeline").classList.remove("dragging");
   const spot = under(event);
-  if (pressed.size) takeGrip(spot);
-  else if (!grip.moved && event.type === "pointerup") {
+  if (pressed.size) {
+    takeGrip(spot);
+    grip.moved = true;
+  } else if (!grip.moved && event.type === "pointerup") {
     view.chosen = spot.segment;
     hover(event);
   }

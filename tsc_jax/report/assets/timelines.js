@@ -27,9 +27,9 @@ function openVideo(place) {
   Object.assign(view, { place, video, curves, extent, segments, start: 0, end: extent, time: null, hovered: null, chosen: null });
 }
 
-// The slider's lowest position shows everything, scores below zero too.
+// The slider's lowest position shows everything, scores below zero too; so does any where there are no others.
 function setLeast(percent) {
-  view.least = percent > 0 ? (best * percent) / 100 : -Infinity;
+  view.least = percent > 0 && best > 0 ? (best * percent) / 100 : -Infinity;
 }
 
 const leastText = () => (Number.isFinite(view.least) ? digits(view.least, best < 1 ? 3 : 2) : "any");
