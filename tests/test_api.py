@@ -1,5 +1,6 @@
 """From features to segments, by Python and by command: what launch.evaluate finds, and what is wrong in a sentence."""
 
+import asyncio
 import csv
 import dataclasses
 import json
@@ -136,6 +137,15 @@ def test_results_are_readable_in_a_notebook(finished, test_videos):
     )
     assert repr(found).startswith(f"Localization({len(features) / 2:.2f} seconds, {len(found.segments)} segments, best")
     assert [each.score for each in found.segments] == sorted((each.score for each in found.segments), reverse=True)
+
+
+def test_a_network_is_loaded_while_an_event_loop_runs_as_in_a_notebook(finished, test_videos):
+    features = next(iter(test_videos.values()))
+
+    async def cell():
+        return tsc_jax.load(finished)(features)
+
+    assert asyncio.run(cell()) == tsc_jax.load(finished)(features)
 
 
 def test_the_import_is_light_and_lists_what_is_public():
