@@ -168,7 +168,7 @@ def draw(path: Path, outcomes: Sequence[Outcome], heading: str) -> None:
         axis.grid(axis="x", color="0.93")
         axis.set_axisbelow(True)
         axis.spines[["top", "right"]].set_visible(False)
-    axes[0, 0].invert_yaxis()
+    axes[0, 0].set_ylim(len(outcomes) - 0.5, -0.5)
     figure.suptitle(
         f"{heading}\ndots: seeds; diamonds: mean with 95% interval; dotted: baseline", x=0.01, ha="left", size=10
     )
