@@ -2,10 +2,7 @@
 
 import dataclasses
 import functools
-import subprocess
-import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,29 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.data.layouts import CLASSES, make_examples, write_joint, write_per_video
+from tests.data.small import make_source, prepared
 from tsc_jax.data.builder import config_of, prepare, prepared_folder
-from tsc_jax.data.dataset import Dataset, Split, open_dataset
+from tsc_jax.data.dataset import Split, open_dataset
 from tsc_jax.data.joint import read_joint
 from tsc_jax.data.per_video import read_per_video
-from tsc_jax.data.source import SPLITS, Source, SourceVideo
+from tsc_jax.data.source import Source, SourceVideo
 from tsc_jax.errors import InputError
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def make_source() -> Source:
-    """The small data set, in memory."""
-
-    def video(each) -> SourceVideo:
-        segments = tuple((start, end) for start, end in each.segments)
-        labels = tuple(dict.fromkeys(each.segment_labels))
-        read = functools.partial(np.copy, each.features)
-        return SourceVideo(each.name, each.duration, labels, segments, tuple(each.segment_labels), read)
-
-    examples = make_examples()
-    return Source(
-        CLASSES, 2.0, {split: tuple(video(each) for each in examples if each.split == split) for split in SPLITS}
-    )
 
 
 def change(source: Source, split: str, index: int, **changes) -> Source:
@@ -46,18 +27,8 @@ def change(source: Source, split: str, index: int, **changes) -> Source:
     return dataclasses.replace(source, splits={**source.splits, split: tuple(videos)})
 
 
-def prepared(source: Source, data_dir: Path, name: str = "small") -> Dataset:
-    assert prepare(lambda: source, name, data_dir)
-    return open_dataset(data_dir, name)
-
-
 def files_in(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory) -> Dataset:
-    return prepared(make_source(), tmp_path_factory.mktemp("data"))
 
 
 def assert_holds(split: Split, videos: tuple[SourceVideo, ...], classes: tuple[str, ...], rate: float) -> None:
@@ -261,65 +232,7 @@ def test_what_is_there_stays_until_its_successor_is_complete(tmp_path, fault):
     assert before.test.features(0).shape == after.splits["test"][1].read_features().shape
 
 
-def test_a_data_set_that_is_not_prepared_says_how_to(tmp_path):
-    with pytest.raises(
-        InputError, match=r"small is not prepared; run python -m launch\.prepare --name small .* --source"
-    ):
-        open_dataset(tmp_path, "small")
-    with pytest.raises(InputError, match=r"launch\.prepare --name watch_sessions --data_dir [^ ]*$"):
-        open_dataset(tmp_path, "watch_sessions")
-
-
 @pytest.mark.parametrize("name", ["", "a/b", "../a", ".a", "a b", "é"])
 def test_a_name_must_be_one(tmp_path, name):
     with pytest.raises(InputError, match="is not a name"):
         prepared_folder(tmp_path, name)
-
-
-@pytest.mark.parametrize("pattern", ["metadata.json", "features.json", "dataset_info.json", "*train*", "*test*"])
-@pytest.mark.parametrize("damage", ["removed", "cut"])
-def test_a_damaged_data_set_is_an_input_error(tmp_path, pattern, damage):
-    prepared(make_source(), tmp_path)
-    (file,) = prepared_folder(tmp_path, "small").glob(pattern)
-    content = file.read_bytes()
-    file.unlink()
-    if damage == "cut":
-        file.write_bytes(content[: len(content) // 2])
-    with pytest.raises(InputError, match=r"wtal/small/1\.0\.0: the prepared data set is damaged"):
-        open_dataset(tmp_path, "small")
-
-
-# Reading.
-
-
-def test_videos_that_are_too_short_can_be_left_out(small):
-    lengths = [video.num_snippets for video in small.train.videos]
-    kept = small.train.at_least(max(lengths))
-    assert [video.num_snippets for video in kept.videos] == [max(lengths)]
-    np.testing.assert_array_equal(kept.features(0), small.train.features(int(np.argmax(lengths))))
-    assert small.train.at_least(1000).videos == ()
-
-
-def test_threads_read_what_one_thread_reads(small):
-    places = [place % 3 for place in range(300)]
-    with ThreadPoolExecutor(8) as pool:
-        read = list(pool.map(small.train.features, places))
-    for place, features in zip(places, read, strict=True):
-        np.testing.assert_array_equal(features, small.train.features(place))
-
-
-READ_ALL = """
-import sys
-from tsc_jax.data.dataset import open_dataset
-dataset = open_dataset(sys.argv[1], "small")
-print(dataset.fingerprint, sum(float(dataset.train.features(index).sum()) for index in range(3)))
-"""
-
-
-def test_processes_read_at_the_same_time(tmp_path):
-    dataset = prepared(make_source(), tmp_path)
-    command = [sys.executable, "-c", READ_ALL, str(tmp_path)]
-    processes = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    total = sum(float(dataset.train.features(index).sum()) for index in range(3))
-    for process in processes:
-        assert process.communicate(timeout=60)[0].split() == [dataset.fingerprint, str(total)]

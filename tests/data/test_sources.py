@@ -1,14 +1,9 @@
 """Both layouts give one and the same source; whatever is wrong with their files is said in one sentence."""
 
-import json
-from collections import Counter
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from tests.data.layouts import CLASSES, make_examples, ragged, save, write_joint, write_per_video
-from tsc_jax.data import annotations
+from tests.data.layouts import CLASSES, make_examples, ragged, write_joint, write_per_video
 from tsc_jax.data.joint import read_joint
 from tsc_jax.data.per_video import read_per_video
 from tsc_jax.data.source import SPLITS, Source
@@ -68,29 +63,6 @@ def test_the_recorded_gestures_are_the_same_in_both_layouts(shared):
         assert (len(joint.splits[split]), snippets, segments) == counts
 
 
-PUBLISHED = {  # videos and segments of each subset
-    "Thumos14reduced-Annotations": {"validation": (200, 3007), "test": (212, 3358)},
-    "thumos14_gt_210_videos.json": {"train": (200, 3007), "test": (210, 3311)},
-    "thumos14_gt_212_videos.json": {"validation": (200, 3007), "test": (212, 3358)},
-    "ActivityNet1.2-Annotations": {"training": (4819, 7151), "validation": (2383, 3582)},
-    "activity_net.v1-2.min.json": {"training": (4819, 7151), "validation": (2383, 3582), "testing": (2480, 0)},
-    "activitynet13_gt.json": {"training": (9649, 14859), "validation": (4926, 7654), "testing": (4851, 0)},
-}
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_public_annotations_give_the_published_counts(shared, name):
-    path = shared / "annotations" / name
-    found = annotations.read_json(path) if path.suffix == ".json" else annotations.read_npy_folder(path)
-    videos = Counter(video.subset for video in found)
-    segments = Counter(video.subset for video in found for _ in video.segments)
-    assert {subset: (videos[subset], segments[subset]) for subset in videos} == PUBLISHED[name]
-    classes = {label for video in found for label in video.segment_labels}
-    assert len(classes) == (20 if "humos" in name else 200 if "13" in name else 100)
-    if path.is_dir():
-        assert set(annotations.read_classes(path / "classlist.npy")) == classes
-
-
 def test_subsets_of_activitynet_are_known_and_others_can_be_named(tmp_path):
     folder = write_joint(tmp_path, make_examples())
     file = folder / "Small-Annotations" / "subset.npy"
@@ -108,84 +80,7 @@ def test_classes_are_the_labels_where_no_list_is_given(tmp_path):
     assert source.classes == CLASSES and source.snippets_per_second is None
 
 
-# RGB and flow.
-
-
-def write_streams(folder: Path, places: tuple[str, str], frames: int = 0) -> Path:
-    """The per-video layout with features apart; flow has `frames` snippets more than RGB."""
-    write_per_video(folder, make_examples())
-    for file in sorted(folder.glob("features/*/*.npy")):
-        features = np.load(file)
-        file.unlink()
-        for place, array in zip(places, (features, np.concatenate([-features, features[:frames]])), strict=True):
-            save(folder / "features" / place.format(split=file.parent.name) / file.name, array)
-    return folder
-
-
-@pytest.mark.parametrize("pattern", ["{split}/KIND", "KIND/{split}", "KIND"])
-def test_rgb_and_flow_are_joined_wherever_they_lie(tmp_path, pattern):
-    folder = write_streams(tmp_path, (pattern.replace("KIND", "rgb"), pattern.replace("KIND", "flow")), frames=1)
-    expected = {each.name: each.features for each in make_examples()}
-    signs = {"both": (1, -1), "rgb": (1,), "flow": (-1,)}
-    for modality, factors in signs.items():
-        for video in read_per_video(folder, modality).splits["test"]:
-            array = expected[video.name]
-            features = video.read_features()[: len(array)]
-            np.testing.assert_array_equal(features, np.concatenate([sign * array for sign in factors], axis=1))
-
-
-def test_one_stream_alone_is_read_as_it_is(tmp_path):
-    folder = write_streams(tmp_path, ("rgb", "other"))
-    assert read_per_video(folder).splits["train"][0].read_features().shape[1] == 6
-    with pytest.raises(InputError, match='no features of video "v3"'):
-        read_per_video(folder, "flow")
-
-
-def test_streams_of_different_lengths_are_refused(tmp_path):
-    source = read_per_video(write_streams(tmp_path, ("rgb", "flow"), frames=2))
-    with pytest.raises(InputError, match=r"flow/v3\.npy: has \d+ snippets, but .*rgb/v3\.npy has \d+"):
-        source.splits["train"][0].read_features()
-
-
-def test_a_joined_file_is_cut_in_halves_only_if_it_is_one(tmp_path):
-    examples = make_examples(width=2048)
-    for source in (
-        read_joint(write_joint(tmp_path / "a", examples), modality="flow"),
-        read_per_video(write_per_video(tmp_path / "b", examples), modality="flow"),
-    ):
-        array = source.splits["train"][0].read_features()
-        np.testing.assert_array_equal(array, examples[0].features[:, 1024:])
-    narrow = read_joint(write_joint(tmp_path / "c", make_examples()), modality="rgb")
-    with pytest.raises(InputError, match=r"features have width 6, but modality rgb can only be cut from .* 2048"):
-        narrow.splits["train"][0].read_features()
-
-
-# What can be wrong with features: the same sentences in both layouts.
-
-BAD_FEATURES = {
-    "is empty": np.zeros((0, 6), np.float32),
-    r"shape \(4,\), expected": np.zeros(4, np.float32),
-    r"shape \(1, 4, 6\), expected": np.zeros((1, 4, 6), np.float32),
-    "snippet 2 has features that are NaN": np.where(np.arange(24).reshape(4, 6) == 13, np.nan, 0.0),
-    "snippet 3 has features that are NaN or infinite": np.where(np.arange(24).reshape(4, 6) == 20, 1e300, 0.0),
-    "type <U1, expected numbers": np.full((4, 6), "x"),
-    "type complex128, expected numbers": np.zeros((4, 6), complex),
-}
-
-
-@pytest.mark.parametrize("sentence", BAD_FEATURES)
-def test_bad_features_are_named(tmp_path, sentence):
-    examples = make_examples()
-    examples[1].features = BAD_FEATURES[sentence]
-    per_video = read_per_video(write_per_video(tmp_path / "a", examples))
-    with pytest.raises(InputError, match=rf"features/train/v1\.npy: .*{sentence}"):
-        per_video.splits["train"][1].read_features()
-    joint = read_joint(write_joint(tmp_path / "b", examples))
-    with pytest.raises(InputError, match=rf'Small-I3D-JOINTFeatures\.npy, video "v1": .*{sentence}'):
-        joint.splits["train"][1].read_features()
-
-
-# What can be wrong with the other files of the per-video layout.
+# What can be wrong with the files of the per-video layout.
 
 
 @pytest.mark.parametrize("file", ["gt.json", "split_train.txt", "split_test.txt"])
@@ -220,43 +115,6 @@ BAD_META = {
 def test_a_bad_meta_file_is_named(tmp_path, sentence):
     with pytest.raises(InputError, match=rf"meta\.json: {sentence}"):
         read_per_video(write_per_video(tmp_path, make_examples(), meta=BAD_META[sentence]))
-
-
-def entry(**changes) -> str:
-    return json.dumps({"database": {"v": {"subset": "test", "annotations": []} | changes}})
-
-
-def instance(segment, label="Run") -> str:
-    return entry(annotations=[{"segment": segment, "label": label}])
-
-
-BAD_JSON = {
-    "not JSON": '{"database": ',
-    "holds a list, expected a JSON object": "[]",
-    'has no "database"': '{"videos": {}}',
-    'key "v" occurs 2 times': '{"database": {"v": {}, "v": {}}}',
-    r'video "v": expected \{"subset"': '{"database": {"v": {"annotations": []}}}',
-    r"segment \[1\] is not a pair": instance([1]),
-    r"segment \['1', 'x'\] is not a pair": instance(["1", "x"]),
-    r"segment \[2, 1\] is not finite or ends before it starts": instance([2, 1]),
-    r"segment \[0, nan\] is not finite": instance([0, float("nan")]),
-    "label None is not a class name": instance([0, 1], None),
-    "duration -1 is not a positive number": entry(duration=-1),
-    "duration 'long' is not a positive number": entry(duration="long"),
-}
-
-
-@pytest.mark.parametrize("sentence", BAD_JSON)
-def test_bad_annotations_are_named(tmp_path, sentence):
-    (tmp_path / "gt.json").write_text(BAD_JSON[sentence])
-    with pytest.raises(InputError, match=rf"gt\.json.*{sentence}"):
-        annotations.read_json(tmp_path / "gt.json")
-
-
-def test_segments_may_be_strings_and_of_zero_length_and_durations_unknown(tmp_path):
-    (tmp_path / "gt.json").write_text(instance(["18.6", "18.6"]))
-    (video,) = annotations.read_json(tmp_path / "gt.json")
-    assert video.segments == ((18.6, 18.6),) and video.duration is None and video.labels == ("Run",)
 
 
 # What can be wrong with the files of the joint layout.
