@@ -1,6 +1,7 @@
-"""The one exception that means: what was given is wrong, not the program."""
+"""What was given is wrong, not the program: the one exception that means so, and how readers deal with it."""
 
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 
 class InputError(ValueError):
@@ -18,9 +19,21 @@ class InputError(ValueError):
         self.about = about
 
 
+# What readers do with something that is wrong; where it returns, they leave that out and go on.
+Refuse = Callable[[InputError], None]
+
+
 def stop(error: InputError) -> NoReturn:
-    """Raises the error. Readers take another function in its place where one fault shall not hide the next."""
+    """Raises the error. Readers take another `Refuse` in its place where one fault shall not hide the next."""
     raise error
+
+
+def attempt(refuse: Refuse, read: Callable, *arguments: Any) -> Any:
+    """What `read` returns of `arguments`; None where it raised an InputError that `refuse` let pass."""
+    try:
+        return read(*arguments)
+    except InputError as error:
+        return refuse(error)
 
 
 class DamagedCheckpointError(InputError):

@@ -17,9 +17,7 @@ import numpy as np
 
 from tsc_jax.data.pickles import load_npy
 from tsc_jax.data.source import SourceVideo
-from tsc_jax.errors import InputError, stop
-
-Refuse = Callable[[InputError], None]
+from tsc_jax.errors import InputError, Refuse, attempt, stop
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,14 +73,6 @@ def _from_entry(name: str, entry: Any, path: Path, refuse: Refuse) -> Annotation
         segments=segments,
         segment_labels=labels,
     )
-
-
-def attempt(refuse: Refuse, read: Callable, *arguments: Any) -> Any:
-    """What `read` returns of `arguments`; None where it raised an InputError that `refuse` let pass."""
-    try:
-        return read(*arguments)
-    except InputError as error:
-        return refuse(error)
 
 
 def _instances(segments: Iterable, labels: Iterable, where: str, refuse: Refuse) -> tuple[tuple, tuple[str, ...]]:

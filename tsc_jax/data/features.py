@@ -1,17 +1,16 @@
 """Snippet features as they come out of a file: what makes them usable, and which half is RGB."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tsc_jax.errors import InputError, stop
+from tsc_jax.errors import InputError, Refuse, stop
 
 MODALITIES = ("both", "rgb", "flow")
 JOINED_WIDTH = 2048  # I3D's 1024 of RGB, then its 1024 of flow
 
 
-def check_features(features: Any, origin: str, refuse: Callable[[InputError], None] = stop) -> np.ndarray:
+def check_features(features: Any, origin: str, refuse: Refuse = stop) -> np.ndarray:
     """The features of one video as float32 [T, D].
 
     Args:

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from tsc_jax.data import annotations
-from tsc_jax.data.annotations import Annotation, Refuse, with_features
+from tsc_jax.data.annotations import Annotation, with_features
 from tsc_jax.data.features import check_features, take_modality
 from tsc_jax.data.pickles import load_npy
 from tsc_jax.data.source import SPLITS, Source, SourceVideo
-from tsc_jax.errors import InputError, stop
+from tsc_jax.errors import InputError, Refuse, attempt, stop
 
 # What such files call the videos to train and to test on: THUMOS-14 and everything in its form, ActivityNet.
 SUBSETS = (("validation", "test"), ("training", "validation"))
@@ -75,7 +75,7 @@ def as_source(
             for annotation, array in pairs
             if annotation.subset == subset
         )
-    classes = annotations.attempt(refuse, annotations.read_classes, folder / "classlist.npy", refuse)
+    classes = attempt(refuse, annotations.read_classes, folder / "classlist.npy", refuse)
     return Source(classes or (), SNIPPETS_PER_SECOND, splits)
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from tsc_jax.data import annotations
-from tsc_jax.data.annotations import Annotation, Refuse, attempt
+from tsc_jax.data.annotations import Annotation
 from tsc_jax.data.features import check_features, take_modality
 from tsc_jax.data.pickles import load_npy
 from tsc_jax.data.source import SPLITS, Source, SourceVideo
-from tsc_jax.errors import InputError, stop
+from tsc_jax.errors import InputError, Refuse, attempt, stop
 
 
 def read_per_video(directory: Path, modality: str = "both") -> Source:

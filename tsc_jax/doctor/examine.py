@@ -58,8 +58,8 @@ def examine(
     if source is not None:
         source = _with_known(source, known, rate)
         holdings = dataclasses.replace(holdings, source=source)
-        read = features.measure if holdings.has_features else lambda source, _: features.unmeasured(source)
-        measures = read(source, holdings.faults.append)
+        measured = holdings.has_features
+        measures = features.measure(source, holdings.faults.append) if measured else features.unmeasured(source)
     findings = [*_faults(holdings, directory), *(_check(holdings, measures) if source else ())]
     return Examination(directory, holdings, measures, by_severity(findings))
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import tqdm
 
-from tsc_jax.data.annotations import Refuse, attempt
 from tsc_jax.data.source import SPLITS, Source, SourceVideo
 from tsc_jax.doctor.findings import Finding, found
+from tsc_jax.errors import Refuse, attempt
 
 HEADS = 4  # config.model.tce_heads of all recipes
 SLACK_SNIPPETS, SLACK_SHARE = 2, 0.05  # by which T may differ from duration times rate

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tsc_jax.data import annotations, joint, per_video
-from tsc_jax.data.annotations import Annotation, attempt
+from tsc_jax.data.annotations import Annotation
 from tsc_jax.data.source import SPLITS, Source
-from tsc_jax.errors import InputError
+from tsc_jax.errors import InputError, attempt
 
 LAYOUTS = ("joint", "per_video")
 COLUMNS = ("videoname.npy", "subset.npy", "segments.npy")

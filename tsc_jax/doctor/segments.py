@@ -1,20 +1,20 @@
 """Checks of the segments: ground truth that no prediction could ever meet."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from tsc_jax.data.source import SPLITS, Source, SourceVideo
-from tsc_jax.doctor.features import Measured
+from tsc_jax.doctor.features import Measured, Measures
 from tsc_jax.doctor.findings import Finding, found
 
 SAME = 0.9  # tIoU from which two segments of a class are one
 
 
-def check_segments(source: Source, measured: dict[str, Sequence[Measured | None]]) -> Iterator[Finding]:
+def check_segments(source: Source, measures: Measures) -> Iterator[Finding]:
     """Segments lie in their video, have a length and stand there once."""
     examples = {"negative_times": [], "no_length": [], "same_segment": []}
     for split in SPLITS:
         past = []
-        for video, features in zip(source.splits[split], measured[split], strict=True):
+        for video, features in zip(source.splits[split], measures[split], strict=True):
             past += _past_end(video, video_length(video, features, source.snippets_per_second), source)
             examples["negative_times"] += _example(video, [start for start, _ in video.segments if start < 0])
             examples["no_length"] += _example(video, [start for start, end in video.segments if start == end])
