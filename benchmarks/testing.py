@@ -9,12 +9,12 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.training import recipe
-from tsc_jax.bank import BankFit, new_bank
 from tsc_jax.evaluation.detection import average_precisions
 from tsc_jax.inference import infer, make_forward
 from tsc_jax.localization.proposals import proposals
 from tsc_jax.localization.segments import Segments, make_segments
-from tsc_jax.tscnet.train_step import init_state
+from tsc_jax.methods.tscnet.bank import BankFit, new_bank
+from tsc_jax.methods.tscnet.train_step import init_state
 
 CLASSES, VIDEOS, INSTANCES = 20, 212, 3358
 TIOUS = np.linspace(0.1, 0.9, 9)

@@ -15,10 +15,10 @@ import numpy as np
 
 from benchmarks import machine
 from configs import thumos14
-from tsc_jax.bank import BankFit, new_bank
 from tsc_jax.data.batches import batch_maker, deal, training_batches
-from tsc_jax.tscnet.network import HEAD_KERNEL
-from tsc_jax.tscnet.train_step import init_state, make_train_step, replicate
+from tsc_jax.methods.tscnet.bank import BankFit, new_bank
+from tsc_jax.methods.tscnet.network import HEAD_KERNEL
+from tsc_jax.methods.tscnet.train_step import init_state, make_train_step, replicate
 
 
 def recipe(dtype: str, videos: int = 10, snippets: int = 320) -> ml_collections.ConfigDict:

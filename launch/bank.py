@@ -19,7 +19,7 @@ flags.mark_flags_as_required(["workdir"])
 def main(argv: list[str]) -> None:
     """The command."""
     del argv
-    from tsc_jax.report.bank import report_bank
+    from tsc_jax.methods.tscnet.bank_report import report_bank
 
     changes = {} if _DATA_DIR.value is None else {"data.data_dir": _DATA_DIR.value}
     print(report_bank(Path(_WORKDIR.value), _SELECTION.value, _SPLIT.value, changes))

@@ -14,7 +14,7 @@ from benchmarks.testing import INSTANCES, VIDEOS, made_up_outputs, made_up_truth
 from benchmarks.training import TrainStep, forward_products, recipe, step_flops, step_seconds
 from configs import thumos14
 from tsc_jax.localization.proposals import proposals
-from tsc_jax.tscnet.network import make_network
+from tsc_jax.methods.tscnet.network import make_network
 from tsc_jax.video import decode, weights
 
 ROOT = Path(__file__).resolve().parents[1]

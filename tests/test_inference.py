@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.data.test_batches import made_up_split
-from tests.tscnet.small import CLASSES, WIDTH, small_config, small_state
+from tests.methods.tscnet.small import CLASSES, WIDTH, small_config, small_state
 from tsc_jax.inference import (
     MAX_LENGTHS,
     infer,

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from configs import thumos14
-from tests.tscnet.tensors import made_up_tensors
+from tests.methods.tscnet.tensors import made_up_tensors
 from tsc_jax import parity
 from tsc_jax.errors import InputError
-from tsc_jax.tscnet import replay
+from tsc_jax.methods.tscnet import replay
 
 CONFIG = thumos14.get_config()
 

@@ -16,10 +16,10 @@ from tsc_jax.errors import InputError
 from tsc_jax.evaluation.evaluate import localize
 from tsc_jax.inference import Forward, make_forward
 from tsc_jax.localization.segments import Segments
+from tsc_jax.methods.tscnet.train_step import TrainState, for_inference
 from tsc_jax.training import checkpoints
 from tsc_jax.training.initial import state_template
 from tsc_jax.training.replicas import seed_folders
-from tsc_jax.tscnet.train_step import TrainState, for_inference
 
 
 @dataclasses.dataclass(frozen=True)

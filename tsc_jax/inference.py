@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from tsc_jax.data.dataset import Split
-from tsc_jax.tscnet.layers import product
-from tsc_jax.tscnet.network import TSCNet, attention_logits, make_network, reach
-from tsc_jax.tscnet.outputs import fuse
+from tsc_jax.methods.tscnet.network import TSCNet, attention_logits, make_network, reach
+from tsc_jax.methods.tscnet.outputs import fuse
+from tsc_jax.nn.layers import product
 
 MAX_LENGTHS = 8  # each costs a compilation
 WASTE = 0.2  # padding that is worth sparing one, as a share of the snippets

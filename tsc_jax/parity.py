@@ -21,8 +21,8 @@ from tsc_jax.errors import InputError
 from tsc_jax.evaluation.detection import average_precisions
 from tsc_jax.localization.proposals import proposals
 from tsc_jax.localization.segments import make_segments
-from tsc_jax.tscnet import replay, torch_state
-from tsc_jax.tscnet.replay import Arrays
+from tsc_jax.methods.tscnet import replay, torch_state
+from tsc_jax.methods.tscnet.replay import Arrays
 
 OK, ROUNDING, FAILS = "ok", "rounding", "FAILS"
 

@@ -19,11 +19,11 @@ from configs import activitynet12, activitynet13, demo, studies, thumos14
 from tests.training.test_run import data_dir, small_run  # noqa: F401
 from tsc_jax.ablation import grid, summary
 from tsc_jax.ablation.grid import Outcome, Variant, run_study
-from tsc_jax.bank import UPDATE_RULES
 from tsc_jax.data.dataset import open_dataset
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation.evaluate import evaluate
 from tsc_jax.inference import make_forward
+from tsc_jax.methods.tscnet.bank import UPDATE_RULES
 from tsc_jax.training import checkpoints, loop
 from tsc_jax.training.initial import state_template
 

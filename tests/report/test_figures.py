@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.report.made_up import CLASSES, RATE, made_up_dataset, made_up_evaluation
 from tsc_jax.localization.segments import make_segments
-from tsc_jax.report.bank_picture import draw_bank
+from tsc_jax.methods.tscnet.bank_picture import draw_bank
 from tsc_jax.report.figures import draw_video
 from tsc_jax.report.run import write_report
 

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from tests.tscnet.small import small_config, small_state
+from tests.methods.tscnet.small import small_config, small_state
 from tsc_jax.errors import InputError
 from tsc_jax.training import checkpoints
 
@@ -74,7 +74,7 @@ def test_damaged_arrays_are_a_sentence_each_and_no_traceback(two_steps, tmp_path
     program = """
 import sys
 from pathlib import Path
-from tests.tscnet.small import small_config, small_state
+from tests.methods.tscnet.small import small_config, small_state
 from tsc_jax.training import checkpoints
 template = small_state(small_config())
 for run in sorted(Path(sys.argv[1]).iterdir()):
@@ -113,7 +113,7 @@ def test_a_full_disk_is_one_sentence_and_earlier_steps_stay(two_steps, tmp_path)
     shutil.copytree(workdir, tmp_path / "run")
     program = """
 import sys, resource
-from tests.tscnet.small import small_config, small_state
+from tests.methods.tscnet.small import small_config, small_state
 from tsc_jax.errors import InputError
 from tsc_jax.training import checkpoints
 state = small_state(small_config())

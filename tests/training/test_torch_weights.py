@@ -8,17 +8,17 @@ import jax
 import numpy as np
 import pytest
 
+from tests.methods.tscnet.tensors import STEP, made_up_tensors
 from tests.training.test_run import CLASSES, made_up_source, small_run
-from tests.tscnet.tensors import STEP, made_up_tensors
 from tsc_jax.data import builder
 from tsc_jax.errors import InputError
+from tsc_jax.methods.tscnet.train_step import for_inference
 from tsc_jax.report.run import report
+from tsc_jax.torch.files import read_state_dict, write_state_dict
 from tsc_jax.training import checkpoints
 from tsc_jax.training.initial import state_template
 from tsc_jax.training.loop import train
 from tsc_jax.training.torch_weights import export_weights, import_weights
-from tsc_jax.tscnet.torch_files import read_state_dict, write_state_dict
-from tsc_jax.tscnet.train_step import for_inference
 
 ROOT = Path(__file__).resolve().parents[2]
 THUMOS, ACTIVITYNET = "clustering_thumos_train", "clustering_activitynet_train"

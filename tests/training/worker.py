@@ -16,9 +16,9 @@ from tests.training.test_run import small_run
 from tsc_jax import processes
 from tsc_jax.data.batches import batch_maker, training_batches
 from tsc_jax.data.dataset import open_dataset
+from tsc_jax.methods.tscnet.train_step import make_train_step, on_devices
 from tsc_jax.training.initial import first_state
 from tsc_jax.training.loop import local_devices, train
-from tsc_jax.tscnet.train_step import make_train_step, on_devices
 
 
 def take_steps(config, workdir: Path) -> None:

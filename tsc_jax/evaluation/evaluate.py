@@ -11,7 +11,7 @@ from tsc_jax.evaluation import classification, detection, protocols, results
 from tsc_jax.inference import Forward, infer
 from tsc_jax.localization.proposals import proposals
 from tsc_jax.localization.segments import Segments, concatenate, make_segments
-from tsc_jax.tscnet.train_step import TrainState, for_inference
+from tsc_jax.methods.tscnet.train_step import TrainState, for_inference
 
 
 @dataclasses.dataclass(frozen=True)

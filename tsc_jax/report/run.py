@@ -14,13 +14,13 @@ from tsc_jax.errors import InputError
 from tsc_jax.evaluation import results
 from tsc_jax.evaluation.evaluate import Evaluation, evaluate, ground_truth
 from tsc_jax.inference import Forward, make_forward
-from tsc_jax.report.bank_attention import class_attention
+from tsc_jax.methods.tscnet.bank_attention import class_attention
+from tsc_jax.methods.tscnet.train_step import for_inference
 from tsc_jax.report.figures import draw_video
 from tsc_jax.report.training_report import write_training_report
 from tsc_jax.training import checkpoints
 from tsc_jax.training.initial import state_template
 from tsc_jax.training.replicas import seed_folders
-from tsc_jax.tscnet.train_step import for_inference
 
 FLOOR = "floor: true labels, whole videos"
 

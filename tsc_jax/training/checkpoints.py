@@ -27,10 +27,10 @@ import ml_collections
 import numpy as np
 import orbax.checkpoint as ocp
 
-from tsc_jax.bank import BankFit
 from tsc_jax.data.dataset import Dataset
 from tsc_jax.errors import DamagedCheckpointError, InputError
-from tsc_jax.tscnet.train_step import TrainState
+from tsc_jax.methods.tscnet.bank import BankFit
+from tsc_jax.methods.tscnet.train_step import TrainState
 
 LAST = "last"
 BEST_ON_HOLDOUT = "best_on_holdout"

@@ -14,9 +14,9 @@ import numpy as np
 import tsc_jax
 from tsc_jax.errors import InputError
 from tsc_jax.inference import make_forward
+from tsc_jax.methods.tscnet.train_step import TrainState, count_parameters, for_inference
 from tsc_jax.training import checkpoints
 from tsc_jax.training.initial import state_template
-from tsc_jax.tscnet.train_step import TrainState, count_parameters, for_inference
 
 STORAGE = ("float32", "bfloat16")
 

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 
-from tsc_jax.bank import BankFit, fit_bank, new_bank, number_of_rows
 from tsc_jax.data.dataset import Dataset, Split
-from tsc_jax.tscnet.train_step import TrainState, init_state
+from tsc_jax.methods.tscnet.bank import BankFit, fit_bank, new_bank, number_of_rows
+from tsc_jax.methods.tscnet.train_step import TrainState, init_state
 
 
 def first_state(config: ml_collections.ConfigDict, dataset: Dataset, split: Split) -> TrainState:

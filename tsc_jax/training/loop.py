@@ -6,7 +6,6 @@ import jax
 import ml_collections
 import numpy as np
 
-from tsc_jax.bank.fit import check_settings
 from tsc_jax.data.batches import batch_maker, deal, training_batches
 from tsc_jax.data.dataset import Dataset, open_dataset
 from tsc_jax.errors import InputError, PreemptedError
@@ -15,11 +14,12 @@ from tsc_jax.evaluation.evaluate import evaluate
 from tsc_jax.evaluation.protocols import parse_tious
 from tsc_jax.inference import Forward, make_forward
 from tsc_jax.localization.proposals import check_thresholds
+from tsc_jax.methods.tscnet.bank.fit import check_settings
+from tsc_jax.methods.tscnet.train_step import TrainState, check_optimizer, make_train_step, on_devices, on_one_device
 from tsc_jax.training import checkpoints
 from tsc_jax.training.interruption import SaveClock, preemption_notice
 from tsc_jax.training.log import RunLog
 from tsc_jax.training.replicas import Replica, open_replicas, start
-from tsc_jax.tscnet.train_step import TrainState, check_optimizer, make_train_step, on_devices, on_one_device
 
 
 def train(config: ml_collections.ConfigDict, workdir: Path) -> None:

@@ -14,12 +14,12 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from tsc_jax import processes
-from tsc_jax.bank.fit import check_fit
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.errors import DamagedCheckpointError, InputError
+from tsc_jax.methods.tscnet.bank.fit import check_fit
+from tsc_jax.methods.tscnet.train_step import TrainState
 from tsc_jax.training import checkpoints
 from tsc_jax.training.initial import first_state, state_template
-from tsc_jax.tscnet.train_step import TrainState
 
 # What may change between two runs in one workdir: it says how long and how loud, not what is computed.
 FREE = (

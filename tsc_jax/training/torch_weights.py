@@ -6,16 +6,16 @@ from pathlib import Path
 
 import ml_collections
 
-from tsc_jax.bank import number_of_rows
 from tsc_jax.data import builder
 from tsc_jax.data.annotations import read_lines
 from tsc_jax.data.dataset import open_dataset
 from tsc_jax.errors import InputError
+from tsc_jax.methods.tscnet import torch_state
+from tsc_jax.methods.tscnet.bank import number_of_rows
+from tsc_jax.methods.tscnet.train_step import for_inference
+from tsc_jax.torch.files import read_state_dict, write_state_dict
 from tsc_jax.training import checkpoints
 from tsc_jax.training.initial import state_template
-from tsc_jax.tscnet import torch_state
-from tsc_jax.tscnet.torch_files import read_state_dict, write_state_dict
-from tsc_jax.tscnet.train_step import for_inference
 
 
 def import_weights(model: Path, workdir: Path, config: ml_collections.ConfigDict, classes_file: Path | None) -> str:

@@ -1,0 +1,106 @@
+"""What is told of a bank is what a loop over snippets, heads and rows gives."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tests.methods.tscnet.small import CLASSES, WIDTH, small_config, small_state
+from tsc_jax.data.dataset import Video
+from tsc_jax.errors import InputError
+from tsc_jax.methods.tscnet.bank_attention import class_attention, snippets_of
+from tsc_jax.methods.tscnet.bank_report import BankReport, cosines, inspect, nearest_classes, table
+
+RATE = 2.0
+
+
+def made_up_split() -> SimpleNamespace:
+    """Videos of 3 to 30 snippets with segments of the classes 0 to 2, some of which overlap; class 3 occurs nowhere."""
+    rng = np.random.default_rng(0)
+    lengths, videos = (3, 11, 30, 8), []
+    for index, length in enumerate(lengths):
+        starts = rng.uniform(0, length / RATE - 1, 2)
+        segments = np.stack([starts, starts + rng.uniform(0.6, 3, 2)], axis=1)
+        found = np.array([index % 3, (index + 1) % 3])
+        videos.append(Video(f"v{index}", length, length / RATE, np.isin(np.arange(CLASSES), found), segments, found))
+    features = [rng.normal(size=(length, WIDTH)).astype(np.float32) for length in lengths]
+    return SimpleNamespace(videos=videos, features=lambda index: features[index])
+
+
+def classes_of(video: Video, snippet: int) -> set[int]:
+    """Of one snippet; the last one is background."""
+    middle = (snippet + 0.5) / RATE
+    segments = zip(video.segments, video.segment_labels, strict=True)
+    return {int(label) for (start, end), label in segments if start <= middle < end} or {CLASSES}
+
+
+def test_snippets_are_of_the_classes_that_their_middles_lie_in():
+    videos = made_up_split().videos
+    for video in videos:
+        expected = [[c in classes_of(video, i) for c in range(CLASSES + 1)] for i in range(video.num_snippets)]
+        np.testing.assert_array_equal(snippets_of(video, RATE), expected)
+    several = [sum(row) > 1 for video in videos for row in snippets_of(video, RATE)]
+    assert any(several) and not all(several)
+
+
+def test_class_attention_is_the_mean_over_snippets_and_heads():
+    """Whole videos and videos in chunks; without MFIP the snippets that attend are the features."""
+    config, split = small_config(), made_up_split()
+    config.model.mfip, config.eval.batch_snippets = False, 16
+    state = small_state(config)
+    dataset = SimpleNamespace(classes=range(CLASSES), width=WIDTH, snippets_per_second=RATE)
+    dsa, heads = state.params["dsa"], config.model.dsa_heads
+
+    def split_heads(x, name):
+        y = np.asarray(x, np.float64) @ np.asarray(dsa[name]["kernel"], np.float64) + np.asarray(dsa[name]["bias"])
+        return np.split(y, heads, axis=1)
+
+    sums, counts = np.zeros((CLASSES + 1, CLASSES + 1)), np.zeros(CLASSES + 1)
+    keys = split_heads(state.bank.rows, "key")
+    for index, video in enumerate(split.videos):
+        queries = split_heads(split.features(index), "query")
+        for i in range(video.num_snippets):
+            logits = [
+                key @ query[i] / np.sqrt(queries[0].shape[1] * heads) for query, key in zip(queries, keys, strict=True)
+            ]
+            attention = np.mean([np.exp(each) / np.exp(each).sum() for each in logits], axis=0)
+            for label in classes_of(video, i):
+                sums[label], counts[label] = sums[label] + attention, counts[label] + 1
+    found = class_attention(config, state, dataset, split)
+    np.testing.assert_allclose(found, sums / np.maximum(counts, 1)[:, None], rtol=1e-4, atol=1e-6)
+    assert counts[3] == 0 and not found[3].any()
+    assert np.ptp(found[counts > 0], axis=0).max() > 0.01, "classes differ, or this shows nothing"
+
+
+def test_the_nearest_class_attends_most_and_how_much_more():
+    attention = np.array([[0.6, 0.4], [0.0, 0.0], [0.2, 0.8], [0.1, 0.9]])
+    nearest, preference = nearest_classes(attention, np.array([5, 0, 2, 9]))
+    assert nearest.tolist() == [0, 3]
+    np.testing.assert_allclose(preference, [0.6 / 0.15, 0.9 / 0.6])
+
+
+def test_a_class_that_is_alone_has_nothing_to_be_told_apart_from():
+    nearest, preference = nearest_classes(np.array([[0.0, 0.0], [0.6, 0.4]]), np.array([0, 7]))
+    assert nearest.tolist() == [1, 1] and preference.tolist() == [1, 1]
+
+
+def test_a_row_is_not_like_a_class_of_which_nothing_was_seen():
+    """Likeness is 0 there, which is more than -0.2."""
+    found = BankReport(
+        classes=("seen", "unseen", "background"), snippets=np.array([3, 0, 5]), attention=np.array([[1.0], [0], [1]]),
+        usage=np.ones(1), nearest=np.zeros(1, int), preference=np.ones(1), likeness=np.array([[-0.2], [0], [-0.3]]),
+        similarity=np.ones((1, 1)), drift=np.zeros(1), evidence=np.zeros(1),
+    )  # fmt: skip
+    assert "seen (-0.20)" in table(found) and "unseen" not in table(found)
+
+
+def test_videos_that_are_all_too_short_are_one_sentence():
+    config, split = small_config(), made_up_split()
+    config.data.min_snippets = 31
+    dataset = SimpleNamespace(name="made_up", classes=range(CLASSES), width=WIDTH, snippets_per_second=RATE)
+    with pytest.raises(InputError, match=r"made_up: no video has 31 snippets or more \(config\.data\.min_snippets\)"):
+        inspect(config, small_state(config), dataset, split)
+
+
+def test_cosines_bear_rows_of_nothing():
+    np.testing.assert_allclose(cosines(np.array([[3.0, 0], [0, 0]]), np.array([[1.0, 1]])), [[0.5**0.5], [0]])

@@ -1,0 +1,121 @@
+"""The losses of TSC-Net, per branch, and their published sum.
+
+Every loss gives one value per video (or per pair of videos); `loss_terms` turns
+them into sums and counts, which are added over devices before anything is divided.
+All of it in float32. `mask` is boolean [B, T], `labels` boolean [B, C], `paired`
+boolean [B // 2]: whether rows 2p and 2p + 1 are a pair that shares a class.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from tsc_jax.methods.tscnet.outputs import Branch, Outputs
+from tsc_jax.nn.layers import softmax_where
+
+
+@struct.dataclass
+class Term:
+    """A loss before the division: the sum of its values and their number."""
+
+    sum: jax.Array
+    count: jax.Array
+
+
+def pool_topk(cas: jax.Array, mask: jax.Array, ratio: int) -> jax.Array:
+    """Mean over time of the max(1, T_i // ratio) largest activations of each class: [B, T, C+1] -> [B, C+1]."""
+    lengths = jnp.sum(mask, axis=1)
+    wanted = jnp.maximum(lengths // ratio, 1)
+    largest = jnp.where(mask[..., None], cas, -jnp.inf).swapaxes(1, 2)
+    largest, _ = jax.lax.top_k(largest, max(1, cas.shape[1] // ratio))
+    taken = jnp.arange(largest.shape[-1]) < wanted[:, None, None]
+    return jnp.sum(largest, axis=-1, where=taken) / wanted[:, None]
+
+
+def suppress_background(cas: jax.Array, attention: jax.Array) -> jax.Array:
+    """The CAS [B, T, C+1] drawn towards each snippet's own minimum where attention [B, T] is low."""
+    low = jnp.min(cas, axis=-1, keepdims=True)
+    return attention[..., None] * (cas - low) + low
+
+
+def mil(
+    cas: jax.Array, labels: jax.Array, mask: jax.Array, background: bool, ratio: int, smoothing: float
+) -> jax.Array:
+    """Multiple-instance loss [B]: cross entropy of the pooled CAS against labels with or without background."""
+    last = jnp.full((*labels.shape[:-1], 1), background)
+    target = jnp.concatenate([labels, last], axis=-1).astype(jnp.float32)
+    target /= jnp.sum(target, axis=-1, keepdims=True) + smoothing
+    return -jnp.sum(target * jax.nn.log_softmax(pool_topk(cas, mask, ratio)), axis=-1)
+
+
+def guide(cas: jax.Array, attention: jax.Array, mask: jax.Array) -> jax.Array:
+    """Mean over snippets of |1 - attention - probability of background|, [B]."""
+    background = jax.nn.softmax(cas)[..., -1]
+    return mean_over_time(jnp.abs(1 - attention - background), mask)
+
+
+def reconstruction(features: jax.Array, pyramid: jax.Array, mask: jax.Array) -> jax.Array:
+    """Mean squared distance of the semantic features from the pyramid's [B, T, D] -> [B]."""
+    return mean_over_time(jnp.mean(jnp.square(features - pyramid), axis=-1), mask)
+
+
+def mean_over_time(x: jax.Array, mask: jax.Array) -> jax.Array:
+    """[B, T] -> [B], over the snippets that exist."""
+    return jnp.sum(x, axis=1, where=mask) / jnp.maximum(jnp.sum(mask, axis=1), 1)
+
+
+def contrastive(
+    branch: Branch, labels: jax.Array, mask: jax.Array, paired: jax.Array, margin: float
+) -> tuple[jax.Array, jax.Array]:
+    """Co-activity loss of neighbouring rows: [P] sums over shared classes and [P] numbers of those.
+
+    For a class that both videos of a pair contain, their high-activation features must be
+    closer to each other (cosine distance) than either is to the other's low-activation feature.
+    """
+    pairs = 2 * len(paired)
+    cas = suppress_background(branch.cas, branch.attention)[:pairs]
+    mask = mask[:pairs, :, None]
+    features = jnp.where(mask, branch.features[:pairs], 0)
+    share = softmax_where(cas, mask, axis=1)
+    others = jnp.sum(mask, axis=1, keepdims=True) - 1
+    rest = jnp.where(mask & (others > 0), 1 - share, 0) / jnp.maximum(others, 1)
+    high, low = (jnp.einsum("btd,btc->bcd", features, w[..., :-1], precision="highest") for w in (share, rest))
+    apart = cosine_distance(high[0::2], high[1::2])
+    first = jax.nn.relu(apart - cosine_distance(high[0::2], low[1::2]) + margin)
+    second = jax.nn.relu(apart - cosine_distance(high[1::2], low[0::2]) + margin)
+    shared = labels[0:pairs:2] & labels[1:pairs:2] & paired[:, None]
+    return jnp.sum((first + second) / 2, axis=-1, where=shared), jnp.sum(shared, axis=-1)
+
+
+def cosine_distance(u: jax.Array, v: jax.Array) -> jax.Array:
+    """1 - cosine over the last axis; 1, with no gradient, where a vector is 0 and has no direction."""
+    u_square, v_square = (jnp.sum(jnp.square(x), axis=-1) for x in (u, v))
+    defined = (u_square > 1e-16) & (v_square > 1e-16)
+    norms = jnp.sqrt(jnp.where(defined, u_square, 1)) * jnp.sqrt(jnp.where(defined, v_square, 1))
+    return 1 - jnp.where(defined, jnp.sum(u * v, axis=-1) / norms, 0)
+
+
+def loss_terms(outputs: Outputs, labels: jax.Array, mask: jax.Array, paired: jax.Array, settings) -> dict[str, Term]:
+    """Every term of the loss by its name, "temporal/mil" for example; `settings` is `config.loss`."""
+
+    def over_videos(values: jax.Array) -> Term:
+        return Term(jnp.sum(values), jnp.float32(len(values)))
+
+    terms = {}
+    for name, branch in (("temporal", outputs.temporal), ("semantic", outputs.semantic)):
+        suppressed = suppress_background(branch.cas, branch.attention)
+        how = {"ratio": settings.topk_ratio, "smoothing": settings.label_smoothing}
+        sums, counts = contrastive(branch, labels, mask, paired, settings.margin)
+        terms |= {
+            f"{name}/mil": over_videos(mil(branch.cas, labels, mask, background=True, **how)),
+            f"{name}/mil_suppressed": over_videos(mil(suppressed, labels, mask, background=False, **how)),
+            f"{name}/guide": over_videos(guide(branch.cas, branch.attention, mask)),
+            f"{name}/contrastive": Term(jnp.sum(sums), jnp.sum(counts).astype(jnp.float32)),
+        }
+    distance = reconstruction(outputs.semantic.features, outputs.pyramid, mask)
+    return terms | {"semantic/reconstruction": over_videos(distance)}
+
+
+def total(means: dict[str, jax.Array], settings) -> jax.Array:
+    """The weighted sum of the terms; `settings.weights` holds a weight for each kind of term."""
+    return sum(settings.weights[name.split("/")[1]] * mean for name, mean in means.items())

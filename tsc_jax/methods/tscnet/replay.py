@@ -1,0 +1,183 @@
+"""Computes anew what a recording of the published PyTorch implementation holds, under the same names.
+
+A recording maps names to arrays: init/TENSOR is the start, in/features [B, T, D] and in/labels
+[B, C] the batch; eval/, train/, train_stats/, loss/, grad/ and adam/ are what came out. Sizes are
+read from the arrays. Everything runs under pmap, without dropout and without padding.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from tsc_jax.data.batches import Deal, deal
+from tsc_jax.errors import InputError
+from tsc_jax.methods.tscnet import losses, torch_names, torch_state
+from tsc_jax.methods.tscnet.network import make_network
+from tsc_jax.methods.tscnet.outputs import Outputs, fuse
+from tsc_jax.methods.tscnet.train_step import AXIS, TrainState, make_train_step, replicate
+
+DROPOUTS = ("dsa_bank_dropout", "dsa_dropout", "classifier_dropout", "attention_dropout")
+BRANCHES = {"time": "temporal", "cluster": "semantic"}  # as recordings call them
+
+Arrays = Mapping[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """A recording made ready to run.
+
+    Attributes:
+      config: the recipe at the recording's sizes, without dropout, with its optimizer.
+      sizes: C, D, K.
+      dealt: which rows of the batch go to which device.
+      batch: the batch so dealt, as the train step takes it.
+      start: the tensors to start from.
+      steps: of the optimizer.
+    """
+
+    config: ml_collections.ConfigDict
+    sizes: torch_state.Sizes
+    dealt: Deal
+    batch: Arrays
+    start: Arrays
+    steps: int
+
+
+def set_up(recording: Arrays, config: ml_collections.ConfigDict, devices: int) -> Setup:
+    """Deals the recorded batch to `devices` and fits the recipe `config` to the recorded sizes.
+
+    Raises:
+      InputError: the batch does not divide, or the tensors are not those of a TSC-Net.
+    """
+    for name in ("in/features", "in/labels", "adam/lr_wd_steps"):
+        if name not in recording:
+            raise InputError(f"{name} is missing")
+    start, sizes = subset(recording, "init/"), torch_state.read_sizes(subset(recording, "init/"))
+    videos, length, _ = recording["in/features"].shape
+    rate, decay, steps = recording["adam/lr_wd_steps"].tolist()
+
+    config = ml_collections.ConfigDict(config.to_dict())
+    config.model.update(dict.fromkeys(DROPOUTS, 0.0))
+    # The half keeps rounding down from giving one less.
+    config.model.attention_channels = (sizes.attention_channels + 0.5) / sizes.width
+    config.optimizer.update(learning_rate=rate, weight_decay=decay)
+    config.bank.update_rule = "gradient" if f"grad/{sizes.bank_name}" in recording else "frozen"
+
+    dealt = deal(videos, min(config.train.pairs, videos // 2), devices)
+    batch = {
+        "features": recording["in/features"],
+        "labels": recording["in/labels"].astype(bool),
+        "mask": np.ones((videos, length), bool),
+        "rows": np.arange(videos, dtype=np.int32),
+    }
+    batch = {name: value[dealt.rows] for name, value in batch.items()}
+    batch |= {"paired": dealt.paired, "seed": np.zeros(devices, np.int32)}
+    return Setup(config, sizes, dealt, batch, start, int(steps))
+
+
+def replay_call(setup: Setup) -> dict[str, np.ndarray]:
+    """One call in either mode: eval/ and train/ outputs, train_stats/ and loss/."""
+    settings, state = setup.config, torch_state.from_tensors(setup.start, setup.config)
+    network = make_network(settings.model, setup.sizes.classes, setup.sizes.width, AXIS)
+
+    def losses_of_one(outputs: Outputs, labels: jax.Array, mask: jax.Array) -> dict[str, jax.Array]:
+        alone = jax.tree.map(lambda leaf: leaf[None], (outputs, labels, mask))
+        return {name: term.sum for name, term in losses.loss_terms(*alone, jnp.zeros(0, bool), settings.loss).items()}
+
+    def call(state: TrainState, batch: dict) -> tuple:
+        variables = {"params": state.params, "batch_stats": state.batch_stats}
+        inputs = (batch["features"], state.bank.rows, batch["mask"])
+        inference = network.apply(variables, *inputs)
+        training, new = network.apply(variables, *inputs, train=True, mutable=["batch_stats"])
+        known = (training, batch["labels"], batch["mask"])
+        terms = jax.lax.psum(losses.loss_terms(*known, batch["paired"], settings.loss), AXIS)
+        means = {name: term.sum / jnp.maximum(term.count, 1) for name, term in terms.items()}
+        published = (published_outputs(outputs, settings.model.fusion_weight) for outputs in (inference, training))
+        return (*published, jax.vmap(losses_of_one)(*known)), (new["batch_stats"], means)
+
+    parallel = jax.pmap(call, axis_name=AXIS, in_axes=(None, 0), out_axes=(0, None))
+    of_videos, (batch_stats, means) = jax.device_get(parallel(state, setup.batch))
+    back = np.argsort(setup.dealt.rows, axis=None)
+    of_videos = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[back], of_videos)
+    inference, training, of_one = of_videos
+    state = state.replace(step=state.step + 1, batch_stats=batch_stats)
+    statistics = torch_state.to_tensors(state, setup.sizes.bank_name)
+    statistics = {name: statistics[name] for name in statistics if "running" in name or "tracked" in name}
+    return (
+        prefixed("eval/", inference)
+        | prefixed("train/", training)
+        | prefixed("train_stats/", statistics)
+        | prefixed("loss/", published_losses(means, of_one, settings.loss))
+    )
+
+
+def make_replay_training(setup: Setup, call: Arrays) -> Callable[[Arrays], dict[str, np.ndarray]]:
+    """A function that takes the steps of the optimizer: from tensors like `setup.start` to grad/ and adam/.
+
+    Args:
+      setup: of the recording.
+      call: of `replay_call`; the recorded steps begin with the statistics that it leaves.
+    """
+    optimizer, bank_name = setup.config.optimizer, setup.sizes.bank_name
+    train_step = make_train_step(setup.config, setup.sizes.classes, setup.sizes.width)
+
+    def replay_training(start: Arrays) -> dict[str, np.ndarray]:
+        state = torch_state.from_tensors({**start, **subset(call, "train_stats/")}, setup.config)
+        state = replicate(state, len(setup.dealt.rows))
+        totals, gradients = [], {}
+        for _ in range(setup.steps):
+            state, means = train_step(state, setup.batch)
+            totals.append(float(means["total"]))
+            if not gradients:
+                moments = first_moments(state, bank_name)
+                seen = {name: moment / (1 - optimizer.beta1) for name, moment in moments.items()}
+                gradients = {name: seen[name] - optimizer.weight_decay * start[name] for name in seen}
+        final = torch_state.to_tensors(jax.device_get(state), bank_name)
+        return prefixed("grad/", gradients) | prefixed("adam/final/", final) | {"adam/losses": np.array(totals)}
+
+    return replay_training
+
+
+def first_moments(state: TrainState, bank_name: str) -> dict[str, np.ndarray]:
+    """Adam's first moments under the names of the tensors that they belong to."""
+    moments = jax.device_get(state.opt_state[1].mu)
+    named = torch_names.to_state_dict({"params": moments["params"]})
+    if "bank" in moments:
+        named[bank_name] = torch_state.published_bank(moments["bank"], bank_name)
+    return named
+
+
+def published_outputs(outputs: Outputs, fusion_weight: float) -> dict[str, jax.Array]:
+    """The outputs under the names of a recording, all [B, T, .]."""
+    cas, attention = fuse(outputs, fusion_weight)
+    named = {"multiscal_feat": outputs.pyramid, "cas": cas, "attn": attention[..., None]}
+    for theirs, ours in BRANCHES.items():
+        branch = getattr(outputs, ours)
+        named[f"{theirs}_feat"] = branch.features
+        named[f"cas_{theirs}"], named[f"attn_{theirs}"] = branch.cas, branch.attention[..., None]
+    return named
+
+
+def published_losses(means: Arrays, of_one: Arrays, settings) -> dict[str, np.ndarray]:
+    """The losses under the names of a recording: the two of `mil` per video, the others means."""
+    named = {"recon": means["semantic/reconstruction"]}
+    for theirs, ours in BRANCHES.items():
+        of_branch = {name: mean for name, mean in means.items() if name.startswith(ours)}
+        named |= {f"{theirs}/{kind}": of_one[f"{ours}/{kind}"] for kind in ("mil", "mil_suppressed")}
+        named |= {f"{theirs}/{kind}": means[f"{ours}/{kind}"] for kind in ("guide", "contrastive")}
+        named[f"{theirs}/total"] = losses.total(of_branch, settings)
+    return named
+
+
+def subset(arrays: Arrays, prefix: str) -> dict[str, np.ndarray]:
+    """The arrays whose names begin with `prefix`, without it."""
+    return {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}
+
+
+def prefixed(prefix: str, arrays: Arrays) -> dict[str, np.ndarray]:
+    """The arrays with `prefix` before their names."""
+    return {f"{prefix}{name}": np.asarray(array) for name, array in arrays.items()}
