@@ -1,11 +1,11 @@
-"""Tells what a data set holds and everything that is wrong with it, before hours are spent on it.
+"""Describes a data set and finds everything that is wrong with it before training.
 
   python -m launch.doctor --source DIR
   python -m launch.doctor --source DIR --name thumos14 --json findings.json
 
-DIR is what launch.prepare takes as --source; annotations alone will do: then the checks of features are left out.
-Every finding is an error (training would fail, or its result be wrong), a warning or a note. The exit code is 1
-where there are errors, or nothing could be read; else 0, whatever the warnings.
+DIR is the --source of launch.prepare, or holds annotations only; then checks of features are left out. Every finding
+is an error (training would fail or give wrong results), a warning or a note. The exit code is 1 if there are errors
+or nothing could be read, else 0.
 """
 
 import sys
@@ -18,15 +18,15 @@ from tsc_jax.data.features import MODALITIES
 from tsc_jax.errors import InputError
 
 _SOURCE = flags.DEFINE_string("source", None, "Folder that holds the data set, or its annotations.", required=True)
-_LAYOUT = flags.DEFINE_enum("layout", None, ["per_video", "joint"], "How its files are laid out, else they show it.")
-_NAME = flags.DEFINE_string("name", None, "Name of a published data set: its subsets, classes and rate are known.")
-_MODALITY = flags.DEFINE_enum("modality", "both", MODALITIES, "Which of I3D's features, where both are there.")
-_RATE = flags.DEFINE_float("snippets_per_second", None, "Rate of the snippet features, else the files say it.")
-_JSON = flags.DEFINE_string("json", None, "File to write everything to as JSON, all examples included.")
+_LAYOUT = flags.DEFINE_enum("layout", None, ["per_video", "joint"], "Layout of the files; default: detected.")
+_NAME = flags.DEFINE_string("name", None, "Name of a published data set, which gives subsets, classes and rate.")
+_MODALITY = flags.DEFINE_enum("modality", "both", MODALITIES, "Which I3D features to use, if there are both.")
+_RATE = flags.DEFINE_float("snippets_per_second", None, "Rate of the snippet features; default: from the files.")
+_JSON = flags.DEFINE_string("json", None, "JSON file to write all findings with all examples to.")
 
 
 def main(argv: list[str]) -> None:
-    """The command."""
+    """Runs the command."""
     del argv
     check_flags()
     from tsc_jax.data.builder import config_of
@@ -46,14 +46,14 @@ def main(argv: list[str]) -> None:
 
 
 def check_flags() -> None:
-    """Raises InputError for a flag that cannot be, before anything is read."""
+    """Raises InputError for an invalid flag, before anything is read."""
     if _RATE.value is not None and not 0 < _RATE.value < float("inf"):
         raise InputError(f"--snippets_per_second is {_RATE.value}, expected a positive number")
     if _JSON.value is not None:
         if Path(_JSON.value).is_dir():
             raise InputError(f"--json {_JSON.value}: is a folder, expected the name of a file")
         if not Path(_JSON.value).absolute().parent.is_dir():
-            raise InputError(f"--json {_JSON.value}: its folder is not there")
+            raise InputError(f"--json {_JSON.value}: its folder does not exist")
 
 
 if __name__ == "__main__":

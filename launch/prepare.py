@@ -1,4 +1,4 @@
-"""Turns a data set as people have it into the one form that training and evaluation read.
+"""Prepares a data set: writes it in the form that training and evaluation read.
 
 python -m launch.prepare --name watch_sessions
 python -m launch.prepare --name thumos14 --layout joint --source DIR
@@ -12,7 +12,8 @@ import numpy as np
 from absl import flags
 
 from tsc_jax import cli
-from tsc_jax.data import builder
+from tsc_jax.data.builder import config_of, prepare, prepared_folder
+from tsc_jax.data.checks import rate_fits
 from tsc_jax.data.dataset import Dataset, open_dataset
 from tsc_jax.data.features import MODALITIES
 from tsc_jax.data.joint import read_joint
@@ -21,36 +22,36 @@ from tsc_jax.data.source import Source
 from tsc_jax.errors import InputError
 
 _NAME = flags.DEFINE_string("name", None, "Name of the data set; watch_sessions is the embedded one.", required=True)
-_LAYOUT = flags.DEFINE_enum("layout", None, ["per_video", "joint"], "How the files in --source are laid out.")
+_LAYOUT = flags.DEFINE_enum("layout", None, ["per_video", "joint"], "Layout of the files in --source.")
 _SOURCE = flags.DEFINE_string("source", None, "Folder that holds the data set.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "data", "Folder for prepared data sets.")
-_MODALITY = flags.DEFINE_enum("modality", "both", MODALITIES, "Which of I3D's features, where both are there.")
-_RATE = flags.DEFINE_float("snippets_per_second", None, "Rate of the snippet features, else the files say it.")
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Whether to replace what is already prepared.")
+_MODALITY = flags.DEFINE_enum("modality", "both", MODALITIES, "Which I3D features to use, if there are both.")
+_RATE = flags.DEFINE_float("snippets_per_second", None, "Rate of the snippet features; default: from the files.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Whether to replace an existing data set.")
 
 RECIPES = {
-    builder.WATCH_SESSIONS: "configs/demo.py",
+    "watch_sessions": "configs/demo.py",
     "thumos14": "configs/thumos14.py",
     "activitynet12": "configs/activitynet12.py",
 }
 
 
 def main(argv: list[str]) -> None:
-    """The command."""
+    """Runs the command."""
     del argv
     name, data_dir = _NAME.value, _DATA_DIR.value
-    folder = builder.prepared_folder(data_dir, name)
+    folder = prepared_folder(data_dir, name)
     check_flags()
-    written = builder.prepare(read_source, name, data_dir, _OVERWRITE.value)
+    written = prepare(read_source, name, data_dir, _OVERWRITE.value)
     print(f"{folder}: prepared" if written else f"{folder}: already there (--overwrite prepares it anew)")
     print(describe(open_dataset(data_dir, name)))
     print(f"next: {train_command(name, data_dir)}")
 
 
 def check_flags() -> None:
-    """Raises InputError where --layout and --source do not go with --name."""
+    """Raises InputError if --layout and --source do not match --name."""
     given = [flag.name for flag in (_LAYOUT, _SOURCE) if flag.value is not None]
-    if _NAME.value == builder.WATCH_SESSIONS:
+    if config_of(_NAME.value).read_embedded:
         if given:
             raise InputError(f"--{given[0]} was given, but {_NAME.value} is embedded and takes none")
     elif len(given) < 2:
@@ -60,13 +61,12 @@ def check_flags() -> None:
 
 
 def read_source() -> Source:
-    """The data set that the flags speak of."""
-    if _NAME.value == builder.WATCH_SESSIONS:
-        from tsc_jax.data.watch import watch_sessions
-
-        return watch_sessions()
+    """Reads the data set that the flags name."""
+    known = config_of(_NAME.value)
+    if known.read_embedded:
+        return known.read_embedded()
     if _LAYOUT.value == "joint":
-        source = read_joint(Path(_SOURCE.value), builder.config_of(_NAME.value).subsets, _MODALITY.value)
+        source = read_joint(Path(_SOURCE.value), known.subsets, _MODALITY.value)
     else:
         source = read_per_video(Path(_SOURCE.value), _MODALITY.value)
     if _RATE.value is not None:
@@ -75,29 +75,31 @@ def read_source() -> Source:
 
 
 def describe(dataset: Dataset) -> str:
-    """A few lines on what is in a data set, and on what looks wrong."""
+    """Summarizes a data set in a few lines; warns if the rate does not fit most of its videos."""
     lines = []
     for title, split in (("train", dataset.train), ("test", dataset.test)):
         lengths = [video.num_snippets for video in split.videos]
         segments = sum(len(video.segments) for video in split.videos)
         lines.append(
             f"{title:5}  {len(lengths)} videos, {sum(lengths)} snippets"
-            f" ({min(lengths)} to {max(lengths)} a video), {segments} segments"
+            f" ({min(lengths)} to {max(lengths)} per video), {segments} segments"
         )
     rate, videos = dataset.snippets_per_second, (*dataset.train.videos, *dataset.test.videos)
-    lines.append(f"width {dataset.width}, {rate:g} snippets a second")
+    lines.append(f"width {dataset.width}, {rate:g} snippets per second")
     lines.append(f"{len(dataset.classes)} classes: {', '.join(dataset.classes)}")
-    covered = np.median([video.num_snippets / rate / video.duration for video in videos])
-    if not 0.8 < covered < 1.25:
+    fitting = sum(rate_fits(video.num_snippets, video.duration, rate) for video in videos)
+    if fitting < len(videos) / 2:
+        covered = np.median([video.num_snippets / rate / video.duration for video in videos])
         lines.append(
-            f"warning: at {rate:g} a second, the snippets last {covered:.2f} times as long as their videos;"
-            " if the rate is wrong, so is every result in seconds (--snippets_per_second --overwrite)"
+            f"warning: at {rate:g} snippets per second, the snippets last {covered:.2f} times as long as the videos"
+            f" (median); {fitting} of {len(videos)} videos fit. If the rate is wrong, all results in seconds are"
+            " wrong: prepare again with --snippets_per_second and --overwrite"
         )
     return "\n".join(lines)
 
 
 def train_command(name: str, data_dir: str) -> str:
-    """What to type next."""
+    """Returns the command that trains on the data set."""
     words = ["python -m launch.train", f"--config={RECIPES.get(name, RECIPES['thumos14'])}", f"--workdir=runs/{name}"]
     if name not in RECIPES:
         words.append(f"--config.data.name={name}")

@@ -122,8 +122,8 @@ def test_prepare_says_what_it_found_and_what_comes_next(tmp_path):
     assert lines[0] == f"{tmp_path}/data/wtal/small/1.0.0: prepared"
     assert lines[1].startswith("train  3 videos, ") and lines[1].endswith(" 5 segments")
     assert lines[2].startswith("test   2 videos, ") and lines[2].endswith(" 3 segments")
-    assert lines[3:5] == ["width 6, 0.25 snippets a second", "2 classes: Jump, Run"]
-    assert lines[5].startswith("warning: at 0.25 a second, the snippets last ")  # of videos of 8 seconds
+    assert lines[3:5] == ["width 6, 0.25 snippets per second", "2 classes: Jump, Run"]
+    assert lines[5].startswith("warning: at 0.25 snippets per second, the snippets last ")  # of videos of 8 seconds
     assert lines[6].startswith("next: python -m launch.train --config=configs/thumos14.py --workdir=runs/small")
     second = prepare(*flags)
     assert (second.returncode, second.stderr) == (0, "")

@@ -21,11 +21,11 @@ PUBLISHED = {  # videos and segments of each subset
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_public_annotations_give_the_published_counts(shared, name):
     path = shared / "annotations" / name
-    found = annotations.read_json(path) if path.suffix == ".json" else annotations.read_npy_folder(path)
-    videos = Counter(video.subset for video in found)
-    segments = Counter(video.subset for video in found for _ in video.segments)
+    annotated = annotations.read_json(path) if path.suffix == ".json" else annotations.read_npy_folder(path)
+    videos = Counter(video.subset for video in annotated)
+    segments = Counter(video.subset for video in annotated for _ in video.segments)
     assert {subset: (videos[subset], segments[subset]) for subset in videos} == PUBLISHED[name]
-    classes = {label for video in found for label in video.segment_labels}
+    classes = {label for video in annotated for label in video.segment_labels}
     assert len(classes) == (20 if "humos" in name else 200 if "13" in name else 100)
     if path.is_dir():
         assert set(annotations.read_classes(path / "classlist.npy")) == classes
@@ -42,7 +42,7 @@ def instance(segment, label="Run") -> str:
 BAD_JSON = {
     "not JSON": '{"database": ',
     "holds a list, expected a JSON object": "[]",
-    'has no "database"': '{"videos": {}}',
+    'has no object "database"': '{"videos": {}}',
     'key "v" occurs 2 times': '{"database": {"v": {}, "v": {}}}',
     r'video "v": expected \{"subset"': '{"database": {"v": {"annotations": []}}}',
     r"segment \[1\] is not a pair": instance([1]),

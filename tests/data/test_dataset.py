@@ -1,5 +1,7 @@
 """What is prepared is read from many places at once; what is missing or damaged is said in one sentence."""
 
+import json
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.data.small import make_source, prepared
-from tsc_jax.data.builder import prepared_folder
+from tsc_jax.data.builder import prepare, prepared_folder
 from tsc_jax.data.dataset import open_dataset
 from tsc_jax.errors import InputError
 
@@ -36,6 +38,26 @@ def test_a_damaged_data_set_is_an_input_error(tmp_path, pattern, damage):
         file.write_bytes(content[: len(content) // 2])
     with pytest.raises(InputError, match=r"wtal/small/1\.0\.0: the prepared data set is damaged"):
         open_dataset(tmp_path, "small")
+
+
+def test_unknown_metadata_is_ignored(tmp_path):
+    before = prepared(make_source(), tmp_path)
+    file = prepared_folder(tmp_path, "small") / "metadata.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "train_fingerprint": "0", "more": [1]}))
+    after = open_dataset(tmp_path, "small")
+    assert (after.fingerprint, after.classes, after.width) == (before.fingerprint, before.classes, before.width)
+
+
+def test_an_embedded_data_set_is_found_where_former_versions_put_it(tmp_path):
+    assert prepared_folder(tmp_path, "watch_sessions") == tmp_path / "wtal" / "watch_sessions" / "1.0.0"
+    written = prepared(make_source(), tmp_path, "watch_sessions")
+    shutil.move(tmp_path / "wtal" / "watch_sessions", tmp_path / "watch_sessions")
+    opened = open_dataset(tmp_path, "watch_sessions")
+    assert opened.fingerprint == written.fingerprint
+    assert opened.train.features(0).shape == (opened.train.videos[0].num_snippets, opened.width)
+    assert not prepare(pytest.fail, "watch_sessions", tmp_path)
+    assert prepare(make_source, "watch_sessions", tmp_path, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir() if any(path.iterdir())] == ["watch_sessions"]
 
 
 def test_videos_that_are_too_short_can_be_left_out(small):

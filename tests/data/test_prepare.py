@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.data.layouts import CLASSES, make_examples, write_joint, write_per_video
 from tests.data.small import make_source, prepared
-from tsc_jax.data.builder import config_of, prepare, prepared_folder
+from tsc_jax.data.builder import Wtal, config_of, prepare, prepared_folder
+from tsc_jax.data.checks import MAX_NAME_BYTES, rate_fits
 from tsc_jax.data.dataset import Split, open_dataset
 from tsc_jax.data.joint import read_joint
 from tsc_jax.data.per_video import read_per_video
@@ -100,7 +101,7 @@ def test_the_same_source_gives_the_same_bytes(small, tmp_path):
     source = make_source()
     turned = {split: videos[::-1] for split, videos in source.splits.items()}
     again = prepared(dataclasses.replace(source, splits=turned), tmp_path / "a")
-    assert (again.fingerprint, again.train_fingerprint) == (small.fingerprint, small.train_fingerprint)
+    assert again.fingerprint == small.fingerprint
     prepared(source, tmp_path / "b")
     assert files_in(tmp_path / "a") == files_in(tmp_path / "b")
 
@@ -122,13 +123,46 @@ CHANGES: dict[str, Callable[[Source, str], Source]] = {
 
 
 @pytest.mark.parametrize("changed", CHANGES)
-def test_every_change_shows_in_the_fingerprints_it_concerns(small, tmp_path, changed):
+def test_every_change_shows_in_the_fingerprint(small, tmp_path, changed):
     source = make_source()
     train = prepared(CHANGES[changed](source, "train"), tmp_path / "train")
     test = prepared(CHANGES[changed](source, "test"), tmp_path / "test")
-    assert small.fingerprint not in (train.fingerprint, test.fingerprint)
-    assert train.train_fingerprint != small.train_fingerprint
-    assert test.train_fingerprint == small.train_fingerprint
+    assert len({small.fingerprint, train.fingerprint, test.fingerprint}) == 3
+
+
+def test_the_fingerprint_does_not_depend_on_the_order_in_which_splits_are_written(small, tmp_path, monkeypatch):
+    write = Wtal._split_generators  # a hook of TFDS
+    monkeypatch.setattr(Wtal, "_split_generators", lambda self, manager: dict(reversed(write(self, manager).items())))
+    assert prepared(make_source(), tmp_path).fingerprint == small.fingerprint
+
+
+# Names and rates.
+
+
+def named(name: str) -> Source:
+    return change(make_source(), "test", 0, name=name)
+
+
+@pytest.mark.parametrize("name", ["n" * MAX_NAME_BYTES, "folder/" + "é" * 122])
+def test_a_name_of_251_bytes_is_prepared(tmp_path, name):
+    assert len(name.encode()) == MAX_NAME_BYTES == 251
+    assert name in {video.name for video in prepared(named(name), tmp_path).test.videos}
+
+
+def test_a_class_may_have_a_single_training_video(tmp_path):
+    source = make_source()
+    alone = dataclasses.replace(source, splits={**source.splits, "train": source.splits["train"][:2]})
+    dataset = prepared(alone, tmp_path)
+    assert sum(video.labels[CLASSES.index("Run")] for video in dataset.train.videos) == 1
+
+
+@given(st.floats(0.1, 1e4), st.floats(0.1, 100), st.integers(1, 10**6))
+def test_a_rate_fits_within_two_snippets_or_five_percent(duration, rate, num_snippets):
+    expected = duration * rate
+    slack = 0.05 * expected if expected > 40 else 2
+    distance = abs(num_snippets - expected)
+    assume(abs(distance - slack) > 1e-6 * expected)  # rounding decides on the boundary
+    assert rate_fits(num_snippets, duration, rate) == (distance < slack)
 
 
 # What is known of published data sets.
@@ -182,13 +216,14 @@ BAD_SOURCES: dict[str, Callable[[Source], Source]] = {
     'video "v3" is in both the train and the test subset': lambda source: with_split(
         "test", lambda videos: (*videos, source.splits["train"][0])
     )(source),
-    'class "Run" has a single training video': with_split("train", lambda videos: videos[:2]),
+    "its name has 252 bytes in UTF-8, expected at most 251": lambda source: change(source, "test", 0, name="n" * 252),
+    r'video "é{40}\.\.\.": its name has 254 bytes': lambda source: change(source, "train", 0, name="é" * 127),
     "no training video has a label": with_split(
         "train", lambda videos: tuple(dataclasses.replace(video, labels=()) for video in videos)
     ),
     'video "w2": label "Swim" is not among the 2 classes': lambda source: change(source, "test", 0, labels=("Swim",)),
     'video "w1": label "Fly" is not among': lambda source: change(source, "test", 1, segment_labels=("Fly",)),
-    'video "w1": 1 segments but 2 labels': lambda source: change(source, "test", 1, segment_labels=CLASSES),
+    'video "w1": 1 segments but 2 segment labels': lambda source: change(source, "test", 1, segment_labels=CLASSES),
     'class "Run" occurs 2 times': lambda source: dataclasses.replace(source, classes=("Run", "Jump", "Run")),
     "has no classes": lambda source: dataclasses.replace(source, classes=()),
     "no file says how many snippets": lambda source: dataclasses.replace(source, snippets_per_second=None),

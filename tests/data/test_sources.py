@@ -131,9 +131,9 @@ def test_the_two_parts_of_the_joint_layout_must_be_there_once(tmp_path):
 
 
 BAD_COLUMNS = {
-    r"labels\.npy: holds shape \(2,\), but duration\.npy speaks of 5 videos": ("labels", ragged([[], []])),
+    r"labels\.npy: holds shape \(2,\), but duration\.npy has 5 videos": ("labels", ragged([[], []])),
     r'videoname\.npy: video "v" occurs 2 times': ("videoname", np.array(["v", "v", "a", "b", "c"])),
-    r'video "v3": 3 segments but 1 labels of segments': ("labels", ragged([["Run"]] * 5)),
+    r'video "v3": 3 segments but 1 segment labels': ("labels", ragged([["Run"]] * 5)),
     r'video "v3": duration .*nan.* is not a positive number': ("duration", np.full(5, np.nan)),
     r'video "v3": segment 7 is not a pair': ("segments", ragged([[7, 7, 7]] * 5)),
     r'video "v3": label 1 is not a class name': ("labels_all", ragged([[1]] * 5)),
@@ -155,5 +155,5 @@ def test_bad_columns_are_named(tmp_path, sentence):
 def test_features_and_annotations_must_be_of_the_same_videos(tmp_path):
     folder = write_joint(tmp_path, make_examples())
     np.save(folder / "Small-I3D-JOINTFeatures.npy", ragged([np.zeros((2, 6))] * 4), allow_pickle=True)
-    with pytest.raises(InputError, match=r"JOINTFeatures\.npy: holds shape \(4,\), but .* speaks of 5 videos"):
+    with pytest.raises(InputError, match=r"JOINTFeatures\.npy: holds shape \(4,\), but .* has 5 videos"):
         read_joint(folder)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.data.small import prepared
 from tsc_jax.data import watch
 from tsc_jax.data.checks import check_source
 from tsc_jax.data.source import SPLITS, Source
@@ -62,6 +63,11 @@ def test_it_is_a_data_set_that_can_be_prepared(source):
     check_source(source)
     assert (len(source.classes), source.snippets_per_second) == (5, 2.0)
     assert {split: len(source.splits[split]) for split in SPLITS} == watch.SESSIONS
+
+
+def test_its_bytes_stay_those_that_published_results_were_had_with(source, tmp_path):
+    fingerprint = "f0486013d3d7fc8c8f2000905bfe1b92e8bdfbcde8e3ba63f868e73c54cdcdee"
+    assert prepared(source, tmp_path, "watch_sessions").fingerprint == fingerprint
 
 
 def test_the_package_is_read_and_not_imported(source):

@@ -183,14 +183,15 @@ def other_labels(column: np.ndarray) -> np.ndarray:
     return column
 
 
-def first_twice(column: np.ndarray) -> np.ndarray:
-    return np.concatenate([column[:1], column[:-1]])
+def long_first(column: np.ndarray) -> np.ndarray:
+    return np.array([b"n" * 252, *column[1:]])
 
 
 JOINT_PLANTS = {
     "labels of its own": (edit_column("labels_all.npy", other_labels), {"label_disagreement": 1}),
     "third subset": (edit_column("subset.npy", lambda c: np.where(np.arange(10) == 9, b"spare", c)), {"unlisted": 1}),
     "repeated class": (edit_column("classlist.npy", lambda c: np.append(c, b"Run")), {"repeated_names": 1}),
+    "long name": (edit_column("videoname.npy", long_first), {"long_names": 1}),
     "no class list": (remove("Small-Annotations/classlist.npy"), {"unusable": 1}),
     "no features": (remove("Small-I3D-JOINTFeatures.npy"), {"no_features": 4}),
     "damaged features": (damage("Small-I3D-JOINTFeatures.npy"), {"unusable": 1, "no_features": 4}),

@@ -35,8 +35,8 @@ def test_a_sound_data_set_is_described_and_passes(tmp_path):
     cells = lines[3].split()
     assert cells[:4] == ["train", "6", str(sum(lengths)), str(sum(len(each.segments) for each in train))]
     assert cells[-5:] == [str(min(lengths)), "/", f"{np.median(lengths):g}", "/", str(max(lengths))]
-    assert "width 8, 2 snippets a second" in lines and "2 classes: Jump, Run" in lines
-    assert lines[-1] == "no errors, no warnings, no notes: nothing stands against training on it"
+    assert "width 8, 2 snippets per second" in lines and "2 classes: Jump, Run" in lines
+    assert lines[-1] == "no errors, no warnings, no notes: ready for launch.prepare"
     content = json.loads((tmp_path / "found.json").read_text())
     assert content["layout"] == "per_video" and content["findings"] == []
     assert content["counts"] == {"error": 0, "warning": 0, "note": 0}
@@ -55,7 +55,7 @@ def test_errors_are_told_with_exit_code_1_and_what_was_written_is_all_of_them(tm
     assert "error    videos with features that are NaN or infinite: 7" in done.stdout
     assert done.stdout.index("error ") < done.stdout.index("warning ")
     assert "and 2 more" in done.stdout and done.stdout.count("features/train/a") == SHOWN
-    assert done.stdout.endswith("1 error, 1 warning, no notes: mend the errors before launch.prepare\n")
+    assert done.stdout.endswith("1 error, 1 warning, no notes: correct the errors before launch.prepare\n")
     findings = json.loads((tmp_path / "found.json").read_text())["findings"]
     assert [(each["severity"], each["check"], each["count"]) for each in findings] == [
         ("error", "not_finite", 7),
@@ -80,7 +80,7 @@ def test_warnings_alone_pass(tmp_path):
         (["--source", "launch", "--layout", "per_video"], "launch/gt.json: no such file"),
         ([], "flag --source=None: "),
         (["--source", ".", "--snippets_per_second", "0"], "--snippets_per_second is 0.0, expected a positive number"),
-        (["--source", ".", "--json", "nowhere/found.json"], "--json nowhere/found.json: its folder is not there"),
+        (["--source", ".", "--json", "nowhere/found.json"], "--json nowhere/found.json: its folder does not exist"),
         (["--source", ".", "--json", "launch"], "--json launch: is a folder, expected the name of a file"),
     ],
 )

@@ -111,7 +111,7 @@ def test_a_data_set_without_labels_has_no_class(tmp_path):
 def test_the_rate_that_would_fit_is_told(tmp_path):
     folder = write_sound(tmp_path)
     (finding,) = check(folder, rate=25 / 16).findings
-    assert finding.examples == ("1.5625 snippets a second fit 0 of 10 videos, about 2 would fit 10",)
+    assert finding.examples == ("1.5625 snippets per second fit 0 of 10 videos, about 2 would fit 10",)
 
 
 def test_folders_of_no_or_of_either_layout_are_refused(tmp_path):
@@ -120,7 +120,7 @@ def test_folders_of_no_or_of_either_layout_are_refused(tmp_path):
     with pytest.raises(InputError, match="no data set, expected"):
         detect_layout(tmp_path)
     write_joint(write_sound(tmp_path), sound_examples())
-    with pytest.raises(InputError, match=r"holds Small-.* and gt.json, so it could be of either layout: give --layout"):
+    with pytest.raises(InputError, match=r"holds Small-.* and gt.json, which are signs of both layouts: give --layout"):
         detect_layout(tmp_path)
 
 

@@ -1,7 +1,6 @@
-"""Writes a `Source` to disk as a TensorFlow-Datasets data set: the only form that training and evaluation read.
+"""Writes a `Source` to disk as a TensorFlow-Datasets (TFDS) data set, the only form that training and evaluation read.
 
-Under the data directory lies wtal/NAME/VERSION, or watch_sessions/VERSION for the data set
-with a builder of its own. The files are array_record, the format that needs no TensorFlow.
+A data set is in wtal/NAME/VERSION under the data directory, as array_record files, which need no TensorFlow.
 """
 
 import contextlib
@@ -26,49 +25,56 @@ import tqdm
 from tsc_jax.data.checks import check_source
 from tsc_jax.data.features import check_features
 from tsc_jax.data.source import SPLITS, Source, SourceVideo
+from tsc_jax.data.watch import watch_sessions
 from tsc_jax.errors import InputError
-
-WATCH_SESSIONS = "watch_sessions"
 
 
 @dataclasses.dataclass(eq=False)
 class WtalConfig(tfds.core.BuilderConfig):
-    """A data set by name, with what is known of it beforehand; None where its files must say it.
+    """The name of a data set and what the program knows about it; None where its files must give the value.
 
     Attributes:
-      subsets: what its annotations call the videos to train and to test on.
+      subsets: names of its training and test subsets in the annotations.
       classes: in the order of their indices.
       snippets_per_second: rate of its snippet features.
+      read_embedded: returns a data set that needs no files from the user.
     """
 
     subsets: tuple[str, str] | None = None
     classes: tuple[str, ...] | None = None
     snippets_per_second: float | None = None
+    read_embedded: Callable[[], Source] | None = None
 
 
 def _published(name: str, train: str, test: str) -> WtalConfig:
-    """A public benchmark, with I3D features of 16-frame snippets at 25 frames a second."""
+    """Describes a public benchmark with I3D features of 16-frame snippets at 25 frames per second."""
     listed = resources.files("tsc_jax.data").joinpath("classes", f"{name}.txt").read_text(encoding="utf-8")
     return WtalConfig(name=name, subsets=(train, test), classes=tuple(listed.splitlines()), snippets_per_second=25 / 16)
 
 
 class _Info(tfds.core.DatasetInfo):
-    """Without a look into TFDS's public bucket, for which it would leave a temporary folder behind."""
+    """Does not search TFDS's public bucket, which would leave a temporary folder behind."""
 
     def initialize_from_bucket(self) -> None:
-        """Nothing is known beforehand."""
+        """Does nothing."""
 
 
-class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Writes one record per video of a checked source, and what they share as metadata."""
+class Wtal(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Writes one record per video of a checked source, and the classes, rate, width and fingerprint as metadata."""
 
     VERSION = tfds.core.Version("1.0.0")
-    # Else TFDS looks beside this file for the checksums of downloads, by a package that it does not require.
+    BUILDER_CONFIGS = (
+        _published("thumos14", "validation", "test"),
+        _published("activitynet12", "training", "validation"),
+        _published("activitynet13", "training", "validation"),
+        WtalConfig(name="watch_sessions", read_embedded=watch_sessions),
+    )
+    # Otherwise TFDS looks beside this file for checksums of downloads, with a package that it does not require.
     code_path = None
 
     def __init__(self, source: Source, **kwargs: Any):
         self._source = source
-        self._digests = {split: hashlib.sha256() for split in SPLITS}
+        self._digests = {}  # sha256 of each split that is written, by its name
         self._width = _features(_by_name(source, "train")[0]).shape[1]
         super().__init__(file_format="array_record", **kwargs)
 
@@ -103,7 +109,8 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _generate_examples(self, split: str) -> Iterator[tuple[str, dict]]:
         index = {name: place for place, name in enumerate(self._source.classes)}
         rate = float(self._source.snippets_per_second)
-        # On a terminal alone; TFDS's own bars, which are off, do not know how many videos there are.
+        digest = hashlib.sha256()
+        # TFDS's own bars are off because they do not know the number of videos.
         for video in tqdm.tqdm(_by_name(self._source, split), split, unit="video", disable=None):
             features = _features(video)
             if features.shape[1] != self._width:
@@ -112,8 +119,8 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 )
             duration = len(features) / rate if video.duration is None else video.duration
             facts = (video.name, duration, sorted(video.labels), video.segments, video.segment_labels)
-            self._digests[split].update(json.dumps([*facts, features.shape]).encode())
-            self._digests[split].update(features.tobytes())
+            digest.update(json.dumps([*facts, features.shape]).encode())
+            digest.update(features.tobytes())
             yield (
                 video.name,
                 {
@@ -126,83 +133,72 @@ class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                     "features": features,
                 },
             )
-        if split == SPLITS[-1]:
-            self.info.metadata.update(self._fingerprints())
+        self._digests[split] = digest.hexdigest()
+        if len(self._digests) == len(SPLITS):
+            self.info.metadata["fingerprint"] = self._fingerprint()
 
-    def _fingerprints(self) -> dict[str, str]:
-        """What the training videos hold, and what the whole data set holds, as sha256."""
+    def _fingerprint(self) -> str:
+        """Returns the sha256 of everything in the data set."""
         shared = json.dumps([self._source.classes, float(self._source.snippets_per_second)])
-        digests = [self._digests[split].hexdigest() for split in SPLITS]
-        whole = hashlib.sha256(" ".join([shared, *digests]).encode())
-        return {"train_fingerprint": digests[0], "fingerprint": whole.hexdigest()}
-
-
-class Wtal(SourceBuilder):
-    """Any data set of untrimmed videos; its configs are the names that it may go by."""
-
-    BUILDER_CONFIGS = (
-        _published("thumos14", "validation", "test"),
-        _published("activitynet12", "training", "validation"),
-        _published("activitynet13", "training", "validation"),
-    )
-
-
-class WatchSessions(SourceBuilder):
-    """The embedded default; see tsc_jax.data.watch."""
+        return hashlib.sha256(" ".join([shared, *(self._digests[split] for split in SPLITS)]).encode()).hexdigest()
 
 
 def config_of(name: str) -> WtalConfig:
-    """What is known of the data set `name` beforehand: nothing, unless it is a published one."""
+    """Returns what is known about the data set `name`: nothing, unless it is a published or embedded one."""
     return Wtal.builder_configs.get(name) or WtalConfig(name=name)
 
 
+def with_known(source: Source, known: WtalConfig) -> Source:
+    """Takes the classes of a published data set, and its rate if the files give none."""
+    rate = source.snippets_per_second
+    return dataclasses.replace(
+        source,
+        classes=source.classes if known.classes is None else known.classes,
+        snippets_per_second=known.snippets_per_second if rate is None else rate,
+    )
+
+
 def prepared_folder(data_dir: str | os.PathLike, name: str) -> Path:
-    """Where the data set `name` lies once it is prepared.
+    """Returns the folder of the prepared data set `name`, which need not exist.
 
     Raises:
-      InputError: a name that could not be that of a folder.
+      InputError: the name cannot be that of a folder.
     """
     if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
         raise InputError(f"--name {name!r} is not a name: expected letters, digits, dots, dashes and underscores")
-    group = Path(data_dir) if name == WATCH_SESSIONS else Path(data_dir, "wtal")
-    return group / name / str(SourceBuilder.VERSION)
+    earlier = Path(data_dir, name, str(Wtal.VERSION))  # where former versions put the embedded data set
+    if config_of(name).read_embedded and earlier.exists():
+        return earlier
+    return Path(data_dir, "wtal", name, str(Wtal.VERSION))
 
 
 def prepare(read_source: Callable[[], Source], name: str, data_dir: str | os.PathLike, overwrite: bool = False) -> bool:
-    """Writes the data set `name`, unless it is there; what is there stays until its successor is complete.
+    """Writes the data set `name` unless it exists; an existing one stays in place until the new one is complete.
 
     Args:
-      read_source: called if there is something to write.
-      name: of the data set; a published one brings its classes, and its rate where the files have none.
+      read_source: returns the source; called only if the data set must be written.
+      name: of the data set; see `with_known` for published ones.
       data_dir: holds all prepared data sets.
-      overwrite: whether to write it anew.
+      overwrite: whether to replace an existing data set.
 
     Returns:
-      Whether it was written.
+      Whether the data set was written.
 
     Raises:
-      InputError: whatever is wrong with the source.
+      InputError: the source is invalid.
     """
     target = prepared_folder(data_dir, name)
     if target.exists() and not overwrite:
         return False
     known = config_of(name)
-    source = read_source()
-    if known.classes is not None:
-        source = dataclasses.replace(source, classes=known.classes)
-    if source.snippets_per_second is None:
-        source = dataclasses.replace(source, snippets_per_second=known.snippets_per_second)
+    source = with_known(read_source(), known)
     check_source(source)
     Path(data_dir).mkdir(parents=True, exist_ok=True)
-    # All in a folder of its own, so that an error or Ctrl-C leaves nothing and a success shows at once.
+    # Written to a temporary folder, so that an error or Ctrl-C leaves nothing behind.
     with tempfile.TemporaryDirectory(prefix="incomplete.", dir=data_dir) as scratch:
-        if name == WATCH_SESSIONS:
-            builder = WatchSessions(source, data_dir=scratch)
-        else:
-            builder = Wtal(source, data_dir=scratch, config=known)
         tfds.disable_progress_bar()
-        with contextlib.redirect_stdout(io.StringIO()):  # where TFDS announces a download
-            builder.download_and_prepare()
+        with contextlib.redirect_stdout(io.StringIO()):  # TFDS announces a download
+            Wtal(source, data_dir=scratch, config=known).download_and_prepare()
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
             target.rename(Path(scratch, "replaced"))

@@ -1,4 +1,4 @@
-"""Reads a prepared data set: what is known of its videos at once, features one video at a time."""
+"""Opens a prepared data set; annotations are read at once, features video by video."""
 
 import dataclasses
 import os
@@ -8,21 +8,22 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from tsc_jax.data.builder import WATCH_SESSIONS, prepared_folder
+from tsc_jax.data.builder import config_of, prepared_folder
+from tsc_jax.data.source import SPLITS
 from tsc_jax.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
 class Video:
-    """What is known of one video.
+    """One video without its features.
 
     Attributes:
       name: unique in its data set.
       num_snippets: T.
       duration: in seconds.
-      labels: bool [C], the classes that occur in it (video-level labels).
-      segments: float64 [N, 2], start and end of every action instance, in seconds.
-      segment_labels: int64 [N], their classes.
+      labels: bool [C], video-level labels.
+      segments: float64 [N, 2], start and end of every action instance in seconds.
+      segment_labels: int64 [N], class indices of the segments.
     """
 
     name: str
@@ -35,12 +36,12 @@ class Video:
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Some videos of a data set, in the order of their names.
+    """Some videos of a data set, sorted by name.
 
     Attributes:
-      videos: what is known of each.
-      records: int64, where each of them stands in `source`.
-      source: the records on disk; reading them is safe from several threads.
+      videos: annotations and lengths.
+      records: int64, index of each video in `source`.
+      source: the records on disk; several threads may read them.
     """
 
     videos: tuple[Video, ...]
@@ -48,22 +49,26 @@ class Split:
     source: Sequence[dict[str, Any]]
 
     def features(self, index: int) -> np.ndarray:
-        """The features of video `index`, float32 [T, D], read from disk."""
+        """Reads the features of video `index` from disk, float32 [T, D]."""
         return self.source[int(self.records[index])]["features"]
 
     def at_least(self, num_snippets: int) -> "Split":
-        """The videos that have that many snippets or more."""
+        """Keeps the videos that have at least `num_snippets` snippets."""
         return self.select([index for index, video in enumerate(self.videos) if video.num_snippets >= num_snippets])
 
     def select(self, indices: Sequence[int]) -> "Split":
-        """The videos at `indices`, in that order."""
+        """Keeps the videos at `indices`, in that order."""
         videos = tuple(self.videos[index] for index in indices)
         return dataclasses.replace(self, videos=videos, records=self.records[np.asarray(indices, int)])
 
     def hold_out(self, share: float, seed: int) -> tuple["Split", "Split"]:
-        """Draws `share` of the videos, and returns the others and those.
+        """Draws up to `share` of the videos at random.
 
-        A video stays with the others where a class of its would be left with fewer than two of them.
+        Each class of a drawn video keeps at least two videos in the rest, because methods that train on pairs of
+        videos (config.train.pairs) need two per class.
+
+        Returns:
+          The rest, to train on, and the drawn videos.
         """
         left = np.sum([video.labels for video in self.videos], axis=0)
         held = []
@@ -85,7 +90,6 @@ class Dataset:
       snippets_per_second: rate of the snippet features.
       width: D.
       fingerprint: sha256 of everything in it.
-      train_fingerprint: sha256 of its training videos.
       train: the training videos.
       test: the test videos.
     """
@@ -95,13 +99,12 @@ class Dataset:
     snippets_per_second: float
     width: int
     fingerprint: str
-    train_fingerprint: str
     train: Split
     test: Split
 
 
 class _Features(Sequence):
-    """Records of nothing but features, each read when it is asked for."""
+    """Records that hold features only, read on access."""
 
     def __init__(self, read: Callable[[int], np.ndarray], number: int):
         self.read, self.number = read, number
@@ -120,18 +123,18 @@ def unlabelled(
     num_classes: int,
     snippets_per_second: float,
 ) -> Split:
-    """Videos of which nothing is known but their features, in the order given.
+    """Makes a split of videos without annotations, in the given order.
 
     Args:
       names: of the videos.
-      lengths: T of each, in snippets.
-      read: the features of video `index`, float32 [T, D]; called when they are needed, maybe from another thread.
+      lengths: T of each video, in snippets.
+      read: returns the features of video `index`, float32 [T, D]; several threads may call it.
       num_classes: C.
-      snippets_per_second: rate of the features; tells the durations.
+      snippets_per_second: rate of the features; gives the durations.
     """
-    nothing = (np.zeros(num_classes, bool), np.zeros((0, 2)), np.zeros(0, np.int64))
+    no_annotations = (np.zeros(num_classes, bool), np.zeros((0, 2)), np.zeros(0, np.int64))
     videos = tuple(
-        Video(name, int(length), length / snippets_per_second, *nothing)
+        Video(name, int(length), length / snippets_per_second, *no_annotations)
         for name, length in zip(names, lengths, strict=True)
     )
     return Split(videos, np.arange(len(videos)), _Features(read, len(videos)))
@@ -141,11 +144,11 @@ def open_dataset(data_dir: str | os.PathLike, name: str) -> Dataset:
     """Opens the data set `name` that launch.prepare wrote into `data_dir`.
 
     Raises:
-      InputError: it is not prepared, or damaged.
+      InputError: the data set is not prepared, or damaged.
     """
     folder = prepared_folder(data_dir, name)
     if not folder.exists():
-        layout = "" if name == WATCH_SESSIONS else " --layout per_video|joint --source DIR"
+        layout = "" if config_of(name).read_embedded else " --layout per_video|joint --source DIR"
         raise InputError(
             f"{folder}: data set {name} is not prepared; run"
             f" python -m launch.prepare --name {name} --data_dir {data_dir}{layout}"
@@ -153,9 +156,13 @@ def open_dataset(data_dir: str | os.PathLike, name: str) -> Dataset:
     try:
         builder = tfds.builder_from_directory(folder)
         metadata = builder.info.metadata
-        splits = {split: _open_split(builder, split, len(metadata["classes"])) for split in ("train", "test")}
-        return Dataset(name=name, classes=tuple(metadata.pop("classes")), **metadata, **splits)
-    # Damage shows in whichever file TFDS, protobuf or array_record stumble over.
+        return Dataset(
+            name=name,
+            classes=tuple(metadata["classes"]),
+            **{field: metadata[field] for field in ("snippets_per_second", "width", "fingerprint")},
+            **{split: _open_split(builder, split, len(metadata["classes"])) for split in SPLITS},
+        )
+    # TFDS, protobuf and array_record raise many types of errors for damaged files.
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
         raise InputError(
@@ -164,9 +171,9 @@ def open_dataset(data_dir: str | os.PathLike, name: str) -> Dataset:
 
 
 def _open_split(builder: tfds.core.DatasetBuilder, split: str, classes: int) -> Split:
-    # Records without their features decode at once; TFDS's own PartialDecoding needs TensorFlow.
-    known = {name: feature for name, feature in builder.info.features.items() if name != "features"}
-    decode = tfds.features.FeaturesDict(known).deserialize_example_np
+    # Skips the features, which take long to decode; TFDS's own PartialDecoding needs TensorFlow.
+    others = {name: feature for name, feature in builder.info.features.items() if name != "features"}
+    decode = tfds.features.FeaturesDict(others).deserialize_example_np
     raw = builder.as_data_source(split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
     videos = [_video(decode(raw[record]), classes) for record in range(len(raw))]
     records = np.array(sorted(range(len(videos)), key=lambda record: videos[record].name))

@@ -1,4 +1,4 @@
-"""Snippet features as they come out of a file: what makes them usable, and which half is RGB."""
+"""Checks the snippet features that a file holds, and cuts RGB or flow out of joined I3D features."""
 
 from typing import Any
 
@@ -7,19 +7,19 @@ import numpy as np
 from tsc_jax.errors import InputError, Refuse, stop
 
 MODALITIES = ("both", "rgb", "flow")
-JOINED_WIDTH = 2048  # I3D's 1024 of RGB, then its 1024 of flow
+JOINED_WIDTH = 2048  # 1024 columns of RGB, then 1024 of flow
 
 
 def check_features(features: Any, origin: str, refuse: Refuse = stop) -> np.ndarray:
-    """The features of one video as float32 [T, D].
+    """Returns the features of one video as float32 [T, D].
 
     Args:
-      features: as they came out of their file.
+      features: an array, or what NumPy makes one of.
       origin: the file, for messages.
-      refuse: receives that there is NaN or infinity; where it returns, the features come with them.
+      refuse: receives the error about NaN or infinity; if it returns, the features are returned as they are.
 
     Raises:
-      InputError: not numbers in two axes, no snippet, NaN or infinity; names `origin`.
+      InputError: the features are not numbers, do not have two axes, are empty, or are NaN or infinite.
     """
     features = np.asarray(features)
     if features.dtype.kind not in "iuf":
@@ -30,7 +30,7 @@ def check_features(features: Any, origin: str, refuse: Refuse = stop) -> np.ndar
         )
     if 0 in features.shape:
         raise InputError(f"{origin}: features have shape {features.shape}: the video is empty", "feature_arrays")
-    with np.errstate(over="ignore"):  # a float64 too large for float32 is reported as infinite below
+    with np.errstate(over="ignore"):  # float64 values too large for float32 become infinite, reported below
         features = np.ascontiguousarray(features, np.float32)
     finite = np.isfinite(features)
     if not finite.all():
@@ -40,10 +40,10 @@ def check_features(features: Any, origin: str, refuse: Refuse = stop) -> np.ndar
 
 
 def take_modality(features: np.ndarray, modality: str, origin: str) -> np.ndarray:
-    """The RGB or the flow half of joined I3D features [T, 2048]; "both" leaves any features as they are.
+    """Returns the "rgb" or "flow" half of joined features [T, 2048], or for "both" the features [T, D] unchanged.
 
     Raises:
-      InputError: a half is asked of features that are not joined.
+      InputError: one half is requested, but the width is not 2048.
     """
     if modality == "both":
         return features

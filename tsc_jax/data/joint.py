@@ -1,5 +1,6 @@
-"""The "joint" layout: NAME-I3D-JOINTFeatures.npy, all videos in one file, and NAME-Annotations/."""
+"""Reads the "joint" layout: NAME-I3D-JOINTFeatures.npy with the features of all videos, and NAME-Annotations/."""
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,85 +8,84 @@ from pathlib import Path
 import numpy as np
 
 from tsc_jax.data import annotations
-from tsc_jax.data.annotations import Annotation, with_features
 from tsc_jax.data.features import check_features, take_modality
 from tsc_jax.data.pickles import load_npy
 from tsc_jax.data.source import SPLITS, Source, SourceVideo
 from tsc_jax.errors import InputError, Refuse, attempt, stop
 
-# What such files call the videos to train and to test on: THUMOS-14 and everything in its form, ActivityNet.
+# Names of the training and test subsets: of THUMOS-14 and data sets in its form, and of ActivityNet.
 SUBSETS = (("validation", "test"), ("training", "validation"))
 FEATURES, ANNOTATIONS = "*-I3D-JOINTFeatures.npy", "*-Annotations"
-SNIPPETS_PER_SECOND = 25 / 16  # the layout has no place for another rate; its extracted_fps.npy is wrong
+SNIPPETS_PER_SECOND = 25 / 16  # the layout cannot express another rate; its extracted_fps.npy is wrong
 
 
 def read_joint(directory: Path, subsets: tuple[str, str] | None = None, modality: str = "both") -> Source:
-    """Reads a data set in the joint layout; the features file is loaded whole.
+    """Reads a data set in the joint layout; loads all features at once.
 
     Args:
       directory: holds one NAME-I3D-JOINTFeatures.npy and one NAME-Annotations/.
-      subsets: names of the training and of the test subset; None: whichever of SUBSETS occur.
-      modality: "both", or "rgb" or "flow" alone.
+      subsets: names of the training and test subsets; None: the pair of SUBSETS that occurs.
+      modality: "both", "rgb" or "flow".
 
     Raises:
-      InputError: no or several such files; features and annotations that do not match; other subsets.
+      InputError: a missing or ambiguous file; features that do not match the annotations; unknown subsets.
     """
     features_file, folder = the_only(directory, FEATURES), the_only(directory, ANNOTATIONS)
-    found = annotations.read_npy_folder(folder)
-    return as_source(folder, found, load_features(features_file, folder, found), features_file, subsets, modality)
+    videos = annotations.read_npy_folder(folder)
+    features = load_features(features_file, folder, len(videos))
+    return as_source(folder, videos, features, features_file, subsets, modality)
 
 
-def load_features(features_file: Path, folder: Path, found: Sequence[Annotation]) -> np.ndarray:
-    """One array a video, in the order of the annotations that were found in `folder`."""
+def load_features(features_file: Path, folder: Path, number: int) -> np.ndarray:
+    """Loads one array per video, in the order of the `number` annotations in `folder`."""
     features = load_npy(features_file)
-    if features.shape[:1] != (len(found),):
-        raise InputError(f"{features_file}: holds shape {features.shape}, but {folder} speaks of {len(found)} videos")
+    if features.shape[:1] != (number,):
+        raise InputError(f"{features_file}: holds shape {features.shape}, but {folder} has {number} videos")
     return features
 
 
 def as_source(
     folder: Path,
-    found: Sequence[Annotation],
-    features: Sequence[np.ndarray],
-    features_file: Path,
+    videos: Sequence[SourceVideo],
+    features: Sequence[np.ndarray] | None,
+    features_file: Path | None,
     subsets: tuple[str, str] | None = None,
     modality: str = "both",
     refuse: Refuse = stop,
 ) -> Source:
-    """The data set that annotations and features make.
+    """Joins annotations and features.
 
     Args:
-      folder: where the annotations and the class list lie.
-      found: the annotations.
-      features: of each of them.
-      features_file: where those come from, for messages.
-      subsets: as for `read_joint`.
-      modality: likewise.
-      refuse: receives what is wrong with the class list or with features, when they are read, and may return.
+      folder: of the annotations and the class list.
+      videos: the annotations.
+      features: one array per video; None: there are none.
+      features_file: for messages.
+      subsets: see `read_joint`.
+      modality: see `read_joint`.
+      refuse: receives errors about the class list, and about features when they are read; may return.
 
     Raises:
-      InputError: other subsets.
+      InputError: unknown subsets.
     """
-    present = {annotation.subset for annotation in found}
-    splits = {}
-    for split, subset in zip(SPLITS, _choose_subsets((subsets,) if subsets else SUBSETS, present, folder), strict=True):
-        pairs = zip(found, features, strict=True)
-        splits[split] = tuple(
-            _video(annotation, array, modality, features_file, refuse)
-            for annotation, array in pairs
-            if annotation.subset == subset
-        )
+    if features is not None:
+        pairs = zip(videos, features, strict=True)
+        videos = [_with_features(video, array, modality, features_file, refuse) for video, array in pairs]
+    pair = _choose_subsets((subsets,) if subsets else SUBSETS, {video.subset for video in videos}, folder)
+    splits = {
+        split: tuple(video for video in videos if video.subset == subset)
+        for split, subset in zip(SPLITS, pair, strict=True)
+    }
     classes = attempt(refuse, annotations.read_classes, folder / "classlist.npy", refuse)
     return Source(classes or (), SNIPPETS_PER_SECOND, splits)
 
 
 def the_only(directory: Path, pattern: str) -> Path:
-    """The file of that pattern; raises InputError if there is none, or several."""
-    found = sorted(directory.glob(pattern))
-    if len(found) != 1:
-        names = ", ".join(path.name for path in found) or "none"
+    """Returns the file that matches the pattern; raises InputError for none or several."""
+    matches = sorted(directory.glob(pattern))
+    if len(matches) != 1:
+        names = ", ".join(path.name for path in matches) or "none"
         raise InputError(f"{directory}: expected one {pattern}, found {names}")
-    return found[0]
+    return matches[0]
 
 
 def _choose_subsets(pairs: Sequence[tuple[str, str]], present: set[str], folder: Path) -> tuple[str, str]:
@@ -96,11 +96,12 @@ def _choose_subsets(pairs: Sequence[tuple[str, str]], present: set[str], folder:
     raise InputError(f"{folder / 'subset.npy'}: has the subsets {', '.join(sorted(present))}, expected {known}")
 
 
-def _video(
-    annotation: Annotation, features: np.ndarray, modality: str, features_file: Path, refuse: Refuse
+def _with_features(
+    video: SourceVideo, features: np.ndarray, modality: str, features_file: Path, refuse: Refuse
 ) -> SourceVideo:
-    origin = f'{features_file}, video "{annotation.name}"'
-    return with_features(annotation, functools.partial(_features, features, modality, origin, refuse), origin)
+    origin = f'{features_file}, video "{video.name}"'
+    read = functools.partial(_features, features, modality, origin, refuse)
+    return dataclasses.replace(video, read_features=read, origin=origin)
 
 
 def _features(features: np.ndarray, modality: str, origin: str, refuse: Refuse) -> np.ndarray:

@@ -1,5 +1,6 @@
-"""The "per video" layout: one features file a video, gt.json, split_train.txt and split_test.txt."""
+"""Reads the "per_video" layout: one features file per video, gt.json, split_train.txt and split_test.txt."""
 
+import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from tsc_jax.data import annotations
-from tsc_jax.data.annotations import Annotation
 from tsc_jax.data.features import check_features, take_modality
 from tsc_jax.data.pickles import load_npy
 from tsc_jax.data.source import SPLITS, Source, SourceVideo
@@ -15,58 +15,59 @@ from tsc_jax.errors import InputError, Refuse, attempt, stop
 
 
 def read_per_video(directory: Path, modality: str = "both") -> Source:
-    """Reads a data set in the per-video layout; features are loaded when they are asked for.
+    """Reads a data set in the per-video layout; features are loaded later, video by video.
 
-    Features lie in features/VIDEO.npy or features/{train,test}/VIDEO.npy; RGB and flow apart in
-    folders rgb/ and flow/ above or below the split's. meta.json may say "snippets_per_second" and
-    "classes"; otherwise the classes are those of gt.json, sorted.
+    Features are in features/VIDEO.npy or features/{train,test}/VIDEO.npy; separate RGB and flow in folders
+    rgb/ and flow/ above or below that of the split. meta.json may give "snippets_per_second" and "classes";
+    without it the classes are those of gt.json, sorted.
 
     Args:
       directory: of the data set.
-      modality: "both" (RGB and flow joined where both are there), or "rgb" or "flow" alone.
+      modality: "both" (joins RGB and flow where both exist), "rgb" or "flow".
 
     Raises:
-      InputError: a missing file or features file; a listed video that gt.json does not know.
+      InputError: a missing file, or a listed video that is not in gt.json.
     """
     return as_source(directory, annotations.read_json(directory / "gt.json"), modality)
 
 
 def as_source(
-    directory: Path, found: Sequence[Annotation], modality: str = "both", refuse: Refuse = stop, features: bool = True
+    directory: Path,
+    annotated: Sequence[SourceVideo],
+    modality: str = "both",
+    refuse: Refuse = stop,
+    features: bool = True,
 ) -> Source:
-    """The data set that annotations and the other files in `directory` make.
+    """Joins annotations and the other files of `directory`.
 
     Args:
-      directory: as for `read_per_video`.
-      found: the annotations of gt.json.
-      modality: as for `read_per_video`.
-      refuse: receives what is wrong with the files, with features when they are read, and may return.
-      features: whether to look for them; without, reading them is an error.
+      directory: of the data set.
+      annotated: the annotations of gt.json.
+      modality: see `read_per_video`.
+      refuse: receives errors about the files, and about features when they are read; may return.
+      features: whether to look for features.
     """
-    by_name = {annotation.name: annotation for annotation in found}
+    by_name = {video.name: video for video in annotated}
     meta_file = directory / "meta.json"
     meta = (meta_file.exists() and attempt(refuse, annotations.load_json, meta_file, refuse)) or {}
     splits = {}
     for split in SPLITS:
         list_file = directory / f"split_{split}.txt"
-        lines = attempt(refuse, annotations.read_lines, list_file) or ()
-        videos = (_annotation_of(name, by_name, list_file, refuse) for name in lines if name)
-        splits[split] = tuple(
-            _video(annotation, directory, split, modality, refuse, features) for annotation in videos if annotation
-        )
-    classes = attempt(refuse, _classes, meta, by_name, meta_file)
+        names = [name for name in attempt(refuse, annotations.read_lines, list_file) or () if name]
+        for name in names:
+            if name not in by_name:
+                refuse(InputError(f'{list_file}: video "{name}" is not in gt.json', "unannotated"))
+        videos = [by_name[name] for name in names if name in by_name]
+        if features:
+            videos = [_with_features(video, directory / "features", split, modality, refuse) for video in videos]
+        splits[split] = tuple(videos)
+    classes = attempt(refuse, _classes, meta, annotated, meta_file)
     return Source(classes or (), attempt(refuse, _rate, meta, meta_file), splits)
 
 
-def _annotation_of(name: str, found: Mapping[str, Annotation], list_file: Path, refuse: Refuse) -> Annotation | None:
-    if name not in found:
-        refuse(InputError(f'{list_file}: video "{name}" is not in gt.json', "unannotated"))
-    return found.get(name)
-
-
-def _classes(meta: dict, found: Mapping[str, Annotation], meta_file: Path) -> tuple[str, ...]:
+def _classes(meta: dict, annotated: Sequence[SourceVideo], meta_file: Path) -> tuple[str, ...]:
     if "classes" not in meta:
-        return tuple(sorted({label for annotation in found.values() for label in annotation.labels}))
+        return tuple(sorted({label for video in annotated for label in video.labels}))
     if not isinstance(meta["classes"], list):
         raise InputError(f'{meta_file}: "classes" is {meta["classes"]!r}, expected a list of names')
     return annotations.as_labels(meta["classes"], meta_file)
@@ -79,18 +80,18 @@ def _rate(meta: dict, meta_file: Path) -> float | None:
     return rate
 
 
-def _video(
-    annotation: Annotation, directory: Path, split: str, modality: str, refuse: Refuse, features: bool
-) -> SourceVideo:
-    folder, files = directory / "features", {}
-    if features:
-        files = attempt(refuse, _features_files, folder, split, annotation.name, modality) or {}
+def _with_features(video: SourceVideo, folder: Path, split: str, modality: str, refuse: Refuse) -> SourceVideo:
+    files = attempt(refuse, _features_files, folder, split, video.name, modality)
+    if not files:
+        return video
     origin = " and ".join(str(file) for file in files.values())
-    return annotations.with_features(annotation, functools.partial(_features, files, modality, refuse), origin)
+    return dataclasses.replace(
+        video, read_features=functools.partial(_features, files, modality, refuse), origin=origin
+    )
 
 
 def _features_files(folder: Path, split: str, name: str, modality: str) -> dict[str, Path]:
-    """The files of a video by what they hold: "joined", or "rgb" and "flow" as far as they are wanted and there."""
+    """Finds the files of a video: {"joined": file}, or those of "rgb" and "flow" that are wanted and exist."""
     for place in (folder / split, folder):
         if (place / f"{name}.npy").is_file():
             return {"joined": place / f"{name}.npy"}
@@ -101,7 +102,8 @@ def _features_files(folder: Path, split: str, name: str, modality: str) -> dict[
                 files.setdefault(kind, place / f"{name}.npy")
     if not files:
         raise InputError(
-            f'{folder}: no features of video "{name}": no {split}/{name}.npy, nor in rgb/ or flow/', "missing"
+            f'{folder}: no features of video "{name}", expected {split}/{name}.npy, or files in rgb/ and flow/',
+            "missing",
         )
     return files
 
@@ -111,7 +113,7 @@ def _features(files: Mapping[str, Path], modality: str, refuse: Refuse) -> np.nd
     if "joined" in arrays:
         return take_modality(arrays["joined"], modality, str(files["joined"]))
     lengths = [len(array) for array in arrays.values()]
-    # The two streams are cut into snippets apart, and one of them may lose its last.
+    # RGB and flow are cut into snippets separately, so that one of them may lack the last snippet.
     if max(lengths) - min(lengths) > 1:
         sentence = f"{files['flow']}: has {lengths[1]} snippets, but {files['rgb']} has {lengths[0]}"
         raise InputError(sentence, "feature_arrays")

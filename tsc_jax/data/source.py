@@ -1,4 +1,4 @@
-"""A data set as it is found, before it is prepared: what every reader of a layout returns."""
+"""A data set before it is prepared: what the reader of each layout returns."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -10,16 +10,17 @@ SPLITS = ("train", "test")
 
 @dataclasses.dataclass(frozen=True)
 class SourceVideo:
-    """One untrimmed video of a source.
+    """The annotations of one untrimmed video, and how to read its features.
 
     Attributes:
       name: unique in its data set.
-      duration: length in seconds; None where unknown: then snippets divided by their rate.
-      labels: the classes that occur in it, each once: the video-level labels that training sees.
-      segments: (start, end) of every action instance, in seconds; may be empty.
-      segment_labels: the class of each of those segments.
-      read_features: reads the snippet features, float32 [T, D]; called when the video is prepared.
-      origin: the file that the features come from, for messages.
+      duration: in seconds; None if unknown, then launch.prepare takes the number of snippets divided by their rate.
+      labels: video-level labels, each class once.
+      segments: (start, end) of every action instance, in seconds.
+      segment_labels: class of each segment.
+      read_features: returns the snippet features, float32 [T, D]; None if there are none.
+      origin: file of the features, for messages.
+      subset: its subset in the annotation file ("validation", "training", "train", ...).
     """
 
     name: str
@@ -27,8 +28,9 @@ class SourceVideo:
     labels: tuple[str, ...]
     segments: tuple[tuple[float, float], ...]
     segment_labels: tuple[str, ...]
-    read_features: Callable[[], np.ndarray]
+    read_features: Callable[[], np.ndarray] | None = None
     origin: str = ""
+    subset: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,9 +39,8 @@ class Source:
 
     Attributes:
       classes: the C action classes, in the order of their indices.
-      snippets_per_second: rate of the snippet features (25 / 16 for I3D at 25 frames a second); None
-        where the files do not say.
-      splits: the videos of "train" and of "test".
+      snippets_per_second: rate of the snippet features; None if the files do not give it.
+      splits: the videos of "train" and "test".
     """
 
     classes: tuple[str, ...]

@@ -1,12 +1,11 @@
-"""The embedded default data set: untrimmed sessions of shoulder exercises, recorded by a smartwatch.
+"""The embedded data set: untrimmed sessions of shoulder exercises, recorded by a smartwatch.
 
-The recordings are real, the sessions are composed. The package seglearn ships recordings of 10
-people doing 7 exercises with either arm, 50 samples a second of acceleration and turn rate
-(Burns et al., "Shoulder physiotherapy exercise recognition: machine learning the inertial
-signals from a smartwatch", 2018). A session strings stretches cut from one person's recordings of
-one arm together: 5 exercises are the actions to find, 2 are background and stand before,
-between and after them. No label enters a feature, no test person enters training, and no sample
-occurs twice in a session; sessions of one person and arm do share samples.
+The package seglearn contains recordings of 10 people who do 7 exercises with either arm: acceleration and turn
+rate at 50 samples per second (Burns et al., "Shoulder physiotherapy exercise recognition: machine learning the
+inertial signals from a smartwatch", 2018). A session concatenates real stretches of one person and arm. Five
+exercises are the actions to find; two are background, before, between and after the actions. Labels are not used
+for features, test people are not used for training, and no sample occurs twice in a session. Sessions of the same
+person and arm may share samples.
 """
 
 import dataclasses
@@ -23,7 +22,7 @@ from tsc_jax.data.pickles import load_npy
 from tsc_jax.data.source import Source, SourceVideo
 from tsc_jax.errors import InputError
 
-RECORDINGS_SHA256 = "eb122f23cdf06ef6bd6c6c5312958ec5cf9d038e2e6d457b8081662c75a42537"  # as of seglearn 1.2.5
+RECORDINGS_SHA256 = "eb122f23cdf06ef6bd6c6c5312958ec5cf9d038e2e6d457b8081662c75a42537"  # of seglearn 1.2.5
 
 ACTIONS = {
     "ABD": "abduction",
@@ -37,17 +36,17 @@ ARMS = ("left", "right")
 PEOPLE = {"train": (1, 2, 3, 4, 5, 6, 7), "test": (8, 9, 10)}
 SESSIONS = {"train": 120, "test": 50}
 
-SEED = 0  # of the composition
-ACTION_CLASSES = (1, 3)  # different actions of a session, at least and at most
-INSTANCES = (3, 5)  # of all actions together
+SEED = 0  # for the composition of sessions
+ACTION_CLASSES = (1, 3)  # minimum and maximum number of different actions per session
+INSTANCES = (3, 5)  # minimum and maximum number of segments per session
 ACTION_SECONDS = (6.0, 15.0)
 BACKGROUND_SECONDS = (4.0, 10.0)
 
 SAMPLE_RATE = 50
-HOP = 25  # samples from snippet to snippet
-WINDOW = 50  # samples that a snippet sees, centred on its own
+HOP = 25  # samples per snippet
+WINDOW = 50  # samples that the features of a snippet use, centred on the snippet
 FREQUENCIES = 3
-LOG_FLOOR = 1e-3  # in g or radians a second: below the noise of the sensors
+LOG_FLOOR = 1e-3  # in g or rad/s, below the noise of the sensors
 CLIP = 5.0  # standard deviations
 
 Recordings = Mapping[tuple[int, int, str], np.ndarray]
@@ -55,7 +54,7 @@ Recordings = Mapping[tuple[int, int, str], np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Stretch:
-    """A contiguous cut from one recording: the samples `start` to `start + length` of `exercise`."""
+    """Samples `start` to `start + length` of the recording of `exercise`."""
 
     exercise: str
     start: int
@@ -64,7 +63,7 @@ class Stretch:
 
 @dataclasses.dataclass(frozen=True)
 class Session:
-    """What one person (1 to 10) does with one arm (0 left, 1 right), stretch after stretch."""
+    """Consecutive stretches of one person (1 to 10) and arm (0 left, 1 right)."""
 
     person: int
     arm: int
@@ -72,10 +71,10 @@ class Session:
 
 
 def watch_sessions() -> Source:
-    """The data set, the same at every call: 5 classes, 2 snippets a second, 96 non-negative features.
+    """Composes the data set, always the same: 5 classes, 2 snippets per second, 96 non-negative features.
 
     Raises:
-      InputError: the package seglearn is not installed, or its file is not the one known.
+      InputError: the package seglearn is not installed, or its file differs from the expected one.
     """
     recordings = read_recordings()
     sessions = {split: compose_sessions(split, recordings) for split in PEOPLE}
@@ -95,10 +94,10 @@ def watch_sessions() -> Source:
 
 
 def read_recordings() -> Recordings:
-    """Recordings by (person, arm, exercise): acceleration in g and turn rate in rad/s, float64 [samples, 6].
+    """Reads acceleration (g) and turn rate (rad/s), float64 [samples, 6], by (person, arm, exercise).
 
-    Those of the right arm are mirrored: its watch points the other way along the forearm, so
-    acceleration along x and the turns about y and z change sign.
+    Mirrors the right arm: its watch points the other way along the forearm, so that acceleration along x and
+    turns about y and z change sign.
     """
     data = load_npy(recordings_file()).item()
     mirror = np.array([-1, 1, 1, 1, -1, -1])
@@ -110,28 +109,28 @@ def read_recordings() -> Recordings:
 
 
 def recordings_file() -> Path:
-    """Where the installed package seglearn keeps its recordings; the package is not imported.
+    """Finds the recordings of the installed package seglearn without importing it.
 
     Raises:
-      InputError: no such package, or its file is missing or not the one that sessions are composed from.
+      InputError: no such package, or its file is missing or differs from the expected one.
     """
     package = importlib.util.find_spec("seglearn")
     if package is None:
         raise InputError(
-            "the recordings of watch_sessions come with the Python package seglearn, which is not"
-            " installed; expected it from requirements.txt"
+            "the recordings of watch_sessions are part of the Python package seglearn, which is not installed;"
+            " expected it from requirements.txt"
         )
     file = Path(package.submodule_search_locations[0], "data", "watch_dataset.npy")
     if not file.is_file():
         raise InputError(f"{file}: no such file, expected the recordings of the package seglearn")
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     if digest != RECORDINGS_SHA256:
-        raise InputError(f"{file}: has sha256 {digest}, expected {RECORDINGS_SHA256}, as seglearn 1.2.5 ships it")
+        raise InputError(f"{file}: has sha256 {digest}, expected {RECORDINGS_SHA256} of seglearn 1.2.5")
     return file
 
 
 def compose_sessions(split: str, recordings: Recordings) -> tuple[Session, ...]:
-    """The sessions of a split, each person and arm in turn; reads nothing but the recordings' lengths."""
+    """Composes the sessions of a split, taking each person and arm in turn; uses only the lengths of recordings."""
     lengths = {key: len(signal) for key, signal in recordings.items()}
     turns = [(person, arm) for person in PEOPLE[split] for arm in range(len(ARMS))]
     sessions = []
@@ -144,7 +143,7 @@ def compose_sessions(split: str, recordings: Recordings) -> tuple[Session, ...]:
 
 
 def draw_stretches(lengths: Mapping[str, int], rng: np.random.Generator) -> tuple[Stretch, ...]:
-    """Draws programmes until one fits into the recordings, whose lengths in samples are given."""
+    """Draws programmes until one fits into the recordings, given their lengths in samples."""
     while True:
         programme = draw_programme(rng)
         needed = Counter()
@@ -155,7 +154,7 @@ def draw_stretches(lengths: Mapping[str, int], rng: np.random.Generator) -> tupl
 
 
 def draw_programme(rng: np.random.Generator) -> list[tuple[str, int]]:
-    """Exercises and their lengths in samples: background, action, background, ..., action, background."""
+    """Draws (exercise, length in samples): background, action, background, ..., action, background."""
 
     def samples(seconds: tuple[float, float]) -> int:
         return round(rng.uniform(*seconds) * SAMPLE_RATE)
@@ -173,7 +172,7 @@ def draw_programme(rng: np.random.Generator) -> list[tuple[str, int]]:
 def cut(
     programme: Sequence[tuple[str, int]], lengths: Mapping[str, int], rng: np.random.Generator
 ) -> tuple[Stretch, ...]:
-    """Places the stretches in their recordings at random, so that no two overlap."""
+    """Draws a place in its recording for every stretch, without overlaps."""
     stretches = {}
     for exercise in dict.fromkeys(exercise for exercise, _ in programme):
         places = rng.permutation([place for place, (name, _) in enumerate(programme) if name == exercise])
@@ -189,7 +188,7 @@ def cut(
 
 
 def session_signal(session: Session, recordings: Recordings) -> np.ndarray:
-    """What the watch tells of a session, [samples, 6]."""
+    """Concatenates the samples of a session, [samples, 6]."""
     return np.concatenate(
         [
             recordings[session.person, session.arm, stretch.exercise][stretch.start : stretch.start + stretch.length]
@@ -199,7 +198,7 @@ def session_signal(session: Session, recordings: Recordings) -> np.ndarray:
 
 
 def describe(signal: np.ndarray) -> np.ndarray:
-    """Statistics of each snippet of a signal [samples, 6]: float64 [T, 48], T = samples // HOP."""
+    """Computes 48 statistics per snippet of a signal [samples, 6]: float64 [T, 48], T = samples // HOP."""
     before = (WINDOW - HOP) // 2
     padded = np.pad(signal, ((before, WINDOW - HOP - before), (0, 0)), mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW, axis=0)[::HOP]
@@ -211,13 +210,13 @@ def describe(signal: np.ndarray) -> np.ndarray:
 
 
 def rectify(standardised: np.ndarray) -> np.ndarray:
-    """Non-negative features as I3D's are, float32 [T, 2 F]: the positive parts, then the negative ones."""
+    """Splits values [T, F] into positive and negative parts, float32 [T, 2F]; like I3D's, features are >= 0."""
     clipped = np.clip(standardised, -CLIP, CLIP)
     return np.concatenate([np.maximum(clipped, 0), np.maximum(-clipped, 0)], axis=1).astype(np.float32)
 
 
 def as_video(name: str, session: Session, features: np.ndarray) -> SourceVideo:
-    """A session as a video: its actions are the segments."""
+    """Makes a video of a session; its actions are the segments."""
     ends = np.cumsum([stretch.length for stretch in session.stretches]) / SAMPLE_RATE
     actions = [
         (ACTIONS[stretch.exercise], float(end - stretch.length / SAMPLE_RATE), float(end))

@@ -1,5 +1,5 @@
-"""What a data set holds and everything that is wrong with it, before hours are spent on it.
+"""Describes a data set and finds everything that is wrong with it before training.
 
-`reading` opens whatever can be opened, `labels`, `segments` and `features` are the checks, `examine`
-runs them, `findings` says what each means and what to do about it, `report` writes it down.
+`reading` opens what can be opened; `labels`, `segments` and `features` hold the checks; `examine` runs them;
+`findings` gives the severity and advice of each check; `report` writes the result as text and JSON.
 """

@@ -1,4 +1,4 @@
-"""Examines a data set: reads it, runs every check."""
+"""Reads a data set and runs every check on it."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tsc_jax.data.builder import WtalConfig
-from tsc_jax.data.source import Source
+from tsc_jax.data.builder import WtalConfig, with_known
 from tsc_jax.doctor import features, labels, segments
 from tsc_jax.doctor.features import Measures
-from tsc_jax.doctor.findings import Finding, by_severity, found
+from tsc_jax.doctor.findings import Example, Finding, as_findings
 from tsc_jax.doctor.reading import Holdings, read_holdings
 
 LEFT_OUT = (
@@ -23,13 +22,13 @@ LEFT_OUT = (
 
 @dataclasses.dataclass(frozen=True)
 class Examination:
-    """What a data set holds and what is wrong with it.
+    """The contents of a data set and its findings.
 
     Attributes:
       directory: of the data set.
       holdings: what was read.
       measures: of the features.
-      findings: the gravest first.
+      findings: the most severe first.
     """
 
     directory: Path
@@ -41,64 +40,49 @@ class Examination:
 def examine(
     directory: Path, layout: str, known: WtalConfig, modality: str = "both", rate: float | None = None
 ) -> Examination:
-    """Reads the whole data set; see `launch.doctor`.
+    """Reads the whole data set and runs every check.
 
     Args:
       directory: of the data set.
       layout: "joint" or "per_video".
-      known: what is known of it beforehand.
-      modality: "both", or "rgb" or "flow" alone.
-      rate: snippets per second; None: as the files say.
+      known: what the program knows about the data set.
+      modality: "both", "rgb" or "flow".
+      rate: snippets per second; None: from the files, else from `known`.
 
     Raises:
-      InputError: nothing at all could be read.
+      InputError: nothing could be read.
     """
-    holdings = read_holdings(directory, layout, known.subsets, modality)
-    source, measures = holdings.source, {}
-    if source is not None:
-        source = _with_known(source, known, rate)
-        holdings = dataclasses.replace(holdings, source=source)
-        measured = holdings.has_features
-        measures = features.measure(source, holdings.faults.append) if measured else features.unmeasured(source)
-    findings = [*_faults(holdings, directory), *(_check(holdings, measures) if source else ())]
-    return Examination(directory, holdings, measures, by_severity(findings))
+    holdings, measures = read_holdings(directory, layout, known.subsets, modality), {}
+    if holdings.source is not None:
+        source = holdings.source
+        if rate is not None:
+            source = dataclasses.replace(source, snippets_per_second=rate)
+        holdings = dataclasses.replace(holdings, source=with_known(source, known))
+        measures = features.measure(holdings.source, holdings.faults.append)
+    examples = [(fault.about, str(fault).replace(f"{directory}/", "")) for fault in holdings.faults]
+    if holdings.source is not None:
+        examples += _check(holdings, measures)
+    return Examination(directory, holdings, measures, as_findings(examples))
 
 
-def _with_known(source: Source, known: WtalConfig, rate: float | None) -> Source:
-    """As `builder.prepare` and launch.prepare do it."""
-    if rate is None:
-        rate = source.snippets_per_second
-    if rate is None:
-        rate = known.snippets_per_second
-    classes = source.classes if known.classes is None else known.classes
-    return dataclasses.replace(source, classes=classes, snippets_per_second=rate)
-
-
-def _faults(holdings: Holdings, directory: Path) -> Iterator[Finding]:
-    """What reading stumbled over, by what it is about."""
-    sentences = {}
-    for fault in holdings.faults:
-        sentences.setdefault(fault.about, []).append(str(fault).replace(f"{directory}/", ""))
-    for check, examples in sentences.items():
-        yield from found(check, examples)
-
-
-def _check(holdings: Holdings, measures: Measures) -> Iterator[Finding]:
-    """Every check, but for those whose reason is a fault already."""
-    source, told = holdings.source, {fault.about for fault in holdings.faults}
-    if "unusable" not in told:
+def _check(holdings: Holdings, measures: Measures) -> Iterator[Example]:
+    """Runs every check, except those whose subject the reader has already reported as a fault."""
+    source, reported = holdings.source, {fault.about for fault in holdings.faults}
+    if "unusable" not in reported:
         yield from labels.check_names(source)
-        yield from found("unlisted", holdings.unlisted if all(source.splits.values()) else ())
-    if holdings.layout == "per_video":  # of the joint layout, reading has told it
+        if all(source.splits.values()):
+            yield from (("unlisted", name) for name in holdings.unlisted)
+    if holdings.layout == "per_video":  # the reader of the joint layout reports repeated names
         yield from labels.check_repeated(source)
     yield from labels.check_labels(source)
     yield from labels.check_classes(source)
     yield from segments.check_segments(source, measures)
-    yield from features.check_features(source, measures)
-    yield from features.check_lengths(source, measures)
+    yield from features.check_features(measures)
+    yield from features.check_lengths(measures, source.snippets_per_second)
     rate = source.snippets_per_second
-    if "no_rate" not in told and not (rate is not None and 0 < rate < np.inf):
-        yield from found("no_rate", [f"found {rate}" if rate is not None else "no file says it"])
-    yield from found("extra_files", holdings.extra_files)
-    yield from found("ambiguous", holdings.ambiguous)
-    yield from found("no_features", () if holdings.has_features else LEFT_OUT)
+    if "no_rate" not in reported and not (rate is not None and 0 < rate < np.inf):
+        yield "no_rate", "no file gives it" if rate is None else f"found {rate}"
+    yield from (("extra_files", file) for file in holdings.extra_files)
+    yield from (("ambiguous", name) for name in holdings.ambiguous)
+    if not holdings.has_features:
+        yield from (("no_features", checks) for checks in LEFT_OUT)

@@ -1,4 +1,4 @@
-"""Reads the features one video at a time, and checks what was measured of them."""
+"""Reads the features video by video, and checks what was measured."""
 
 import dataclasses
 import hashlib
@@ -8,23 +8,23 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import tqdm
 
+from tsc_jax.data.checks import rate_fits
 from tsc_jax.data.source import SPLITS, Source, SourceVideo
-from tsc_jax.doctor.findings import Finding, found
+from tsc_jax.doctor.findings import Example
 from tsc_jax.errors import Refuse, attempt
 
 HEADS = 4  # config.model.tce_heads of all recipes
-SLACK_SNIPPETS, SLACK_SHARE = 2, 0.05  # by which T may differ from duration times rate
 
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """What is kept of a video's features.
+    """What the doctor remembers about the features of a video.
 
     Attributes:
       num_snippets: T.
       width: D.
-      zero_snippets: how many snippets are all zero.
-      digest: of everything in them.
+      zero_snippets: number of snippets that are all zero.
+      digest: sha256 of the features.
     """
 
     num_snippets: int
@@ -33,19 +33,23 @@ class Measured:
     digest: str
 
 
-Measures = Mapping[str, Sequence[Measured | None]]
+# The videos of each split; None for a video without valid features.
+Measures = Mapping[str, Sequence[tuple[SourceVideo, Measured | None]]]
 
 
 def measure(source: Source, refuse: Refuse) -> Measures:
-    """Reads the features of every video; None for one without, or with features that are none."""
-    number = sum(len(source.splits[split]) for split in SPLITS)
-    with tqdm.tqdm(total=number, desc="reading", unit="video", disable=None) as progress:
+    """Reads the features of every video; `refuse` receives errors and may return."""
+    number = sum(video.read_features is not None for split in SPLITS for video in source.splits[split])
+    # Without features there is nothing to wait for; None shows the bar on a terminal only.
+    with tqdm.tqdm(total=number, desc="reading", unit="video", disable=None if number else True) as progress:
 
-        def each(video: SourceVideo) -> Measured | None:
+        def measured(video: SourceVideo) -> Measured | None:
+            if video.read_features is None:
+                return None
             progress.update()
-            return attempt(refuse, _measure, video) if video.origin else None
+            return attempt(refuse, _measure, video)
 
-        return {split: tuple(map(each, source.splits[split])) for split in SPLITS}
+        return {split: [(video, measured(video)) for video in source.splits[split]] for split in SPLITS}
 
 
 def _measure(video: SourceVideo) -> Measured:
@@ -55,84 +59,57 @@ def _measure(video: SourceVideo) -> Measured:
     return Measured(*features.shape, int((features == 0).all(axis=1).sum()), digest.hexdigest())
 
 
-def unmeasured(source: Source) -> Measures:
-    """In place of `measure` where there are no features."""
-    return {split: (None,) * len(source.splits[split]) for split in SPLITS}
+def check_features(measures: Measures) -> Iterator[Example]:
+    """Finds different widths, snippets of zeros, and copies."""
+    pairs = [pair for split in SPLITS for pair in _measured(measures[split])]
+    widths = Counter(features.width for _, features in pairs)
+    usual = widths.most_common(1)[0][0] if widths else 0
+    for video, features in pairs:
+        if features.width != usual:
+            yield "width", f"{video.name}: width {features.width}, most have {usual}"
+        if features.zero_snippets:
+            yield "zero_snippets", f"{video.name}: {features.zero_snippets} of {features.num_snippets} snippets"
+    if usual % HEADS:
+        yield "heads", f"width {usual}"
+    yield from _check_copies(measures)
 
 
-def check_features(source: Source, measures: Measures) -> Iterator[Finding]:
-    """Width, zeros, and features that stand twice."""
-    pairs = {split: _with_features(source, measures, split) for split in SPLITS}
-    everything = [pair for split in SPLITS for pair in pairs[split]]
-    yield from _check_width(everything)
-    yield from found(
-        "zero_snippets",
-        [
-            f"{video.name}: {each.zero_snippets} of {each.num_snippets} snippets"
-            for video, each in everything
-            if each.zero_snippets
-        ],
-    )
-    yield from _check_copies(pairs)
+def _measured(pairs: Sequence[tuple[SourceVideo, Measured | None]]) -> list[tuple[SourceVideo, Measured]]:
+    return [(video, features) for video, features in pairs if features is not None]
 
 
-def _with_features(source: Source, measures: Measures, split: str) -> list[tuple[SourceVideo, Measured]]:
-    pairs = zip(source.splits[split], measures[split], strict=True)
-    return [(video, each) for video, each in pairs if each is not None]
-
-
-def _check_width(pairs: Sequence[tuple[SourceVideo, Measured]]) -> Iterator[Finding]:
-    widths = Counter(each.width for _, each in pairs)
-    if not widths:
-        return
-    usual = widths.most_common(1)[0][0]
-    others = [f"{video.name}: width {each.width}, most have {usual}" for video, each in pairs if each.width != usual]
-    yield from found("width", others)
-    yield from found("heads", [f"width {usual}"] if usual % HEADS else [])
-
-
-def _check_copies(pairs: Mapping[str, Sequence[tuple[SourceVideo, Measured]]]) -> Iterator[Finding]:
-    holders = {split: defaultdict(dict) for split in SPLITS}  # digest -> names, in order and each once
+def _check_copies(measures: Measures) -> Iterator[Example]:
+    names = {split: defaultdict(dict) for split in SPLITS}  # digest -> names in order, each once
     for split in SPLITS:
-        for video, each in pairs[split]:
-            holders[split][each.digest][video.name] = None
-    train, test = (holders[split] for split in SPLITS)
-    across = [
-        f"{name}: the same as {next(iter(train[digest]))}"
-        for digest, names in test.items()
-        for name in names
-        if digest in train and name not in train[digest]
-    ]
-    yield from found("same_features_in_test", across)
-    groups = [names for split in SPLITS for names in holders[split].values() if len(names) > 1]
-    yield from found("same_features", [", ".join(names) for names in groups])
+        for video, features in _measured(measures[split]):
+            names[split][features.digest][video.name] = None
+    train, test = (names[split] for split in SPLITS)
+    for digest, copies in test.items():
+        for name in copies:
+            if digest in train and name not in train[digest]:
+                yield "same_features_in_test", f"{name}: the same as {next(iter(train[digest]))}"
+    for copies in (*train.values(), *test.values()):
+        if len(copies) > 1:
+            yield "same_features", ", ".join(copies)
 
 
-def check_lengths(source: Source, measures: Measures) -> Iterator[Finding]:
-    """T is duration times rate; where it hardly ever is, but would be at another rate, says at which."""
-    rate = source.snippets_per_second
+def check_lengths(measures: Measures, rate: float | None) -> Iterator[Example]:
+    """Finds videos with T other than duration times rate, or the rate if most differ and another rate fits 90%."""
     known = [
-        (video.name, each.num_snippets, video.duration)
+        (video.name, features.num_snippets, video.duration)
         for split in SPLITS
-        for video, each in _with_features(source, measures, split)
+        for video, features in _measured(measures[split])
         if video.duration is not None
     ]
     if not known or not rate:
         return
-    wrong = [(name, *rest) for name, *rest in known if not _fits(*rest, rate)]
+    wrong = [each for each in known if not rate_fits(*each[1:], rate)]
     fitting = float(np.median([number / duration for _, number, duration in known]))
-    fitted = sum(_fits(number, duration, fitting) for _, number, duration in known)
+    fitted = sum(rate_fits(number, duration, fitting) for _, number, duration in known)
     if len(wrong) > len(known) / 2 and fitted >= 0.9 * len(known):
-        sentence = f"{rate:g} snippets a second fit {len(known) - len(wrong)} of {len(known)} videos"
-        yield from found("rate", [f"{sentence}, about {fitting:.4g} would fit {fitted}"])
+        sentence = f"{rate:g} snippets per second fit {len(known) - len(wrong)} of {len(known)} videos"
+        yield "rate", f"{sentence}, about {fitting:.4g} would fit {fitted}"
         return
-    examples = [
-        f"{name}: {number} snippets, {duration:.1f} s at {rate:g} a second make {duration * rate:.0f}"
-        for name, number, duration in wrong
-    ]
-    yield from found("length", examples)
-
-
-def _fits(num_snippets: int, duration: float, rate: float) -> bool:
-    expected = duration * rate
-    return abs(num_snippets - expected) <= max(SLACK_SNIPPETS, SLACK_SHARE * expected)
+    for name, number, duration in wrong:
+        expected = f"{duration:.1f} s at {rate:g} per second make {duration * rate:.0f}"
+        yield "length", f"{name}: {number} snippets, {expected}"

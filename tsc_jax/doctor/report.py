@@ -1,4 +1,4 @@
-"""An examination as text and as JSON."""
+"""Writes an examination as text and as JSON."""
 
 import json
 import textwrap
@@ -14,24 +14,20 @@ from tsc_jax.doctor.segments import video_length
 
 SHOWN = 5  # examples of a finding in the text
 LINE = 120  # characters
-INDENT = " " * 9  # of what stands below a severity
+INDENT = " " * 9  # of the lines of a finding after its first
 
 
 def contents(examination: Examination) -> dict:
-    """What each subset holds; None where nothing tells it.
-
-    Hours are those of the videos whose length is known; T counts snippets.
-    """
+    """Describes each subset: counts, the hours of the videos whose length is known, and T; None where unknown."""
     source = examination.holdings.source
     if source is None:
         return {}
     subsets, widths = {}, Counter()
     for split in SPLITS:
-        videos, measures = source.splits[split], examination.measures[split]
-        lengths = [each.num_snippets for each in measures if each is not None]
-        widths.update(each.width for each in measures if each is not None)
-        pairs = zip(videos, measures, strict=True)
-        seconds = [video_length(video, each, source.snippets_per_second) for video, each in pairs]
+        videos, pairs = source.splits[split], examination.measures[split]
+        lengths = [features.num_snippets for _, features in pairs if features is not None]
+        widths.update(features.width for _, features in pairs if features is not None)
+        seconds = [video_length(video, features, source.snippets_per_second) for video, features in pairs]
         known = [each for each in seconds if each is not None]
         subsets[split] = {
             "videos": len(videos),
@@ -50,21 +46,21 @@ def contents(examination: Examination) -> dict:
 
 
 def counts(findings: Sequence[Finding]) -> dict[str, int]:
-    """How many findings there are of each severity."""
-    found = Counter(finding.severity for finding in findings)
-    return {severity: found[severity] for severity in SEVERITIES}
+    """Counts the findings of each severity."""
+    numbers = Counter(finding.severity for finding in findings)
+    return {severity: numbers[severity] for severity in SEVERITIES}
 
 
 def verdict(findings: Sequence[Finding]) -> str:
-    """One line: how many findings of each kind, and what follows."""
+    """Returns one line: the number of findings of each severity, and what to do next."""
     number = counts(findings)
     words = [f"{number[each] or 'no'} {each}{'' if number[each] == 1 else 's'}" for each in SEVERITIES]
-    follows = "mend the errors before launch.prepare" if number["error"] else "nothing stands against training on it"
+    follows = "correct the errors before launch.prepare" if number["error"] else "ready for launch.prepare"
     return f"{', '.join(words)}: {follows}"
 
 
 def as_json(examination: Examination) -> str:
-    """Everything, all examples included."""
+    """Returns everything, including all examples."""
     findings = [
         {
             "severity": each.severity,
@@ -89,20 +85,20 @@ def as_json(examination: Examination) -> str:
 
 
 def as_text(examination: Examination) -> str:
-    """What it holds, what was found, and a verdict."""
+    """Returns the contents, the findings with up to 5 examples each, and the verdict."""
     holdings = examination.holdings
-    alone = "" if holdings.has_features or holdings.source is None else ", annotations alone"
-    blocks = [f"{examination.directory}: {holdings.layout} layout{alone}"]
+    note = "" if holdings.has_features or holdings.source is None else ", annotations only"
+    blocks = [f"{examination.directory}: {holdings.layout} layout{note}"]
     if holdings.source is not None:
         blocks.append(_table(contents(examination)))
     blocks += map(_block, examination.findings)
     return "\n\n".join([*blocks, verdict(examination.findings)])
 
 
-def _table(held: dict) -> str:
+def _table(content: dict) -> str:
     columns = ("videos", "snippets", "segments", "hours", "classes", "T min / median / max")
     rows = [("", *columns)]
-    for split, row in held["subsets"].items():
+    for split, row in content["subsets"].items():
         hours = "-" if row["hours"] is None else f"{row['hours']:.2f}"
         lengths = " / ".join(f"{each:g}" for each in row["T"] or ()) or "-"
         cells = (row["videos"], row["snippets"] or "-", row["segments"], hours, row["classes"], lengths)
@@ -112,10 +108,10 @@ def _table(held: dict) -> str:
     for first, *others in rows:
         cells = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
         lines.append("  ".join([first.ljust(widths[0]), *cells]))
-    rate = held["snippets_per_second"]
-    width = "width unknown" if held["width"] is None else f"width {held['width']}"
-    lines.append(f"{width}, {'unknown' if rate is None else f'{rate:g}'} snippets a second")
-    classes = f"{len(held['classes'])} classes: {', '.join(held['classes']) or 'no list'}"
+    rate = content["snippets_per_second"]
+    width = "width unknown" if content["width"] is None else f"width {content['width']}"
+    lines.append(f"{width}, {'unknown' if rate is None else f'{rate:g}'} snippets per second")
+    classes = f"{len(content['classes'])} classes: {', '.join(content['classes']) or 'no list'}"
     lines.append(textwrap.fill(classes, LINE, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
     return "\n".join(lines)
 

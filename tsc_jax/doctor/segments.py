@@ -1,59 +1,50 @@
-"""Checks of the segments: ground truth that no prediction could ever meet."""
+"""Checks the segments: finds ground truth that no prediction can match."""
 
 from collections.abc import Iterator
 
 from tsc_jax.data.source import SPLITS, Source, SourceVideo
 from tsc_jax.doctor.features import Measured, Measures
-from tsc_jax.doctor.findings import Finding, found
+from tsc_jax.doctor.findings import Example
 
-SAME = 0.9  # tIoU from which two segments of a class are one
+SAME = 0.9  # tIoU at and above which two segments of a class count as one
 
 
-def check_segments(source: Source, measures: Measures) -> Iterator[Finding]:
-    """Segments lie in their video, have a length and stand there once."""
-    examples = {"negative_times": [], "no_length": [], "same_segment": []}
+def check_segments(source: Source, measures: Measures) -> Iterator[Example]:
+    """Finds segments outside their video, of no length or repeated, and test videos without segments."""
+    rate = source.snippets_per_second
     for split in SPLITS:
-        past = []
-        for video, features in zip(source.splits[split], measures[split], strict=True):
-            past += _past_end(video, video_length(video, features, source.snippets_per_second), source)
-            examples["negative_times"] += _example(video, [start for start, _ in video.segments if start < 0])
-            examples["no_length"] += _example(video, [start for start, end in video.segments if start == end])
-            examples["same_segment"] += _example(video, _twice(video))
-        yield from found("past_end" if split == "test" else "past_end_train", past)
-    for check, each in examples.items():
-        yield from found(check, each)
+        for video, features in measures[split]:
+            length = video_length(video, features, rate)
+            # The end of a segment may be rounded up to the end of the last snippet.
+            late = [] if length is None else [e for _, e in video.segments if e > length + (1 / rate if rate else 0)]
+            if late:
+                share = f"{len(late)} of {len(video.segments)} segments"
+                sentence = f"{video.name}: {share}, the last ends at {max(late):.1f} s of {length:.1f} s"
+                yield ("past_end" if split == "test" else "past_end_train"), sentence
+            yield from _at("negative_times", video, [start for start, _ in video.segments if start < 0])
+            yield from _at("no_length", video, [start for start, end in video.segments if start == end])
+            yield from _at("same_segment", video, _repeated(video))
     empty = [video.name for video in source.splits["test"] if not video.segments]
     if empty and len(empty) == len(source.splits["test"]):
-        yield from found("no_ground_truth", ["test"])
+        yield "no_ground_truth", "test"
     else:
-        yield from found("no_segments", empty)
+        yield from (("no_segments", name) for name in empty)
 
 
 def video_length(video: SourceVideo, features: Measured | None, rate: float | None) -> float | None:
-    """In seconds; None where nothing tells it."""
+    """Returns the length in seconds; None if unknown."""
     if video.duration is not None or features is None or not rate:
         return video.duration
     return features.num_snippets / rate
 
 
-def _past_end(video: SourceVideo, length: float | None, source: Source) -> list[str]:
-    """Ends in the last snippet's shadow are rounding; later ones are none."""
-    if length is None:
-        return []
-    tolerance = 1 / source.snippets_per_second if source.snippets_per_second else 0
-    ends = [end for _, end in video.segments if end > length + tolerance]
-    if not ends:
-        return []
-    share = f"{len(ends)} of {len(video.segments)} segments"
-    return [f"{video.name}: {share}, the last ends at {max(ends):.1f} s of {length:.1f} s"]
+def _at(check: str, video: SourceVideo, starts: list[float]) -> Iterator[Example]:
+    if starts:
+        yield check, f"{video.name}: from {', '.join(f'{start:g}' for start in starts[:3])} s"
 
 
-def _example(video: SourceVideo, starts: list[float]) -> list[str]:
-    return [f"{video.name}: from {', '.join(f'{start:g}' for start in starts[:3])} s"] if starts else []
-
-
-def _twice(video: SourceVideo) -> list[float]:
-    """Where segments begin that an earlier one of their class is the same as."""
+def _repeated(video: SourceVideo) -> list[float]:
+    """Returns the starts of segments that equal an earlier segment of their class."""
     segments = list(zip(video.segments, video.segment_labels, strict=True))
     return [
         segment[0]
