@@ -1,4 +1,4 @@
-"""What tests of prepared data share."""
+"""Fixtures for tests of prepared data."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Annotations as they circulate are read to the last segment; what is wrong with them is said in one sentence."""
+"""Readers of annotations: published counts, and one clear sentence per error."""
 
 import json
 from collections import Counter

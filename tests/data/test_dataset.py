@@ -1,4 +1,4 @@
-"""What is prepared is read from many places at once; what is missing or damaged is said in one sentence."""
+"""Opening a prepared data set: concurrent readers, earlier versions, and errors for missing or damaged files."""
 
 import json
 import shutil

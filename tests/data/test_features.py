@@ -1,4 +1,4 @@
-"""RGB and flow become one array, in both layouts alike; what is wrong with features is said in one sentence."""
+"""Features of both layouts: RGB and flow are joined or cut, and invalid features are reported."""
 
 from pathlib import Path
 

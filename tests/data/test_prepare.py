@@ -1,4 +1,4 @@
-"""What is prepared is what the source said, to the last bit; what is wrong leaves nothing behind."""
+"""Preparing keeps every bit of the source; an invalid source leaves no files behind."""
 
 import dataclasses
 import functools
@@ -165,7 +165,7 @@ def test_a_rate_fits_within_two_snippets_or_five_percent(duration, rate, num_sni
     assert rate_fits(num_snippets, duration, rate) == (distance < slack)
 
 
-# What is known of published data sets.
+# Published data sets.
 
 
 @pytest.mark.parametrize(("name", "number"), [("thumos14", 20), ("activitynet12", 100), ("activitynet13", 200)])
@@ -203,7 +203,7 @@ def test_a_published_name_brings_classes_and_where_unknown_the_rate(tmp_path):
     assert slower.snippets_per_second == 4.0
 
 
-# What can be wrong.
+# Errors.
 
 
 def with_split(split: str, videos: Callable[[tuple], tuple]) -> Callable[[Source], Source]:
@@ -228,7 +228,7 @@ BAD_SOURCES: dict[str, Callable[[Source], Source]] = {
     "has no classes": lambda source: dataclasses.replace(source, classes=()),
     "no file says how many snippets": lambda source: dataclasses.replace(source, snippets_per_second=None),
     "is -1, expected a positive number": lambda source: dataclasses.replace(source, snippets_per_second=-1),
-    # These show while records are being written.
+    # These errors occur while records are written.
     'video "v3": features have width 5, others have 6': lambda source: change(
         source, "train", 0, read_features=lambda: np.ones((3, 5))
     ),

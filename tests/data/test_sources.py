@@ -1,4 +1,4 @@
-"""Both layouts give one and the same source; whatever is wrong with their files is said in one sentence."""
+"""Both layouts give the same source; errors name the file."""
 
 import numpy as np
 import pytest
@@ -80,7 +80,7 @@ def test_classes_are_the_labels_where_no_list_is_given(tmp_path):
     assert source.classes == CLASSES and source.snippets_per_second is None
 
 
-# What can be wrong with the files of the per-video layout.
+# Errors in the files of the per-video layout.
 
 
 @pytest.mark.parametrize("file", ["gt.json", "split_train.txt", "split_test.txt"])
@@ -117,7 +117,7 @@ def test_a_bad_meta_file_is_named(tmp_path, sentence):
         read_per_video(write_per_video(tmp_path, make_examples(), meta=BAD_META[sentence]))
 
 
-# What can be wrong with the files of the joint layout.
+# Errors in the files of the joint layout.
 
 
 def test_the_two_parts_of_the_joint_layout_must_be_there_once(tmp_path):

@@ -1,4 +1,4 @@
-"""The embedded data set: real recordings, honestly composed, the same at every call."""
+"""The embedded data set is deterministic, and composed without leaks from test to training."""
 
 import sys
 from collections import Counter
@@ -65,7 +65,7 @@ def test_it_is_a_data_set_that_can_be_prepared(source):
     assert {split: len(source.splits[split]) for split in SPLITS} == watch.SESSIONS
 
 
-def test_its_bytes_stay_those_that_published_results_were_had_with(source, tmp_path):
+def test_its_content_is_that_of_the_reported_results(source, tmp_path):
     fingerprint = "f0486013d3d7fc8c8f2000905bfe1b92e8bdfbcde8e3ba63f868e73c54cdcdee"
     assert prepared(source, tmp_path, "watch_sessions").fingerprint == fingerprint
 

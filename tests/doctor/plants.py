@@ -1,4 +1,4 @@
-"""Defects to plant in a sound data set, each with what it gives: the number of examples of a finding."""
+"""Defects to plant in a sound data set, each with the expected findings and their numbers of examples."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""launch.doctor as people start it: exit codes, JSON, readable text."""
+"""launch.doctor from the command line: exit codes, JSON, text."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def test_a_sound_data_set_is_described_and_passes(tmp_path):
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_errors_are_told_with_exit_code_1_and_what_was_written_is_all_of_them(tmp_path):
+def test_errors_give_exit_code_1_and_the_json_holds_all_examples(tmp_path):
     examples = sound_examples()
     for each in examples[:7]:
         each.features = np.full_like(each.features, np.nan)

@@ -1,4 +1,4 @@
-"""Each defect that is planted in a sound data set gives its own finding and no other."""
+"""Each defect planted in a sound data set gives its own finding and no other."""
 
 from pathlib import Path
 
@@ -124,10 +124,10 @@ def test_folders_of_no_or_of_either_layout_are_refused(tmp_path):
         detect_layout(tmp_path)
 
 
-# What is real.
+# Real data.
 
 
-def test_the_public_annotations_of_thumos_give_what_is_known_of_them(shared):
+def test_the_known_defects_of_the_public_thumos_annotations_are_found(shared):
     examination = check(shared / "annotations" / "Thumos14reduced-Annotations")
     assert found(examination) == {
         "label_disagreement": 28,

@@ -1,5 +1,6 @@
 """Writes an examination as text and as JSON."""
 
+import dataclasses
 import json
 import textwrap
 from collections import Counter
@@ -63,12 +64,10 @@ def as_json(examination: Examination) -> str:
     """Returns everything, including all examples."""
     findings = [
         {
-            "severity": each.severity,
             "check": each.check,
-            "title": CHECKS[each.check].title,
+            **dataclasses.asdict(CHECKS[each.check]),
             "count": len(each.examples),
             "examples": list(each.examples),
-            "advice": CHECKS[each.check].advice,
         }
         for each in examination.findings
     ]
