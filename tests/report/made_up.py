@@ -27,7 +27,7 @@ def made_up_dataset(videos: int = 9, seed: int = 0) -> Dataset:
         return Video(f"<i>video {index}&amp;", int(duration * RATE), duration, present, segments, labels)
 
     split = Split(tuple(video(index) for index in range(videos)), np.arange(videos), [])
-    return Dataset("<made & up>", CLASSES, RATE, 4, "", "", split, split)
+    return Dataset("<made & up>", CLASSES, RATE, 4, "", split, split)
 
 
 def made_up_predictions(truth: Segments, seed: int = 0) -> Segments:

@@ -12,7 +12,7 @@ from tsc_jax.data.dataset import open_dataset
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation.evaluate import run_network
 from tsc_jax.inference import make_forward
-from tsc_jax.report import bank
+from tsc_jax.methods.tscnet import bank_report
 from tsc_jax.training import checkpoints
 from tsc_jax.training.export import export_run
 from tsc_jax.training.initial import state_template
@@ -87,11 +87,11 @@ def test_inference_uses_the_averages_and_an_export_carries_them(config, finished
     export_run(finished, tmp_path / "out", "last", "float32", [])
     exported = last_state(config, tmp_path / "out")
     jax.tree.map(np.testing.assert_array_equal, exported, averaged.replace(opt_state=()))
-    assert "row" in bank.report_bank(tmp_path / "out", "last", "test", {})
+    assert "row" in bank_report.report_bank(tmp_path / "out", "last", "test", {})
 
 
 def test_the_bank_of_a_run_is_shown(finished, data_dir):  # noqa: F811
-    table = bank.report_bank(finished, "last", "train", {"data.data_dir": str(data_dir)})
+    table = bank_report.report_bank(finished, "last", "train", {"data.data_dir": str(data_dir)})
     known = json.loads((finished / "bank.json").read_text())
     assert known["classes"] == [*CLASSES, "background"] and (known["step"], known["split"]) == (6, "train")
     assert known["fit"]["source"] == "class_means" and min(known["evidence"]) > 0
@@ -104,14 +104,14 @@ def test_the_bank_of_a_run_is_shown(finished, data_dir):  # noqa: F811
 
 def test_a_bank_that_cannot_be_shown_is_one_sentence(finished, config, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="holds no checkpoint of"):
-        bank.report_bank(tmp_path, "last", "test", {})
+        bank_report.report_bank(tmp_path, "last", "test", {})
     with pytest.raises(InputError, match="holds no checkpoint 'best_on_holdout'"):
-        bank.report_bank(finished, "best_on_holdout", "test", {})
+        bank_report.report_bank(finished, "best_on_holdout", "test", {})
     (tmp_path / "seed_3").mkdir()
     with pytest.raises(InputError, match=r"holds 1 runs; give one of them, .*seed_3 for example"):
-        bank.report_bank(tmp_path, "last", "test", {})
+        bank_report.report_bank(tmp_path, "last", "test", {})
     with pytest.raises(InputError, match=r"config\.model\.dsa is False, so no snippet attends to the bank"):
-        bank.report_bank(finished, "last", "test", {"model.dsa": False})
+        bank_report.report_bank(finished, "last", "test", {"model.dsa": False})
 
 
 def test_a_checkpoint_whose_bank_saw_other_videos_is_refused(config, finished, data_dir, tmp_path):  # noqa: F811

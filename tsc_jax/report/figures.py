@@ -86,7 +86,7 @@ def bar(axis, segments: Segments, row: int, bottom: float, colour, **style) -> N
 
 def save(figure: Figure, path: Path) -> None:
     """Writes a figure as PNG, under another name first, and closes it."""
-    partial = path.with_suffix(".partial")
+    partial = path.with_suffix(".tmp")  # no longer than the name itself: names may be as long as the disk allows
     figure.savefig(partial, format="png", dpi=110)
     plt.close(figure)
     partial.replace(path)

@@ -35,7 +35,7 @@ def test_the_same_seed_gives_the_same_bytes(dataset, source):
     assert np.asarray(one.rows).tobytes() == np.asarray(same.rows).tobytes() and one.fit == same.fit
     assert (np.asarray(one.rows) == np.asarray(other.rows)).all() == (source == "class_means")
     np.testing.assert_array_equal(one.fitted, one.rows)
-    assert one.fit.source == source and one.fit.fingerprint == dataset.train_fingerprint and not one.usage.any()
+    assert one.fit.source == source and one.fit.fingerprint == dataset.fingerprint and not one.usage.any()
 
 
 def test_rows_are_in_the_units_of_the_features(dataset):

@@ -51,7 +51,7 @@ def fit_bank(settings: ml_collections.ConfigDict, dataset: Dataset, split: Split
             )
         means, objectives = fit_rows(settings, snippets, rows, seed)
         fit = BankFit(snippets=snippets.total, iterations=len(objectives), log_likelihood=objectives[-1])
-    return new_bank(means, fit.replace(source=settings.source, seed=seed, fingerprint=dataset.train_fingerprint))
+    return new_bank(means, fit.replace(source=settings.source, seed=seed, fingerprint=dataset.fingerprint))
 
 
 def fit_rows(
@@ -90,7 +90,7 @@ def check_settings(settings: ml_collections.ConfigDict, classes: int) -> None:
 
 def check_fit(fit: BankFit, dataset: Dataset, where: str) -> None:
     """Raises InputError where a bank is known to be fitted on other videos than the data set trains on."""
-    if fit.fingerprint not in ("", dataset.train_fingerprint):
+    if fit.fingerprint not in ("", dataset.fingerprint):
         raise InputError(f"{where}: the bank was fitted on other training videos than {dataset.name} has now")
 
 
