@@ -1,4 +1,4 @@
-"""The studies of launch.ablate: what each variant changes in the recipe that is given.
+"""The studies of launch.ablate for TSC-Net: what each variant changes in the recipe that is given.
 
 The first variant of a study is its baseline. Keys are those of the recipe (configs/thumos14.py explains them).
 """
@@ -78,12 +78,6 @@ def localization() -> Variants:
     }
 
 
-def schedule(steps: int) -> Variants:
-    """What is done with the weights: the learning rate along a cosine, and averages of them."""
-    average, cosine = {"optimizer.average_decay": 0.99}, {"optimizer.decay_steps": steps}
-    return {"published": {}, "average": average, "cosine": cosine, "average and cosine": average | cosine}
-
-
 def against_plus() -> Variants:
     """The recipe as it is, and as configs/plus.py changes it."""
     return {"published": {}, "plus": plus.CHANGES}
@@ -97,9 +91,18 @@ def variants_of(study: str, config: ml_collections.ConfigDict, classes: int) -> 
         "fusion": lambda: fusion(config.model.fusion_weight),
         "losses": lambda: losses(config.loss.weights),
         "localization": localization,
-        "schedule": lambda: schedule(config.train.steps),
         "plus": against_plus,
     }[study]()
 
 
-STUDIES = ("modules", "bank", "fusion", "losses", "localization", "schedule", "plus")
+STUDIES = ("modules", "bank", "fusion", "losses", "localization", "plus")
+
+# What a trained run does not depend on.
+EVALUATION_ONLY = ("proposals.", "eval.tiou", "eval.protocol", "eval.batch_snippets")
+
+
+def evaluation_only(key: str, config: ml_collections.ConfigDict) -> bool:
+    """Whether a run trained with another value of `key` is the same run."""
+    if key == "model.fusion_weight":
+        return config.bank.update_rule != "ema"  # which feeds the bank with fused features
+    return key.startswith(EVALUATION_ONLY)

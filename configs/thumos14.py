@@ -16,6 +16,7 @@ import ml_collections
 def get_config() -> ml_collections.ConfigDict:
     """The recipe; every other recipe is this one with a few lines changed."""
     config = ml_collections.ConfigDict()
+    config.method = "tscnet"  # a folder of tsc_jax/methods
 
     config.data = ml_collections.ConfigDict()
     config.data.name = "thumos14"  # as given to launch.prepare --name
@@ -69,13 +70,14 @@ def get_config() -> ml_collections.ConfigDict:
     optimizer.beta2 = 0.999  # Adam's default
     optimizer.epsilon = 1e-8  # Adam's default
     optimizer.weight_decay = 1e-3  # coupled, on everything that is trained; paper
-    optimizer.decay_steps = 0  # over which the learning rate falls to 0 along a cosine; 0: constant, paper
-    optimizer.average_decay = 0.0  # of the average of all weights that is evaluated; 0: the weights themselves, paper
+    optimizer.milestones = ()  # steps after which the learning rate is multiplied by milestone_factor; none, paper
+    optimizer.milestone_factor = 0.1
 
     config.train = train = ml_collections.ConfigDict()
     train.seed = 0
     train.seeds = 1  # how many runs to train together: of this seed and of those that follow it
     train.steps = 3010  # paper
+    train.batches = "pairs"  # videos drawn with pairs, resampled to T; or "epochs": whole videos, each once; paper
     train.batch_size = 10  # videos, over all devices; paper
     train.pairs = 3  # pairs of videos that share a class, of the batch; paper
     train.snippets = 320  # T that every video is resampled to; paper

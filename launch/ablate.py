@@ -16,6 +16,7 @@ from ml_collections import config_flags
 
 from configs import studies
 from tsc_jax import cli
+from tsc_jax.errors import InputError
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The recipe to vary, one of configs/.", lock_config=True)
 _STUDY = flags.DEFINE_enum("study", None, studies.STUDIES, "What is varied; configs/studies.py lists the variants.")
@@ -34,10 +35,12 @@ def main(argv: list[str]) -> None:
 
     config, workdir, study = _CONFIG.value, Path(_WORKDIR.value), _STUDY.value
     dataset = open_dataset(config.data.data_dir, config.data.name)
+    if config.method != "tscnet":
+        raise InputError(f"config.method is {config.method!r}, but the studies are of tscnet")
     grid = studies.variants_of(study, config, len(dataset.classes))
     variants = [Variant(name, changes) for name, changes in grid.items()]
     outcomes = []
-    for outcome in run_study(config, workdir, study, variants, _SEEDS.value):
+    for outcome in run_study(config, workdir, study, variants, _SEEDS.value, studies.evaluation_only):
         outcomes.append(outcome)
         print(summary.line(outcome, outcomes[0]), flush=True)
     command = shlex.join(["python", "-m", "launch.ablate", *sys.argv[1:]])

@@ -19,10 +19,10 @@ flags.mark_flags_as_required(["workdir"])
 def main(argv: list[str]) -> None:
     """The command."""
     del argv
-    from tsc_jax.methods.tscnet.bank_report import report_bank
+    from tsc_jax import methods
 
     changes = {} if _DATA_DIR.value is None else {"data.data_dir": _DATA_DIR.value}
-    print(report_bank(Path(_WORKDIR.value), _SELECTION.value, _SPLIT.value, changes))
+    print(methods.part("tscnet", "report").report_bank(Path(_WORKDIR.value), _SELECTION.value, _SPLIT.value, changes))
 
 
 if __name__ == "__main__":

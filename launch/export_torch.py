@@ -22,8 +22,7 @@ def main(argv: list[str]) -> None:
     del argv
     from tsc_jax.training.torch_weights import export_weights
 
-    bank_name = None if _BANK.value is None else f"clustering_{_BANK.value}_train"
-    print(export_weights(Path(_WORKDIR.value), Path(_OUTPUT.value), _SELECTION.value, bank_name))
+    print(export_weights(Path(_WORKDIR.value), Path(_OUTPUT.value), _SELECTION.value, _BANK.value))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import contextlib
 import faulthandler
+import io
 import os
 import sys
 import time
@@ -13,19 +14,19 @@ from jax.experimental import multihost_utils
 
 from tsc_jax.errors import InputError
 
-HEARTBEAT_SECONDS = 30  # after which a silent process is given up, and with it the run
+HEARTBEAT_SECONDS = 30  # of silence, after which a process counts as gone and the run ends
 
 
 def join(coordinator: str | None, process_id: int | None, num_processes: int | None) -> None:
-    """Makes this process one of a run's.
+    """Makes this process one of the processes of a run.
 
     Args:
-      coordinator: HOST:PORT of process 0; None: a TPU pod, Slurm or GKE is asked, for the other two as well.
+      coordinator: HOST:PORT of process 0; None: a TPU pod, Slurm or GKE knows all three.
       process_id: of this process, from 0.
       num_processes: of the run.
 
     Raises:
-      InputError: some of the three but not all, or nothing that could be asked.
+      InputError: only some of the three are given, or the other processes are not found.
     """
     given = (coordinator, process_id, num_processes)
     if any(value is None for value in given) and any(value is not None for value in given):
@@ -44,16 +45,25 @@ def join(coordinator: str | None, process_id: int | None, num_processes: int | N
 
 @contextlib.contextmanager
 def ends_with_its_peers() -> Iterator[None]:
-    """Ends this process where another one of the run is gone; JAX's coordination service then tells which.
+    """Ends this process where another one of the run is gone; JAX's coordination service then names it.
 
-    Without it the traceback of whatever was being computed would be all that is seen.
+    Without it, the user would see nothing but the traceback of the computation that was interrupted.
+
+    Raises:
+      InputError: a device of this process has too little memory.
     """
     try:
         yield
     except jax.errors.JaxRuntimeError as error:
+        reason = str(error).splitlines()[0][:200]
+        if "RESOURCE_EXHAUSTED" in reason:
+            own = f"process {jax.process_index()}: " if jax.process_count() > 1 else ""
+            raise InputError(
+                f"{own}a device is out of memory; expected less per device: lower config.train.batch_size,"
+                f" config.train.snippets or config.eval.batch_snippets, or use more devices ({reason})"
+            ) from error
         if jax.process_count() == 1:
             raise
-        reason = str(error).splitlines()[0][:200]
         print(
             f"process {jax.process_index()}: another process of the run is gone; which one follows within"
             f" {HEARTBEAT_SECONDS} seconds; the same command goes on from the last checkpoint ({reason})",
@@ -70,8 +80,13 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
+def from_first(value: np.ndarray | float) -> np.ndarray:
+    """The array or number of process 0, in every process."""
+    return of_each(np.asarray(value))[0]
+
+
 def of_each(array: np.ndarray) -> np.ndarray:
-    """What each process says, in each of them, bit for bit: the arrays, of one shape, stacked by process."""
+    """The arrays of all processes, of one shape, stacked by process, in every process, bit for bit."""
     array = np.asarray(array)
     if jax.process_count() == 1:
         return array[None]
@@ -81,28 +96,28 @@ def of_each(array: np.ndarray) -> np.ndarray:
 
 
 def share(indices: np.ndarray, process: int | None = None) -> np.ndarray:
-    """Those of `indices` that are a process's to work on, by default this one's."""
+    """The part of `indices` that a process works on, by default this process."""
     return indices[(jax.process_index() if process is None else process) :: jax.process_count()]
 
 
-def gather(arrays: Mapping[int, np.ndarray], indices: np.ndarray, lengths: np.ndarray, width: int) -> dict:
-    """The arrays of all processes, in each of them.
-
-    Args:
-      arrays: this process's, float32 [lengths[i], width] for every i of `share(indices)`.
-      indices: of all processes.
-      lengths: [max(indices) + 1].
-      width: the same for all.
-    """
+def gather(arrays: Mapping[int, Mapping[str, np.ndarray]]) -> dict[int, dict[str, np.ndarray]]:
+    """The named arrays by index that all processes hold, in each of them; no two processes hold one index."""
     if jax.process_count() == 1:
         return dict(arrays)
-    shares = [share(indices, process) for process in range(jax.process_count())]
-    rows = np.zeros((max(lengths[each].sum() for each in shares), width), np.float32)
-    own = shares[jax.process_index()]
-    if len(own):
-        rows[: lengths[own].sum()] = np.concatenate([arrays[index] for index in own])
-    everything = {}
-    for each, gathered in zip(shares, np.asarray(multihost_utils.process_allgather(rows)), strict=True):
-        parts = np.split(gathered, np.cumsum(lengths[each]))
-        everything |= dict(zip(map(int, each), parts, strict=False))
+    own = io.BytesIO()
+    np.savez(own, **{f"{index}/{name}": array for index, of in arrays.items() for name, array in of.items()})
+    everything: dict[int, dict[str, np.ndarray]] = {}
+    for content in bytes_of_each(own.getvalue()):
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            for key in file.files:
+                index, name = key.split("/", 1)
+                everything.setdefault(int(index), {})[name] = file[key]
     return everything
+
+
+def bytes_of_each(content: bytes) -> list[bytes]:
+    """The bytes that each process holds, in every process."""
+    lengths = of_each(np.array(len(content)))
+    padded = np.zeros(lengths.max(), np.uint8)
+    padded[: len(content)] = np.frombuffer(content, np.uint8)
+    return [row[:length].tobytes() for row, length in zip(of_each(padded), lengths, strict=True)]

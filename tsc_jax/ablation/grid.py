@@ -1,7 +1,7 @@
-"""Runs the variants of a study: trains what is not trained yet, evaluates the last step of every run.
+"""Runs the variants of a study: trains the runs that are missing, evaluates the last step of every run.
 
-  WORKDIR/runs/CHANGES/seed_S      a run as launch.train leaves it; variants that only evaluate otherwise share it
-  WORKDIR/metrics/STUDY/VARIANT.json   what the variant gives, seed by seed
+  WORKDIR/runs/CHANGES/seed_S      a run as launch.train leaves it; variants that differ in evaluation only share it
+  WORKDIR/metrics/STUDY/VARIANT.json   the metrics of the variant, seed by seed
 
 Both are kept, so a study that was stopped goes on where it was, and studies in one workdir share their runs.
 """
@@ -9,7 +9,7 @@ Both are kept, so a study that was stopped goes on where it was, and studies in 
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +21,15 @@ from tsc_jax.data.dataset import Dataset, open_dataset
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation import results
 from tsc_jax.evaluation.evaluate import evaluate
-from tsc_jax.inference import make_forward
-from tsc_jax.training import checkpoints
-from tsc_jax.training.initial import state_template
+from tsc_jax.inference import make_inference
 from tsc_jax.training.loop import train
-from tsc_jax.training.replicas import train_and_holdout
-
-# What a trained run does not depend on; the fusion weight only where it does not feed the bank.
-EVALUATION_ONLY = ("proposals.", "eval.tiou", "eval.protocol", "eval.batch_snippets", "model.fusion_weight")
+from tsc_jax.training.runs import train_and_holdout
+from tsc_jax.training.trained import open_trained
 
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """A recipe as a change of another one.
+    """A recipe as changes of another one.
 
     Attributes:
       name: as tables call it.
@@ -46,7 +42,7 @@ class Variant:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What one variant gives.
+    """The results of one variant.
 
     Attributes:
       name: of the variant.
@@ -60,7 +56,12 @@ class Outcome:
 
 
 def run_study(
-    config: ml_collections.ConfigDict, workdir: Path, study: str, variants: Sequence[Variant], seeds: int
+    config: ml_collections.ConfigDict,
+    workdir: Path,
+    study: str,
+    variants: Sequence[Variant],
+    seeds: int,
+    evaluation_only: Callable[[str, ml_collections.ConfigDict], bool],
 ) -> Iterator[Outcome]:
     """The outcome of each variant in turn.
 
@@ -70,6 +71,7 @@ def run_study(
       study: its name.
       variants: at least one.
       seeds: how many, of that seed and those that follow it, the same for all variants.
+      evaluation_only: whether a run trained with another value of a key is the same run, given the recipe.
 
     Raises:
       InputError: a change to a key that the recipe does not have, a recipe of several seeds, metrics of other data in
@@ -87,8 +89,7 @@ def run_study(
         cached = workdir / "metrics" / study / f"{slug(variant.name)}.json"
         wanted = json.dumps({"config": json.loads(of_variant.to_json()), "seeds": seeds}, sort_keys=True)
         known = json.loads(cached.read_text()) if cached.exists() else {}
-        # Metrics that do not name their data are taken to be of these.
-        if known.get("of") != wanted or known.get("data", dataset.fingerprint) != dataset.fingerprint:
+        if known.get("of") != wanted or known.get("data") != dataset.fingerprint:
             print(f"{study} {number}/{len(variants)}: {variant.name}", flush=True)
             training = {key: value for key, value in variant.changes.items() if not evaluation_only(key, of_variant)}
             folder = workdir / "runs" / (slug(",".join(f"{k}={v}" for k, v in sorted(training.items()))) or "baseline")
@@ -101,7 +102,7 @@ def run_study(
 
 
 def outcome(name: str, metrics: Mapping[str, Sequence[Mapping[str, Any]]]) -> Outcome:
-    """What `metrics` by split and seed say of the variant."""
+    """The outcome of a variant from its metrics by split and seed."""
     mean_ap = {split: np.array([each["mAP"] for each in runs]) for split, runs in metrics.items()}
     return Outcome(name, metrics["test"][0]["tiou"], mean_ap)
 
@@ -114,13 +115,6 @@ def changed(config: ml_collections.ConfigDict, changes: Mapping[str, Any]) -> ml
     except (KeyError, AttributeError, TypeError) as error:
         raise InputError(f"a study changes {', '.join(changes)}, which this recipe does not take: {error}") from error
     return copy.lock()
-
-
-def evaluation_only(key: str, config: ml_collections.ConfigDict) -> bool:
-    """Whether a run trained with another value of `key` is the same run."""
-    if key == "model.fusion_weight" and config.bank.update_rule == "ema":
-        return False
-    return key.startswith(EVALUATION_ONLY)
 
 
 def slug(text: str) -> str:
@@ -152,15 +146,13 @@ def evaluate_seeds(
     config: ml_collections.ConfigDict, dataset: Dataset, folder: Path, seeds: int
 ) -> dict[str, list[dict]]:
     """Metrics of the last step of every seed, by split."""
-    forward = make_forward(config.model, len(dataset.classes), dataset.width)
-    template = state_template(config, len(dataset.classes), dataset.width)
-    metrics = {"test": [], "holdout": []}
+    inference, metrics = None, {"test": [], "holdout": []}
     for seed in range(config.train.seed, config.train.seed + seeds):
-        manager = checkpoints.find_checkpoints(folder / f"seed_{seed}", checkpoints.LAST)
-        state = checkpoints.restore(manager, template)
-        checkpoints.close([manager])
+        trained = open_trained(folder / f"seed_{seed}")
+        inference = inference or make_inference(config, trained.sizes)
         _, holdout = train_and_holdout(changed(config, {"train.seed": seed}), dataset)
         for split, videos in (("test", dataset.test), ("holdout", holdout)):
             if videos.videos:
-                metrics[split].append(evaluate(forward, state, dataset, videos, config).metrics)
+                evaluation = evaluate(inference, trained.variables, trained.step, dataset, videos, config)
+                metrics[split].append(evaluation.metrics)
     return {split: runs for split, runs in metrics.items() if runs}

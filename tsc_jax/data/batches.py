@@ -1,7 +1,12 @@
 """Training batches, each a pure function of (seed, step) and the number of devices.
 
-The content of the global batch does not depend on the number of devices; only the
-order in which its videos are dealt to them does.
+The content of the global batch does not depend on the number of devices, except for empty rows at its end; only the
+way in which its videos are dealt to devices does.
+
+`config.train.batches` says how videos are drawn:
+
+"pairs"   videos are drawn with replacement, some in pairs that share a class, and resampled to T snippets
+"epochs"  whole videos without replacement, each once per epoch, padded to a few lengths
 """
 
 import dataclasses
@@ -11,19 +16,24 @@ import grain
 import numpy as np
 
 from tsc_jax.data.dataset import Split
+from tsc_jax.data.lengths import padded_lengths
 from tsc_jax.errors import InputError
+
+BATCHES = ("pairs", "epochs")
+
+Batch = dict[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
 class Deal:
-    """How the videos of a global batch are dealt to devices, so that no pair is torn apart.
+    """How the rows of a global batch are dealt to devices, so that no pair is torn apart.
 
     Attributes:
-      rows: int [devices, B / devices], places in the global batch, whose first rows are the pairs.
-      paired: bool [devices, B / devices // 2], whether a device's rows 2p and 2p + 1 are a pair.
+      order: int [devices, B / devices], places in the global batch, whose first rows are the pairs.
+      paired: bool [devices, B / devices // 2], whether rows 2p and 2p + 1 of a device are a pair.
     """
 
-    rows: np.ndarray
+    order: np.ndarray
     paired: np.ndarray
 
 
@@ -54,11 +64,37 @@ def deal(batch_size: int, pairs: int, devices: int) -> Deal:
     return Deal(np.array(hands), paired.reshape(devices, share // 2))
 
 
+def deal_batch(train, devices: int) -> Deal:
+    """How `devices` share a batch of `config.train`; a batch of an epoch is filled up with empty rows."""
+    if train.batches == "pairs":
+        return deal(train.batch_size, train.pairs, devices)
+    return deal(train.batch_size + -train.batch_size % devices, 0, devices)
+
+
+def check_batches(train, split: Split, classes: Sequence[str]) -> None:
+    """Raises InputError where `config.train` asks for batches that cannot be drawn from the videos of a split."""
+    if train.batches not in BATCHES:
+        raise InputError(f"config.train.batches is {train.batches!r}, expected one of {', '.join(BATCHES)}")
+    for key, least in (("batch_size", 1), ("pairs", 0), ("snippets", 1)):
+        if train[key] < least:
+            raise InputError(f"config.train.{key} is {train[key]}, expected {least} or more")
+    if not train.pairs or train.batches != "pairs":
+        return
+    counts = np.sum([video.labels for video in split.videos], axis=0)
+    alone = [name for name, count in zip(classes, counts, strict=True) if count == 1]
+    if alone or not (counts >= 2).any():
+        wrong = f"class {alone[0]} has 1 training video" if alone else "no class has 2 training videos"
+        raise InputError(
+            f"config.train.pairs is {train.pairs}, but {wrong} (config.data.min_snippets leaves out shorter videos,"
+            " config.eval.holdout those held out); expected 2 or more of each class, or config.train.pairs=0"
+        )
+
+
 def sample_videos(labels: np.ndarray, batch_size: int, pairs: int, rng: np.random.Generator) -> np.ndarray:
     """Indices [B] of the videos of a batch, pairs first, from the labels bool [V, C] of all videos.
 
-    A pair is two different videos of a class drawn uniformly; the rest is drawn uniformly with
-    replacement (published). Every class needs two videos, which the prepared data set guarantees.
+    A pair is two different videos of a class that is drawn uniformly; the rest is drawn uniformly with
+    replacement (published).
     """
     usable = np.flatnonzero(labels.sum(axis=0) >= 2)
     chosen = [rng.choice(np.flatnonzero(labels[:, rng.choice(usable)]), 2, replace=False) for _ in range(pairs)]
@@ -76,30 +112,52 @@ def sample_snippets(length: int, number: int, rng: np.random.Generator) -> np.nd
     return rng.integers(points, np.maximum(points, next_points) + 1)
 
 
-def training_batches(
-    makers: Sequence[Callable[[int], dict[str, np.ndarray]]], first_step: int, steps: int
-) -> Iterator[dict[str, np.ndarray]]:
+def videos_of_epoch(videos: int, batch_size: int, seed: int, step: int) -> np.ndarray:
+    """Indices of the videos of one step: the next `batch_size` of the epoch's permutation, fewer at its end."""
+    epoch, place = divmod(step, steps_per_epoch(videos, batch_size))
+    order = np.random.default_rng([seed, epoch]).permutation(videos)
+    return order[place * batch_size : (place + 1) * batch_size]
+
+
+def steps_per_epoch(videos: int, batch_size: int) -> int:
+    """Number of batches in which every video stands once; the last one may be smaller."""
+    return -(-videos // batch_size)
+
+
+def training_batches(makers: Sequence[Callable[[int], Batch]], first_step: int, steps: int) -> Iterator[Batch]:
     """The batches of steps `first_step` .. `steps` - 1, read ahead by threads.
 
-    A resumed run gets the batches it would have got.
-
     Args:
-      makers: of `batch_maker`, one for each replica that is trained; what they make is joined along the first axis.
-      first_step: where to begin.
-      steps: where to end.
+      makers: a `batch_maker` for each run that is trained; their batches are joined along the first axis.
+      first_step: the first step.
+      steps: the step to stop before.
     """
 
-    def make(step: int) -> dict[str, np.ndarray]:
-        made = [maker(step) for maker in makers]
-        return {name: np.concatenate([batch[name] for batch in made]) for name in made[0]} if made[1:] else made[0]
+    def make(step: int) -> Batch:
+        return join([maker(step) for maker in makers])
 
     ahead = grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)
     return iter(grain.MapDataset.range(first_step, steps).map(make).to_iter_dataset(ahead))
 
 
+def join(batches: Sequence[Batch]) -> Batch:
+    """The batches of several runs as one, padded to the longest T among them."""
+    if len(batches) == 1:
+        return batches[0]
+    length = max(batch["mask"].shape[2] for batch in batches)
+
+    def padded(batch: Batch, name: str) -> np.ndarray:
+        array, missing = batch[name], length - batch["mask"].shape[2]
+        if name not in ("features", "mask", "snippets") or not missing:
+            return array
+        return np.pad(array, [(0, missing if axis == 2 else 0) for axis in range(array.ndim)])
+
+    return {name: np.concatenate([padded(batch, name) for batch in batches]) for name in batches[0]}
+
+
 def batch_maker(
     split: Split, train, seed: int, devices: int, local: slice = slice(None)
-) -> Callable[[int], dict[str, np.ndarray]]:
+) -> Callable[[int], Batch]:
     """A function from the step to its batch.
 
     Args:
@@ -107,32 +165,52 @@ def batch_maker(
       train: `config.train`.
       seed: of the run.
       devices: that share the global batch, of all processes together.
-      local: which of those devices' shares to make.
+      local: which of these devices' shares to make.
 
     Returns:
-      step -> features float32 [devices, B, T, D], labels bool [devices, B, C], mask bool [devices, B, T],
-      paired bool [devices, B // 2], rows int32 [devices, B], seed int32 [devices], for the local devices, B each
-      device's share.
+      step -> the batch that `method.Method` describes, as arrays [devices, B, ...]: one share for each local device.
     """
-    dealt = deal(train.batch_size, train.pairs, devices)
+    dealt = deal_batch(train, devices)
+    order, paired = dealt.order[local], dealt.paired[local]
     labels = np.stack([video.labels for video in split.videos])
-    rows = dealt.rows[local]
+    lengths = np.array([video.num_snippets for video in split.videos])
+    buckets, first = padded_lengths(lengths), np.cumsum(lengths) - lengths
 
-    def make(step: int) -> dict[str, np.ndarray]:
+    def draw_pairs(step: int) -> tuple[np.ndarray, int, Callable]:
         videos = sample_videos(labels, train.batch_size, train.pairs, np.random.default_rng([seed, step]))
-        wholes = [split.features(videos[row]) for row in rows.flat]
-        features = np.empty((*rows.shape, train.snippets, wholes[0].shape[1]), np.float32)
-        for place, row, whole in zip(np.ndindex(rows.shape), rows.flat, wholes, strict=True):
-            chosen = sample_snippets(len(whole), train.snippets, np.random.default_rng([seed, step, row]))
+
+        def choose(place: int) -> np.ndarray:
+            rng = np.random.default_rng([seed, step, place])
+            return sample_snippets(lengths[videos[place]], train.snippets, rng)
+
+        return videos, train.snippets, choose
+
+    def draw_epoch(step: int) -> tuple[np.ndarray, int, Callable]:
+        videos = videos_of_epoch(len(labels), train.batch_size, seed, step)
+        length = buckets[np.searchsorted(buckets, lengths[videos].max())]
+        return videos, int(length), lambda place: np.arange(lengths[videos[place]])
+
+    def make(step: int) -> Batch:
+        videos, length, choose = (draw_pairs if train.batches == "pairs" else draw_epoch)(step)
+        videos = np.append(videos, np.full(dealt.order.size - len(videos), -1))[order]
+        wholes = {place: split.features(videos[place]) for place in zip(*np.nonzero(videos >= 0), strict=True)}
+        width = split.features(0).shape[1] if not wholes else next(iter(wholes.values())).shape[1]
+        features = np.zeros((*order.shape, length, width), np.float32)
+        mask, snippets = np.zeros((*order.shape, length), bool), np.zeros((*order.shape, length), np.int32)
+        for place, whole in wholes.items():
+            chosen = choose(order[place])
             # In any mode but "clip" the rows are copied twice.
-            np.take(whole, chosen, axis=0, out=features[place], mode="clip")
+            np.take(whole, chosen, axis=0, out=features[place][: len(chosen)], mode="clip")
+            mask[place][: len(chosen)] = True
+            snippets[place][: len(chosen)] = first[videos[place]] + chosen
         return {
             "features": features,
-            "labels": labels[videos[rows]],
-            "mask": np.ones((*rows.shape, train.snippets), bool),
-            "paired": dealt.paired[local],
-            "rows": rows.astype(np.int32),
-            "seed": np.full(len(rows), seed, np.int32),
+            "mask": mask,
+            "labels": labels[videos] & (videos >= 0)[..., None],
+            "video": videos.astype(np.int32),
+            "order": order.astype(np.int32),
+            "snippets": snippets,
+            "paired": paired,
         }
 
     return make

@@ -1,45 +1,56 @@
-"""From a trained state to predictions, metrics and their floor."""
+"""From trained variables to predictions, metrics and their floor."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
-import tqdm
 
-from tsc_jax import processes
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.evaluation import classification, detection, protocols, results
-from tsc_jax.inference import Forward, infer
-from tsc_jax.localization.proposals import proposals
+from tsc_jax.inference import Inference, OfVideo, infer_everywhere
 from tsc_jax.localization.segments import Segments, concatenate, make_segments
-from tsc_jax.methods.tscnet.train_step import TrainState, for_inference
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What a state reaches on a split.
+    """The results of trained variables on a split.
 
     Attributes:
       predictions: in seconds, `video` an index into the split.
-      metrics: what metrics.json holds; "selection" is to be filled in by who knows it.
+      metrics: the content of metrics.json, except for "selection".
       floor: mAP in percent at each tIoU of one whole-video segment per true class.
-      cas: fused CAS [T, C + 1] of every video, None where it is too short to be used.
-      attention: fused attention [T], likewise.
+      outputs: of every video, see `Localized`.
     """
 
     predictions: Segments
     metrics: dict
     floor: np.ndarray
-    cas: list[np.ndarray | None]
-    attention: list[np.ndarray | None]
+    outputs: list[OfVideo | None]
 
 
-def evaluate(forward: Forward, state: TrainState, dataset: Dataset, split: Split, config) -> Evaluation:
-    """Localizes the actions of all videos of a split and measures how well.
+@dataclasses.dataclass(frozen=True)
+class Localized:
+    """The predictions in a split, and the outputs that they were read from.
+
+    Attributes:
+      segments: in seconds, `video` an index into the split, in the order of the method's `localize`.
+      outputs: of every video: "cas" [T, C + 1], "attention" [T] and others by name; None where it is too short.
+      used: indices of the videos that are long enough, int [V].
+      scores: class scores of these videos, float32 [V, C].
+    """
+
+    segments: Segments
+    outputs: list[OfVideo | None]
+    used: np.ndarray
+    scores: np.ndarray
+
+
+def evaluate(inference: Inference, variables: Any, step: int, dataset: Dataset, split: Split, config) -> Evaluation:
+    """Localizes the actions in all videos of a split and computes the metrics.
 
     Videos of fewer than `config.data.min_snippets` snippets get no predictions; their ground truth counts.
     """
-    predictions, cas, attention = localize(forward, state, split, dataset.snippets_per_second, config)
-    used = [index for index, each in enumerate(cas) if each is not None]
+    localized = localize(inference, variables, split, dataset.snippets_per_second, config)
     truth = ground_truth(split)
     tious = protocols.parse_tious(config.eval.tiou)
     protocol = (dataset.snippets_per_second, config.eval.protocol)
@@ -51,63 +62,39 @@ def evaluate(forward: Forward, state: TrainState, dataset: Dataset, split: Split
         )
         return 100 * detection.mean_average_precision(*compared, tious, len(dataset.classes))
 
-    labels = np.stack([split.videos[i].labels for i in used])
+    labels = np.stack([split.videos[index].labels for index in localized.used])
     metrics = results.make_metrics(
         protocol=config.eval.protocol,
         tious=tious,
-        mean_ap=mean_ap(predictions),
-        classification=100
-        * classification.mean_average_precision([cas[i] for i in used], labels, config.eval.classification_topk_ratio),
-        step=int(state.step),
+        mean_ap=mean_ap(localized.segments),
+        classification=100 * classification.mean_average_precision(localized.scores, labels),
+        step=step,
     )
-    durations = np.array([video.duration for video in split.videos])
-    return Evaluation(predictions, metrics, mean_ap(protocols.floor_predictions(truth, durations)), cas, attention)
+    floor = protocols.floor_predictions(truth, np.array([video.duration for video in split.videos]))
+    return Evaluation(localized.segments, metrics, mean_ap(floor), localized.outputs)
 
 
 def localize(
-    forward: Forward, state: TrainState, split: Split, snippets_per_second: float, config, title: str | None = None
-) -> tuple[Segments, list, list]:
-    """The predictions in all videos of a split, and what they were read from.
+    inference: Inference, variables: Any, split: Split, snippets_per_second: float, config, title: str | None = None
+) -> Localized:
+    """Localizes the actions in all videos of a split; processes share the work.
 
     Args:
-      forward: of `make_forward`.
-      state: whose parameters, batch statistics and bank are used.
+      inference: of the method.
+      variables: see `Method.variables`.
       split: the videos.
       snippets_per_second: rate of their features.
       config: of the run.
       title: of a progress bar on the terminal; None shows none.
-
-    Returns:
-      Segments in seconds, `video` an index into the split, in the order of `proposals`; and what `run_network` gives.
-    """
-    cas, attention = run_network(forward, state, split, config, title)
-    used = np.array([index for index, each in enumerate(cas) if each is not None])
-    found = proposals([cas[i] for i in used], [attention[i] for i in used], **config.proposals)
-    found = dataclasses.replace(found, video=used[found.video])
-    return found.scaled(1 / snippets_per_second), cas, attention
-
-
-def run_network(
-    forward: Forward, state: TrainState, split: Split, config, title: str | None = None
-) -> tuple[list, list]:
-    """Fused CAS [T, C + 1] and attention [T] of every video of a split, None for those that are too short.
-
-    The videos are spread over all processes, and each gets the outputs of all. `title` is that of a progress bar.
     """
     lengths = np.array([video.num_snippets for video in split.videos])
-    usable = np.flatnonzero(lengths >= config.data.min_snippets)
-    state = for_inference(state)
-    variables = {"params": state.params, "batch_stats": state.batch_stats}
-    mine = processes.share(usable)
-    inferred = infer(forward, variables, state.bank.rows, split, mine, config.eval.batch_snippets)
-    quiet = True if title is None else None  # None: shown on a terminal alone
-    shown = tqdm.tqdm(inferred, title, len(mine), unit="video", disable=quiet)
-    found = {index: np.column_stack(outputs) for index, *outputs in shown}
-    columns = split.videos[0].labels.size + 2
-    found = processes.gather(found, usable, lengths, columns)
-    videos = [found.get(index) for index in range(len(lengths))]
-    cas = [None if video is None else video[:, :-1] for video in videos]
-    return cas, [None if video is None else video[:, -1] for video in videos]
+    used = np.flatnonzero(lengths >= config.data.min_snippets)
+    outputs = infer_everywhere(
+        inference.whole, inference.chunked, variables, split, used, config.eval.batch_snippets, title
+    )
+    segments, scores = inference.method.localize([outputs[index] for index in used])
+    segments = dataclasses.replace(segments, video=used[segments.video]).scaled(1 / snippets_per_second)
+    return Localized(segments, [outputs.get(index) for index in range(len(lengths))], used, scores)
 
 
 def ground_truth(split: Split) -> Segments:

@@ -1,0 +1,48 @@
+"""The methods, one folder each; `config.method` is the name of the folder.
+
+`tsc_jax/methods/NAME/__init__.py` offers `make`. What only some commands need, or only some methods have, is a module
+of that folder: `chunks` (videos longer than a batch), `torch` (PyTorch weights), `parity` (comparison with
+recordings) and `report` (sections and a command of the method's own).
+"""
+
+import importlib
+import pkgutil
+from types import ModuleType
+
+from tsc_jax.errors import InputError
+from tsc_jax.method import Method, Sizes
+
+
+def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) -> Method:
+    """Builds the method that `config.method` names.
+
+    Args:
+      config: the recipe.
+      sizes: of the data.
+      axis: the pmap axis that devices share a batch over; None on one device.
+      mapped: whether the method's functions are mapped over several states (several seeds in one program).
+
+    Raises:
+      InputError: an unknown method, or settings that it cannot use.
+    """
+    check_name(config.method)
+    return importlib.import_module(f"{__name__}.{config.method}").make(config, sizes, axis, mapped)
+
+
+def part(name: str, module: str) -> ModuleType | None:
+    """The optional module of method `name`; None where the method has none."""
+    check_name(name)
+    wanted = f"{__name__}.{name}.{module}"
+    try:
+        return importlib.import_module(wanted)
+    except ModuleNotFoundError as error:
+        if error.name != wanted:
+            raise
+        return None
+
+
+def check_name(name: str) -> None:
+    """Raises InputError where `name` is not a method. Checkpoints name methods too, so no other module is imported."""
+    known = {module.name for module in pkgutil.iter_modules(__path__)}
+    if not isinstance(name, str) or name not in known:
+        raise InputError(f"config.method is {name!r}, expected one of {', '.join(sorted(known))}")

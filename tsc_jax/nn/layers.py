@@ -1,14 +1,12 @@
-"""The layers TSC-Net is made of, exact on padded batches and across devices.
+"""Layers that several methods use, exact on padded batches and across devices.
 
-`mask` is boolean [B, T], True where a snippet exists. Whatever stands in padded
-places never reaches a snippet that exists, so a padded batch gives every video
-what it gives alone.
+`mask` is boolean [B, T], True where a snippet exists. Padded places never reach a snippet that exists, so every
+video of a padded batch gets the numbers that it gets alone. `order` is int [B], each video's place in the global
+batch; where it is None, there is no dropout.
 """
 
-import contextlib
-import contextvars
+import dataclasses
 import functools
-from collections.abc import Iterator
 
 import flax.linen as nn
 import jax
@@ -16,7 +14,19 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 he_uniform = nn.initializers.he_uniform()
-_MANY_KERNELS = contextvars.ContextVar("many_kernels", default=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Numerics:
+    """How the layers of a network compute.
+
+    Attributes:
+      dtype: type of activations and of the operands of products; parameters are float32.
+      mapped: whether the network is mapped over several sets of parameters (several seeds in one program).
+    """
+
+    dtype: DTypeLike
+    mapped: bool = False
 
 
 class TemporalConv(nn.Module):
@@ -25,51 +35,41 @@ class TemporalConv(nn.Module):
     Attributes:
       channels: width of the output.
       kernel: taps, in snippets; odd.
-      dtype: of the computation; parameters are float32.
+      numerics: see `Numerics`.
     """
 
     channels: int
     kernel: int
-    dtype: DTypeLike
+    numerics: Numerics
 
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array) -> jax.Array:
         """[B, T, Din] -> [B, T, channels]."""
         kernel = self.param("kernel", he_uniform, (self.kernel, x.shape[-1], self.channels))
         bias = self.param("bias", nn.initializers.zeros, (self.channels,))
-        x = jnp.where(mask[..., None], x, 0).astype(self.dtype)
-        return convolve(x, kernel) + bias.astype(self.dtype)
+        x = jnp.where(mask[..., None], x, 0).astype(self.numerics.dtype)
+        return convolve(x, kernel, self.numerics.mapped) + bias.astype(x.dtype)
 
 
-@contextlib.contextmanager
-def many_kernels() -> Iterator[None]:
-    """Tells `convolve` that what is traced within will be mapped over kernels."""
-    token = _MANY_KERNELS.set(True)
-    try:
-        yield
-    finally:
-        _MANY_KERNELS.reset(token)
+def convolve(x: jax.Array, kernel: jax.Array, mapped: bool) -> jax.Array:
+    """Convolves [B, T, Din] with [taps, Din, Dout] in the dtype of `x`, in the form that is fastest for it.
 
-
-def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """[B, T, Din] with [taps, Din, Dout] in the dtype of `x`, in the form that is fastest for it.
-
-    On a CPU XLA's convolution beats its matrix products in float32, one tap included, but gains nothing from bfloat16
-    and falls behind where vmap makes it one of many kernels.
+    On a CPU XLA's convolution beats its matrix products in float32, even with one tap. It gains nothing from bfloat16,
+    and it is slower where vmap turns it into many kernels (`mapped`).
     """
-    by_product = jax.default_backend() == "cpu" and (x.dtype != jnp.float32 or _MANY_KERNELS.get())
+    by_product = jax.default_backend() == "cpu" and (x.dtype != jnp.float32 or mapped)
     return (convolve_by_product if by_product else convolve_directly)(x, kernel)
 
 
 def convolve_directly(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """As XLA's own convolution."""
+    """Uses XLA's own convolution."""
     dimensions = ("NWC", "WIO", "NWC")
     kernel = kernel.astype(x.dtype)
     return jax.lax.conv_general_dilated(x, kernel, (1,), "SAME", dimension_numbers=dimensions, precision="highest")
 
 
 def convolve_by_product(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """As one matrix product of each snippet's neighbours, laid side by side."""
+    """Uses one matrix product of each snippet's neighbours, laid side by side."""
     taps, length = len(kernel), x.shape[1]
     padded = jnp.pad(x, ((0, 0), (taps // 2, taps // 2), (0, 0)))
     neighbours = jnp.concatenate([padded[:, tap : tap + length] for tap in range(taps)], axis=-1)
@@ -81,31 +81,34 @@ class Linear(nn.Module):
 
     Attributes:
       channels: width of the output.
-      dtype: of the computation; parameters are float32.
+      numerics: see `Numerics`.
     """
 
     channels: int
-    dtype: DTypeLike
+    numerics: Numerics
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """[B, T, Din] or [K, Din] -> the same with `channels`."""
         kernel = self.param("kernel", he_uniform, (x.shape[-1], self.channels))
         bias = self.param("bias", nn.initializers.zeros, (self.channels,))
-        x = x.astype(self.dtype)
-        y = convolve(x, kernel[None]) if x.ndim == 3 else product("kd,de->ke", self.dtype, x, kernel).astype(self.dtype)
-        return y + bias.astype(self.dtype)
+        x = x.astype(self.numerics.dtype)
+        if x.ndim == 3:
+            y = convolve(x, kernel[None], self.numerics.mapped)
+        else:
+            y = product("kd,de->ke", x.dtype, x, kernel).astype(x.dtype)
+        return y + bias.astype(x.dtype)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def product(form: str, dtype: DTypeLike, x: jax.Array, y: jax.Array) -> jax.Array:
     """einsum(form, x, y) of operands in `dtype`, accumulated in float32, forward and backward alike.
 
-    Left to itself, differentiation multiplies a float32 cotangent with the operands, at the speed of float32.
+    Without the rule below, the backward pass would multiply a float32 cotangent with the operands at float32 speed.
 
     Args:
-      form: as of einsum; every letter of an operand stands in the other one or in the result.
-      dtype: that both operands, and backward the cotangent, are rounded to.
+      form: as for einsum; every letter of an operand stands in the other one or in the result.
+      dtype: both operands, and backward the cotangent, are rounded to it.
       x: any shape.
       y: any shape.
 
@@ -191,11 +194,11 @@ class Dropout(nn.Module):
     rate: float
 
     @nn.compact
-    def __call__(self, x: jax.Array, rows: jax.Array | None) -> jax.Array:
-        """[B, ...] -> [B, ...]; `rows` int [B] is each video's place in the global batch, None: no dropout."""
-        if rows is None or self.rate == 0:
+    def __call__(self, x: jax.Array, order: jax.Array | None) -> jax.Array:
+        """[B, ...] -> [B, ...]."""
+        if order is None or self.rate == 0:
             return x
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(self.make_rng("dropout"), rows)
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(self.make_rng("dropout"), order)
         keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - self.rate, x.shape[1:]))(keys)
         return jnp.where(keep, x / (1 - self.rate), 0)
 

@@ -1,38 +1,34 @@
-"""The report of a run, or of several seeds: what each kept checkpoint reaches, as files, pictures and a table."""
+"""The report of a run, or of several seeds: the results of each kept checkpoint, as files, pictures and a table."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import ml_collections
 import numpy as np
 
-from tsc_jax import processes
-from tsc_jax.data.dataset import Dataset, Split, open_dataset
+from tsc_jax import methods, processes
+from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation import results
 from tsc_jax.evaluation.evaluate import Evaluation, evaluate, ground_truth
-from tsc_jax.inference import Forward, make_forward
-from tsc_jax.methods.tscnet.bank_attention import class_attention
-from tsc_jax.methods.tscnet.train_step import for_inference
+from tsc_jax.inference import Inference, make_inference
 from tsc_jax.report.figures import draw_video
 from tsc_jax.report.training_report import write_training_report
 from tsc_jax.training import checkpoints
-from tsc_jax.training.initial import state_template
-from tsc_jax.training.replicas import seed_folders
+from tsc_jax.training.trained import Trained, open_trained, seed_folders, selections_of, with_dataset
 
 FLOOR = "floor: true labels, whole videos"
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What a run reaches on the test videos.
+    """The results of a run on the test videos.
 
     Attributes:
       floor: mAP in percent at each tIoU of knowing the labels alone.
-      metrics: what metrics.json holds, by selection (see `checkpoints`).
-      notes: sentences on what the numbers are of.
+      metrics: the content of metrics.json, by selection (see `checkpoints`).
+      notes: sentences on the videos and weights behind the numbers.
     """
 
     floor: np.ndarray
@@ -45,59 +41,64 @@ def report(workdir: Path, changes: Mapping[str, Any]) -> str:
 
     Writes metrics.json, predictions.json, report.html and figures/ of the last step into `workdir`, those of the
     best steps into `workdir`/best_on_holdout (where there is a holdout) and `workdir`/best_on_test.
-    Several seeds have each their own folder in `workdir`; seeds.json tells their mean and standard deviation.
+    Each of several seeds has its own folder in `workdir`; seeds.json holds their mean and standard deviation.
 
     Args:
       workdir: of launch.train.
       changes: config values other than those trained with, "eval.protocol" for example.
 
     Returns:
-      A table of mAP, the floor beside it; for several seeds one for each selection.
+      A table of mAP, the floor beside it; for several seeds one table for each selection.
 
     Raises:
-      InputError: no checkpoint there, or the data is not that which it was trained on.
+      InputError: no checkpoint there, or other data than it was trained on.
     """
-    seeds = seed_folders(workdir)
-    config, dataset = open_run(seeds[0] if seeds else workdir, changes)
-    forward = make_forward(config.model, len(dataset.classes), dataset.width)
-    if not seeds:
-        of_run = report_run(workdir, config, dataset, forward)
+    folders = seed_folders(workdir)
+    if not folders:
+        of_run, _ = report_run(Path(workdir), changes, None)
         return "\n".join([table_of_run(of_run), *of_run.notes])
-    reports = {folder.name: report_run(folder, config, dataset, forward) for folder in seeds}
-    results.write_json(Path(workdir, "seeds.json"), summarise({name: each.metrics for name, each in reports.items()}))
-    return "\n".join([tables_of_seeds(reports), *reports[seeds[0].name].notes])
+    reports, inference = {}, None
+    for folder in folders:
+        reports[folder.name], inference = report_run(folder, changes, inference)
+    if processes.is_first():
+        runs = {name: each.metrics for name, each in reports.items()}
+        results.write_json(Path(workdir, "seeds.json"), summarise(runs))
+    return "\n".join([tables_of_seeds(reports), *reports[folders[0].name].notes])
 
 
-def report_run(workdir: Path, config: ml_collections.ConfigDict, dataset: Dataset, forward: Forward) -> Report:
-    """Evaluates every kept checkpoint of one run and writes what they give."""
-    template = state_template(config, len(dataset.classes), dataset.width)
-    floor, metrics, about = None, {}, {}
-    for selection in checkpoints.SELECTIONS:
-        manager = checkpoints.find_checkpoints(workdir, selection)
-        if manager is None:
-            continue
-        about = checkpoints.read_about(manager)
-        checkpoints.check_data(checkpoints.about_run(config, dataset), about, workdir)
-        state = checkpoints.restore(manager, template)
-        evaluation = evaluate(forward, state, dataset, dataset.test, config)
-        floor = evaluation.floor
-        metrics[selection] = evaluation.metrics | {"selection": selection.replace("_", " ")}
-        folder = Path(workdir) if selection == checkpoints.LAST else Path(workdir, selection)
+def report_run(
+    workdir: Path, changes: Mapping[str, Any], inference: Inference | None
+) -> tuple[Report, Inference]:
+    """Evaluates every kept checkpoint of one run and writes the results.
+
+    `inference` is that of an earlier run of the same recipe; None: it is made, and returned for the next one.
+    """
+    metrics = {}
+    for selection in selections_of(workdir) or [checkpoints.LAST]:
+        trained, dataset = with_dataset(open_trained(workdir, selection), changes)
+        inference = inference or make_inference(trained.config, trained.sizes)
+        evaluation = evaluate(inference, trained.variables, trained.step, dataset, dataset.test, trained.config)
+        metrics[selection] = evaluation.metrics | {"selection": trained.selection}
+        sections = sections_of(trained, dataset)
         if processes.is_first():
-            write_report(folder, evaluation, metrics[selection], dataset, config.eval.figures)
-            seen = None
-            # A pass over the videos of its own, so for the last step alone.
-            if selection == checkpoints.LAST and config.model.dsa:
-                seen = class_attention(config, state, dataset, dataset.test)
-            scalars, rows = Path(workdir, "scalars.jsonl"), np.asarray(for_inference(state).bank.rows)
-            write_training_report(folder, evaluation, metrics[selection], dataset, scalars, rows, seen)
+            folder = workdir if selection == checkpoints.LAST else workdir / selection
+            write_report(folder, evaluation, metrics[selection], dataset, trained.config.eval.figures)
+            scalars = workdir / "scalars.jsonl"
+            write_training_report(folder, evaluation, metrics[selection], dataset, scalars, sections)
+    config = trained.config
     facts = f"{config.data.name}, {len(dataset.test.videos)} test videos, protocol {config.eval.protocol}"
-    notes = [facts, *unseen_videos(dataset.test, config.data.min_snippets), *origin(about)]
-    return Report(floor, metrics, notes)
+    notes = [facts, *unseen_videos(dataset.test, config.data.min_snippets), *origin(trained.about)]
+    return Report(evaluation.floor, metrics, notes), inference
+
+
+def sections_of(trained: Trained, dataset: Dataset) -> list:
+    """The sections of report.html that the method adds, by process 0, which alone writes the page."""
+    module = methods.part(trained.config.method, "report")
+    return module.sections(trained, dataset) if module and processes.is_first() else []
 
 
 def table_of_run(report: Report) -> str:
-    """mAP of every selection."""
+    """A table of mAP with a row for each selection."""
     rows = {FLOOR: report.floor}
     for metrics in report.metrics.values():
         rows[f"{metrics['selection']} (step {metrics['step']})"] = np.array(metrics["mAP"])
@@ -105,7 +106,7 @@ def table_of_run(report: Report) -> str:
 
 
 def tables_of_seeds(reports: Mapping[str, Report]) -> str:
-    """For every selection mAP of each run, with mean and standard deviation."""
+    """A table for each selection: mAP of each run, with mean and standard deviation."""
     tables = []
     for selection in common_selections([report.metrics for report in reports.values()]):
         rows = {}
@@ -118,7 +119,7 @@ def tables_of_seeds(reports: Mapping[str, Report]) -> str:
 
 
 def common_selections(runs: Sequence[Mapping[str, dict]]) -> list[str]:
-    """The selections that all runs have."""
+    """The selections of which all runs have a checkpoint."""
     return [selection for selection in checkpoints.SELECTIONS if all(selection in run for run in runs)]
 
 
@@ -140,7 +141,7 @@ def summarise(runs: Mapping[str, Mapping[str, dict]]) -> dict[str, Any]:
 
 
 def unseen_videos(split: Split, min_snippets: int) -> list[str]:
-    """A sentence on the videos too short to be used, if there are any."""
+    """A sentence about the videos that are too short to be used, if there are any."""
     short = [video for video in split.videos if video.num_snippets < min_snippets]
     if not short:
         return []
@@ -152,20 +153,10 @@ def unseen_videos(split: Split, min_snippets: int) -> list[str]:
 
 
 def origin(about: Mapping[str, Any]) -> list[str]:
-    """A sentence on weights whose training data are not known, if these are such."""
+    """A sentence about imported weights, whose training data are not known."""
     if about["data_fingerprint"] is not None:
         return []
-    return [f"weights imported from {about['imported']['file']}: what they were trained on is not known"]
-
-
-def open_run(workdir: Path, changes: Mapping[str, Any]) -> tuple[ml_collections.ConfigDict, Dataset]:
-    """The config of a run, changed, and its data set."""
-    manager = checkpoints.find_checkpoints(workdir, checkpoints.LAST)
-    if manager is None:
-        raise InputError(f"--workdir {workdir}: holds no checkpoint of launch.train")
-    config = ml_collections.ConfigDict(checkpoints.read_about(manager)["config"])
-    config.update_from_flattened_dict(changes)
-    return config, open_dataset(config.data.data_dir, config.data.name)
+    return [f"weights imported from {about['imported']['file']}: the data that they were trained on are not known"]
 
 
 def write_report(folder: Path, evaluation: Evaluation, metrics: Mapping, dataset: Dataset, figures: int) -> None:
@@ -184,13 +175,13 @@ def write_report(folder: Path, evaluation: Evaluation, metrics: Mapping, dataset
             f"{names[index]}   {metrics['selection']}, step {metrics['step']}",
             dataset.classes,
             *of_video,
-            evaluation.cas[index],
-            evaluation.attention[index],
+            evaluation.outputs[index]["cas"],
+            evaluation.outputs[index]["attention"],
             dataset.snippets_per_second,
         )
 
 
 def drawn_videos(split: Split, evaluation: Evaluation, number: int) -> list[int]:
     """`number` videos, evenly spread over the split by name, of those that the network saw."""
-    seen = [index for index in range(len(split.videos)) if evaluation.cas[index] is not None]
+    seen = [index for index in range(len(split.videos)) if evaluation.outputs[index] is not None]
     return [seen[place] for place in np.linspace(0, len(seen) - 1, min(number, len(seen))).astype(int)]

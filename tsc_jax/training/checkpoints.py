@@ -1,16 +1,15 @@
-"""Orbax checkpoints of a run: one folder for each reason to keep a step, so that none is mistaken for another.
+"""Orbax checkpoints of a run: one folder for each reason to keep a step.
 
   WORKDIR/checkpoints/last            the newest step
   WORKDIR/checkpoints/best_on_holdout the step with the best mAP on held-out training videos so far
   WORKDIR/checkpoints/best_on_test    the step with the best mAP on test videos so far, as papers report it
 
-Beside the arrays each holds `about`: the config, the classes, the snippet rate, the data's
-fingerprint, how the bank was fitted, type, shape and checksum of every array, and the best ones their score.
+Each step holds a tree of arrays and `about`, plain JSON: the format, the method, the config, the classes and sizes, the
+snippet rate, the fingerprint of the data, facts of the method, and type, shape and SHA-256 of every array.
 """
 
 import concurrent.futures
 import contextlib
-import dataclasses
 import functools
 import hashlib
 import json
@@ -23,15 +22,12 @@ from typing import Any
 import flax
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 import orbax.checkpoint as ocp
 
-from tsc_jax.data.dataset import Dataset
 from tsc_jax.errors import DamagedCheckpointError, InputError
-from tsc_jax.methods.tscnet.bank import BankFit
-from tsc_jax.methods.tscnet.train_step import TrainState
 
+FORMAT = 2
 LAST = "last"
 BEST_ON_HOLDOUT = "best_on_holdout"
 BEST_ON_TEST = "best_on_test"
@@ -39,67 +35,56 @@ SELECTIONS = (LAST, BEST_ON_HOLDOUT, BEST_ON_TEST)
 
 
 def open_checkpoints(workdir: Path, selection: str, keep: int = 2) -> ocp.CheckpointManager:
-    """The manager of one folder of a run's checkpoints; it keeps the `keep` newest steps of those it is given."""
+    """Opens one folder of a run's checkpoints for writing; it keeps the `keep` newest steps."""
     # Without names of their own, two managers that save the same step would wait at each other's barriers.
     barriers = ocp.options.MultiprocessingOptions(barrier_sync_key_prefix=selection)
     options = ocp.CheckpointManagerOptions(
         max_to_keep=keep, cleanup_tmp_directories=True, multiprocessing_options=barriers
     )
-    return ocp.CheckpointManager((Path(workdir) / "checkpoints" / selection).absolute(), options=options)
+    return ocp.CheckpointManager(folder_of(workdir, selection), options=options)
 
 
-def find_checkpoints(workdir: Path, selection: str) -> ocp.CheckpointManager | None:
-    """The manager of a folder that holds a checkpoint; None where there is none, and nothing is created then."""
-    if not Path(workdir, "checkpoints", selection).is_dir():
-        return None
-    manager = open_checkpoints(workdir, selection)
-    return None if manager.latest_step() is None else manager
+def read_checkpoints(workdir: Path, selection: str) -> ocp.CheckpointManager | None:
+    """Opens one folder of a run's checkpoints for reading only; None where it holds no step.
 
-
-def about_run(config: ml_collections.ConfigDict, dataset: Dataset) -> dict[str, Any]:
-    """What every checkpoint of a run says of it, in plain JSON values."""
-    return {
-        "config": json.loads(config.to_json()),
-        "classes": list(dataset.classes),
-        "width": dataset.width,
-        "snippets_per_second": dataset.snippets_per_second,
-        "data_fingerprint": dataset.fingerprint,
-    }
-
-
-def check_data(now: Mapping[str, Any], then: Mapping[str, Any], workdir: Path) -> None:
-    """Raises InputError where a run that says `then` cannot go on with the data of `now`; see `about_run`.
-
-    What imported weights were trained on is not known: then classes and width alone must be the same.
+    Nothing is created or deleted there, so a run can be read while it trains.
     """
-    name = now["config"]["data"]["name"]
-    if then["data_fingerprint"] is None:
-        for what in ("classes", "width"):
-            if now[what] != then[what]:
-                raise InputError(
-                    f"--workdir {workdir} has the {what} {then[what]}, but data set {name} has {now[what]}"
-                )
-    elif now["data_fingerprint"] != then["data_fingerprint"]:
-        raise InputError(f"--workdir {workdir} was trained on other data than {name} is now")
+    folder = folder_of(workdir, selection)
+    if not folder.is_dir():
+        return None
+    manager = ocp.CheckpointManager(folder, options=ocp.CheckpointManagerOptions(read_only=True))
+    if manager.latest_step() is None:
+        manager.close()
+        return None
+    return manager
 
 
-def save(manager: ocp.CheckpointManager, state: TrainState, about: Mapping[str, Any]) -> None:
-    """Writes the state and `about` (plain JSON values) with their checksums; returns before the files are complete.
+def folder_of(workdir: Path, selection: str) -> Path:
+    """The folder of a selection."""
+    return Path(workdir, "checkpoints", selection).absolute()
+
+
+def save(manager: ocp.CheckpointManager, step: int, tree: Any, about: Mapping[str, Any]) -> None:
+    """Writes arrays and `about` (plain JSON values) with their checksums; returns before the files are complete.
+
+    A step that is there already is replaced.
 
     Raises:
       InputError: this save, or the one before it, could not be written.
     """
-    step = int(state.step)
-    tree = jax.tree.map(np.asarray, jax.device_get(flax.serialization.to_state_dict(state)))
-    about = dict(about, bank_fit=dataclasses.asdict(state.bank.fit), step=step, arrays=describe(tree))
+    tree = jax.tree.map(np.asarray, jax.device_get(flax.serialization.to_state_dict(tree)))
+    about = dict(about, format=FORMAT, step=step, arrays=describe(tree))
     about["sha256"] = digest(about)
     items = ocp.args.Composite(state=ocp.args.StandardSave(tree), about=ocp.args.JsonSave(about))
     with _writing(manager):
+        if step in manager.all_steps():
+            manager.wait_until_finished()
+            manager.delete(step)
         manager.save(step, args=items, force=True)
 
 
 def wait(managers: Iterable[ocp.CheckpointManager]) -> None:
-    """Returns when all that was saved is complete on disk; raises InputError where it cannot be."""
+    """Waits until everything saved is complete on disk; raises InputError where it could not be written."""
     for manager in managers:
         with _writing(manager):
             manager.wait_until_finished()
@@ -107,16 +92,18 @@ def wait(managers: Iterable[ocp.CheckpointManager]) -> None:
 
 
 def close(managers: Iterable[ocp.CheckpointManager]) -> None:
-    """Waits for what was saved, then ends the managers."""
+    """Waits until everything saved is complete on disk, then closes the managers, whatever happens."""
     managers = list(managers)
-    wait(managers)
-    for manager in managers:
-        manager.close()
+    try:
+        wait(managers)
+    finally:
+        for manager in managers:
+            manager.close()
 
 
 @contextlib.contextmanager
 def _writing(manager: ocp.CheckpointManager) -> Iterator[None]:
-    """Turns what goes wrong while a checkpoint is written into one sentence."""
+    """Turns an error while a checkpoint is written into one sentence."""
     try:
         yield
     # Threads, TensorStore and the file system each have errors of their own.
@@ -139,73 +126,87 @@ def describe(tree: Any) -> dict[str, list]:
 
 
 def digest(about: Mapping[str, Any]) -> str:
-    """SHA-256 of plain JSON values, but for that under "sha256"."""
+    """SHA-256 of plain JSON values, without the entry "sha256"."""
     content = {key: value for key, value in about.items() if key != "sha256"}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def read_about(manager: ocp.CheckpointManager) -> dict[str, Any] | None:
-    """What the newest step that can still be read says of itself; None where there is no checkpoint.
+    """The `about` of the newest undamaged step; None where there is no step.
 
     Raises:
-      InputError: there are steps, but all are damaged.
+      InputError: there are steps, but all are damaged; or the format is not that of this version.
     """
-    return _newest(manager, lambda step: _read_about(manager, step))
+    return newest(manager, lambda step: read_about_of(manager, step))
 
 
-def restore(manager: ocp.CheckpointManager, template: TrainState) -> TrainState:
-    """The state of the newest step that is as it was written, in the structure, shapes and types of `template`.
+def newest(manager: ocp.CheckpointManager, read: Callable[[int], Any]) -> Any:
+    """What `read` returns for the newest undamaged step; None where there is no step.
 
-    A damaged step is reported on stderr and passed over.
-
-    Raises:
-      InputError: the checkpoint does not hold such a state, or all steps are damaged.
+    A damaged step is reported on stderr. A step that a training run deleted meanwhile is looked for again.
     """
-    return _newest(manager, lambda step: restore_step(manager, template, step))
-
-
-def _newest(manager: ocp.CheckpointManager, read: Callable[[int], Any]) -> Any:
-    """What `read` gives for the newest step that is not damaged."""
-    steps = sorted(manager.all_steps(), reverse=True)
-    for step in steps:
+    tried: set[int] = set()
+    while steps := sorted(set(manager.all_steps()) - tried, reverse=True):
         try:
-            return read(step)
+            return read(steps[0])
         except DamagedCheckpointError as error:
-            print(f"{error}; passed over", file=sys.stderr)
-    if steps:
+            tried.add(steps[0])
+            if Path(manager.directory, str(steps[0])).exists():
+                print(f"{error}; passed over", file=sys.stderr)
+            else:
+                manager.reload()
+    if tried:
         raise InputError(f"{manager.directory}: every step is damaged; delete the folder to begin anew")
     return None
 
 
-def _read_about(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
+def read_about_of(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
+    """The `about` of one step.
+
+    Raises:
+      DamagedCheckpointError: it is not as it was written.
+      InputError: the format is not that of this version.
+    """
     with _reading(manager, step):
         about = manager.restore(step, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
         if about["sha256"] != digest(about):
             raise ValueError("its description does not have the checksum that was written with it")
+    check_format(about.get("format", 1), f"{manager.directory}, step {step}")
     return about
 
 
-def restore_step(manager: ocp.CheckpointManager, template: TrainState, step: int) -> TrainState:
-    """The state of one step; like `restore`, but raises DamagedCheckpointError where it is damaged.
+def check_format(number: int, where: str) -> None:
+    """Raises InputError where a checkpoint has another format than this version writes."""
+    if number > FORMAT:
+        raise InputError(f"{where}: has format {number}, this version reads format {FORMAT}; update tsc_jax")
+    if number < FORMAT:
+        raise InputError(
+            f"{where}: has format {number}, this version reads format {FORMAT}; write its weights with"
+            " launch.export_torch of the version that made it and read them with launch.import_torch, or train again"
+        )
 
-    What was exported for inference comes without a state of the optimizer, and as float32 however it was stored.
+
+def restore(manager: ocp.CheckpointManager, step: int, about: Mapping[str, Any], template: Any) -> Any:
+    """The arrays of one step, in the structure of `template`, which also tells shapes and types.
+
+    Arrays that were exported as another type are converted.
+
+    Raises:
+      DamagedCheckpointError: they are not as they were written.
+      InputError: the checkpoint holds other arrays.
     """
-    about = _read_about(manager, step)
-    exported = about.get("inference_only", False)
-    template = template.replace(opt_state=(), averages={}) if exported else template
-    wanted = flax.serialization.to_state_dict(template)
-    check_network(about["arrays"], wanted, not exported, f"{manager.directory}, step {step}")
+    wanted, exported = flax.serialization.to_state_dict(template), about.get("inference_only", False)
+    check_arrays(about["arrays"], wanted, not exported, f"{manager.directory}, step {step}")
     names = list(describe_shapes(wanted))
     stored = [np.zeros(about["arrays"][name][1], jnp.dtype(about["arrays"][name][0])) for name in names]
     with _reading(manager, step):
         held = jax.tree.unflatten(jax.tree.structure(wanted), stored)
         tree = manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(held)))["state"]
-        wrong = [name for name, found in describe(tree).items() if found != about["arrays"][name]]
+        wrong = [name for name, description in describe(tree).items() if description != about["arrays"][name]]
         if wrong:
             raise ValueError(f"{wrong[0]} does not have the checksum that was written with it")
     tree = jax.tree.map(lambda leaf, like: np.asarray(leaf).astype(like.dtype, copy=False), tree, wanted)
-    state = flax.serialization.from_state_dict(template, tree)
-    return state.replace(bank=state.bank.replace(fit=BankFit(**about["bank_fit"])))
+    return flax.serialization.from_state_dict(template, tree)
 
 
 def describe_shapes(tree: Any) -> dict[str, list]:
@@ -216,40 +217,40 @@ def describe_shapes(tree: Any) -> dict[str, list]:
     }
 
 
-def check_network(held: Mapping[str, list], wanted: Any, types: bool, where: str) -> None:
-    """Raises InputError where the arrays of a checkpoint are not those of `wanted` by name, shape and maybe type."""
+def check_arrays(held: Mapping[str, list], wanted: Any, types: bool, where: str) -> None:
+    """Raises InputError where the arrays of a checkpoint differ from `wanted` in name, shape or (`types`) type."""
     first = 0 if types else 1
     expected = {name: each[first:] for name, each in describe_shapes(wanted).items()}
     held = {name: each[first:2] for name, each in held.items()}
     for name in sorted(expected.keys() | held.keys()):
         if held.get(name) != expected.get(name):
-            raise InputError(f"{where}: {name} is {held.get(name)}, this network has {expected.get(name)}")
+            raise InputError(f"{where}: {name} is {held.get(name)}, this recipe needs {expected.get(name)}")
 
 
 @contextlib.contextmanager
 def _reading(manager: ocp.CheckpointManager, step: int) -> Iterator[None]:
-    """Turns whatever a damaged file leads to into DamagedCheckpointError."""
+    """Turns every error that a damaged file can cause into DamagedCheckpointError."""
     try:
         yield
-    # Orbax and TensorStore raise anything, down to Exception itself, on files that are not whole.
+    # Orbax and TensorStore raise anything on damaged files, down to Exception itself.
     except Exception as error:
-        _let_late_answers_pass()
+        _silence_late_errors()
         raise DamagedCheckpointError(f"{manager.directory}, step {step}: damaged: {_first_line(error)}") from error
 
 
 @functools.cache
-def _let_late_answers_pass() -> None:
-    """Keeps what follows the first array that fails off the terminal: the others that fail, a traceback each.
+def _silence_late_errors() -> None:
+    """Keeps tracebacks of further arrays that fail off the terminal, after the first one was reported.
 
-    TensorStore answers for them to an event loop that is closed by then, or to tasks that nobody waits for.
+    TensorStore reports them to an event loop that is closed by then, or to tasks that nobody waits for.
     """
     hook = sys.unraisablehook
 
-    def hear(late: Any) -> None:
+    def report(late: Any) -> None:
         if "Event loop is closed" not in str(late.exc_value):
             hook(late)
 
-    sys.unraisablehook = hear
+    sys.unraisablehook = report
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 

@@ -1,49 +1,48 @@
-"""What a run learnt, without what training needs: a workdir that every command but launch.train takes."""
+"""Exports of a run for inference: a workdir that every command but launch.train takes."""
 
 import importlib.metadata
-import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import flax
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 
 import tsc_jax
+from tsc_jax import methods
 from tsc_jax.errors import InputError
-from tsc_jax.inference import make_forward
-from tsc_jax.methods.tscnet.train_step import TrainState, count_parameters, for_inference
+from tsc_jax.files import replacing
 from tsc_jax.training import checkpoints
-from tsc_jax.training.initial import state_template
+from tsc_jax.training.trained import Trained, open_trained
 
 STORAGE = ("float32", "bfloat16")
+KEPT = ("method", "config", "classes", "sizes", "snippets_per_second", "data_fingerprint", "facts", "imported")
 
 MODEL_CARD = """# {name}
 
-TSC-Net (Lin et al., 2025), weakly-supervised temporal action localization, exported by tsc_jax {version}.
+Method {method} for weakly-supervised temporal action localization, exported by tsc_jax {version}.
 
 * trained on: {data}, video-level labels only, {step} steps; chosen as: {selection}
-* input: snippet features [T, {width}], {rate:g} snippets a second, from the extractor that it was trained with
+* input: snippet features [T, {width}], {rate:g} snippets per second, from the extractor that it was trained with
 * output: class activations and attention of every snippet, from which segments are read
 * its {number} classes: {classes}
-* weights: {storage}; {parameters:,} parameters, the semantics bank of {rows} rows included
+* weights: {storage}; {parameters:,} numbers
 
 `checkpoints/` holds an orbax checkpoint with a SHA-256 of every array.
 """
 
 
 def export_run(workdir: Path, output: Path, selection: str, storage: str, lengths: Sequence[int]) -> str:
-    """Writes the parameters, batch statistics and bank of one of a run's checkpoints into a folder of their own.
+    """Writes what inference needs of one of a run's checkpoints into a folder of its own.
 
     Args:
       workdir: of the run.
       output: the folder to make.
       selection: which checkpoint, one of checkpoints.SELECTIONS.
       storage: type of the arrays on disk, one of STORAGE; they are read back as float32.
-      lengths: in snippets; for each the forward pass over one video is written to stablehlo/forward_LENGTH.bin,
-        which jax.export.deserialize reads: (variables, bank rows, features [1, LENGTH, D], mask bool [1, LENGTH]).
+      lengths: in snippets; for each the forward pass over one video is written to stablehlo/forward_LENGTH.bin, which
+        jax.export.deserialize reads: (variables, features [1, LENGTH, D], mask bool [1, LENGTH]) -> arrays by name.
 
     Returns:
       What was written, in a sentence.
@@ -55,67 +54,58 @@ def export_run(workdir: Path, output: Path, selection: str, storage: str, length
         raise InputError(f"--storage is {storage!r}, expected one of {', '.join(STORAGE)}")
     if output.exists():
         raise InputError(f"--output {output}: is there already; give another folder")
-    manager = checkpoints.find_checkpoints(workdir, selection)
-    if manager is None:
-        raise InputError(f"--workdir {workdir}: holds no checkpoint {selection!r}")
-    about = checkpoints.read_about(manager)
-    config = ml_collections.ConfigDict(about["config"])
-    state = for_inference(checkpoints.restore(manager, state_template(config, len(about["classes"]), about["width"])))
-    named = selection.replace("_", " ")
-    known = {key: about[key] for key in ("config", "classes", "width", "snippets_per_second", "data_fingerprint")}
-    known |= {"inference_only": True, "selection": named, "versions": versions()}
-    known |= {key: about[key] for key in ("imported",) if key in about}
-
-    partial = output.with_name(f".{output.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        stored = jax.tree.map(lambda leaf: np.asarray(leaf).astype(jnp.dtype(storage)), learnt(state))
+    trained = open_trained(workdir, selection)
+    about = {key: trained.about[key] for key in KEPT if key in trained.about}
+    about |= {"inference_only": True, "selection": trained.selection, "versions": versions()}
+    stored = jax.tree.map(lambda leaf: np.asarray(leaf).astype(jnp.dtype(storage)), trained.variables)
+    with replacing(output) as partial:
+        partial.mkdir(parents=True)
         target = checkpoints.open_checkpoints(partial, checkpoints.LAST)
-        checkpoints.save(target, state.replace(**stored, opt_state=()), known)
-        checkpoints.close([target])
+        try:
+            checkpoints.save(target, trained.step, stored, about)
+        finally:
+            checkpoints.close([target])
         for length in lengths:
-            write_program(partial / "stablehlo" / f"forward_{length}.bin", config, about, state, length)
-        (partial / "README.md").write_text(model_card(output.name, known, state, storage))
-        os.replace(partial, output)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return f"{output}: step {int(state.step)} ({named}) in {storage}, with a model card (README.md)"
-
-
-def learnt(state: TrainState) -> dict:
-    """The float arrays of a state that inference needs, as fields of it."""
-    return {"params": state.params, "batch_stats": state.batch_stats, "bank": state.bank}
+            write_program(partial / "stablehlo" / f"forward_{length}.bin", trained, length)
+        (partial / "README.md").write_text(model_card(output.name, trained, storage))
+    return f"{output}: step {trained.step} ({trained.selection}) in {storage}, with a model card (README.md)"
 
 
 def versions() -> dict[str, str]:
-    """Of the packages that made the file."""
+    """The versions of the packages that made the file."""
     return {name: importlib.metadata.version(name) for name in ("jax", "flax", "orbax-checkpoint")}
 
 
-def write_program(path: Path, config: ml_collections.ConfigDict, about: dict, state: TrainState, length: int) -> None:
+def write_program(path: Path, trained: Trained, length: int) -> None:
     """Writes the forward pass over one video of `length` snippets, to run without this library."""
-    width, rows = about["width"], state.bank.rows
-    forward = make_forward(config.model, len(about["classes"]), width)
-    variables = {"params": state.params, "batch_stats": state.batch_stats}
+    method, width = methods.make(trained.config, trained.sizes), trained.sizes.width
+
+    # Plain dicts: whoever runs the program does not need this library's classes.
+    def forward(plain, features, mask):
+        variables = flax.serialization.from_state_dict(trained.variables, plain)
+        outputs = method.forward(variables, features, mask)
+        return outputs.snippets | outputs.videos
+
+    plain = flax.serialization.to_state_dict(trained.variables)
     of_video = (jax.ShapeDtypeStruct((1, length, width), np.float32), jax.ShapeDtypeStruct((1, length), bool))
-    program = jax.export.export(forward.whole, platforms=("cpu", "cuda", "tpu"))(variables, rows, *of_video)
+    program = jax.export.export(jax.jit(forward), platforms=("cpu", "cuda", "tpu"))(plain, *of_video)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(program.serialize())
 
 
-def model_card(name: str, about: dict, state: TrainState, storage: str) -> str:
-    """See MODEL_CARD."""
+def model_card(name: str, trained: Trained, storage: str) -> str:
+    """The model card of an export, see MODEL_CARD."""
     return MODEL_CARD.format(
         name=name,
+        method=trained.config.method,
         version=tsc_jax.__version__,
-        data=about["config"]["data"]["name"],
-        step=int(state.step),
-        selection=about["selection"],
-        width=about["width"],
-        rate=about["snippets_per_second"] or float("nan"),
-        number=len(about["classes"]),
-        classes=", ".join(about["classes"]),
+        data=trained.config.data.name,
+        step=trained.step,
+        selection=trained.selection,
+        width=trained.sizes.width,
+        rate=trained.about["snippets_per_second"] or float("nan"),
+        number=len(trained.classes),
+        classes=", ".join(trained.classes),
         storage=storage,
-        parameters=count_parameters(state),
-        rows=len(state.bank.rows),
+        parameters=sum(np.size(leaf) for leaf in jax.tree.leaves(trained.variables)),
     )

@@ -1,20 +1,28 @@
-"""What ends or saves a run between its regular saves: a notice of preemption, and the clock."""
+"""Preemption and the clock: the reasons to save between the regular saves."""
 
 import contextlib
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 
 import jax
-import numpy as np
 from jax.experimental import multihost_utils
+
+from tsc_jax import processes
 
 
 @contextlib.contextmanager
 def preemption_notice() -> Iterator[Callable[[int], bool]]:
-    """A function of the step that tells whether SIGTERM has come; all processes hear it at the same step."""
+    """A function of the step that tells whether SIGTERM has come; all processes learn it at the same step.
+
+    Only the main thread of a process can receive signals: in another thread no SIGTERM is noticed.
+    """
     if jax.process_count() > 1:
         yield multihost_utils.reached_preemption_sync_point
+        return
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda step: False
         return
     received = []
     before = signal.signal(signal.SIGTERM, lambda *_: received.append(True))
@@ -33,9 +41,7 @@ class SaveClock:
     def due(self) -> bool:
         """Whether it is time; every process must ask at the same step."""
         passed = time.monotonic() - self.saved >= self.seconds
-        if jax.process_count() > 1:
-            passed = bool(multihost_utils.broadcast_one_to_all(np.array(passed)))
-        return passed
+        return bool(processes.from_first(passed))
 
     def reset(self) -> None:
         """To be called at every save."""

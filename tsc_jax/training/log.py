@@ -1,9 +1,9 @@
-"""What a run says while it works: a bar on a terminal, plain lines elsewhere, scalars as JSON lines."""
+"""The log of a run: a progress bar on a terminal, plain lines elsewhere, scalars as JSON lines."""
 
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
@@ -22,8 +22,19 @@ class RunLog:
       paths: scalars.jsonl in each workdir, one JSON object a line: {"step": ..., name: value, ...}.
     """
 
-    def __init__(self, workdirs: Sequence[Path], first_step: int, steps: int, every: int):
-        """Drops the scalars of steps that a resumed run takes again."""
+    def __init__(
+        self, workdirs: Sequence[Path], first_step: int, steps: int, every: int, way_on: Callable[[int], str]
+    ):
+        """Drops the scalars of steps that a resumed run takes again.
+
+        Args:
+          workdirs: of the runs.
+          first_step: where they go on.
+          steps: where they end.
+          every: how many steps lie between two that are noted.
+          way_on: says, for the number of a run, what to do when its loss is not finite.
+        """
+        self.way_on = way_on
         self.paths = [Path(workdir) / "scalars.jsonl" for workdir in workdirs]
         self.every, self.steps = every, steps
         self.pending = None
@@ -38,7 +49,7 @@ class RunLog:
         self.bar = tqdm.tqdm(total=steps, initial=first_step, disable=quiet, unit="step", dynamic_ncols=True)
 
     def losses(self, step: int, means: dict[str, jax.Array]) -> None:
-        """Notes the mean loss terms of a step, of each run; raises InputError as soon as a noted one is not finite."""
+        """Notes the loss terms of a step, per run; raises InputError as soon as a noted one is not finite."""
         self.bar.update()
         if step % self.every == 0 or step == self.steps:
             self.flush()
@@ -50,15 +61,15 @@ class RunLog:
             return
         step, means = self.pending
         self.pending = None
-        means = {name: np.ravel(value) for name, value in sorted(jax.device_get(means).items())}
+        # Past the runs there may be copies that fill the devices up.
+        runs = len(self.paths)
+        means = {name: np.ravel(value)[:runs] for name, value in sorted(jax.device_get(means).items())}
         for number, path in enumerate(self.paths):
             own = {name: float(values[number]) for name, values in means.items()}
             wrong = [f"{name} = {value}" for name, value in own.items() if not np.isfinite(value)]
             if wrong:
-                self.bar.close()
                 raise InputError(
-                    f"{self.named(number)}step {step}: the loss is not finite ({', '.join(wrong)}); the last checkpoint"
-                    " is kept, try a lower config.optimizer.learning_rate"
+                    f"{self.named(number)}step {step}: the loss is not finite ({', '.join(wrong)}); {self.way_on(number)}"
                 )
             self.scalars(path, step, own)
         means = {name: values.mean() for name, values in means.items()}
@@ -66,7 +77,7 @@ class RunLog:
         if self.bar.disable:
             (before, then), self.noted = self.noted, (step, time.monotonic())
             rate = (step - before) / (self.noted[1] - then)
-            terms = "  ".join(f"{name} {value:.2f}" for name, value in means.items() if "mil" in name)
+            terms = "  ".join(f"{name} {value:.2f}" for name, value in means.items() if name != "total")
             self.line(f"step {step}/{self.steps}  {rate:.2g} steps/s  loss {means['total']:.3f}  {terms}")
 
     def metrics(self, step: int, number: int, split: str, metrics: dict) -> None:
@@ -95,10 +106,16 @@ class RunLog:
             self.bar.write(text, file=sys.stdout)
             sys.stdout.flush()
 
-    def close(self) -> None:
-        """Writes what is left and ends the bar."""
-        self.flush()
-        self.bar.close()
+    def __enter__(self) -> "RunLog":
+        return self
+
+    def __exit__(self, kind: type | None, *_) -> None:
+        """Ends the bar; at a regular end, first writes what is left."""
+        try:
+            if kind is None:
+                self.flush()
+        finally:
+            self.bar.close()
 
 
 def whole_lines(path: Path) -> list[str]:

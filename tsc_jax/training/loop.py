@@ -1,120 +1,116 @@
 """Training, read top to bottom."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
 import ml_collections
 import numpy as np
 
-from tsc_jax.data.batches import batch_maker, deal, training_batches
+from tsc_jax import methods, processes
+from tsc_jax.data.batches import batch_maker, deal_batch, training_batches
 from tsc_jax.data.dataset import Dataset, open_dataset
-from tsc_jax.errors import InputError, PreemptedError
-from tsc_jax.evaluation import results
+from tsc_jax.errors import PreemptedError
 from tsc_jax.evaluation.evaluate import evaluate
-from tsc_jax.evaluation.protocols import parse_tious
-from tsc_jax.inference import Forward, make_forward
-from tsc_jax.localization.proposals import check_thresholds
-from tsc_jax.methods.tscnet.bank.fit import check_settings
-from tsc_jax.methods.tscnet.train_step import TrainState, check_optimizer, make_train_step, on_devices, on_one_device
+from tsc_jax.inference import Inference, make_inference
+from tsc_jax.method import AXIS, TrainState
 from tsc_jax.training import checkpoints
+from tsc_jax.training.checks import check_values
 from tsc_jax.training.interruption import SaveClock, preemption_notice
 from tsc_jax.training.log import RunLog
-from tsc_jax.training.replicas import Replica, open_replicas, start
+from tsc_jax.training.parallel import make_train_step, on_devices, on_one_device
+from tsc_jax.training.runs import Run, check_finite, open_runs, refresh, sizes_of, start, train_and_holdout
 
 
 def train(config: ml_collections.ConfigDict, workdir: Path) -> None:
-    """Trains TSC-Net as `config` says and leaves checkpoints and scalars in `workdir`.
+    """Trains the method that `config` names and leaves checkpoints and scalars in `workdir`.
 
     A run that was stopped goes on from its newest checkpoint when the same command is given again. Several seeds are
-    trained by one program, each into a folder of its own (see `replicas`).
+    trained by one program, each into a folder of its own (see `runs`).
 
     Raises:
-      InputError: data that is not prepared, a value that cannot be, a batch that cannot be dealt to the devices, a
-        workdir made with another config, a loss that is not finite, a checkpoint that cannot be written.
+      InputError: data that is not prepared, an invalid value, a batch that cannot be dealt to the devices, a workdir
+        made with another config, a loss or state that is not finite, a checkpoint that cannot be written.
       PreemptedError: SIGTERM came; the run is saved.
     """
     dataset = open_dataset(config.data.data_dir, config.data.name)
-    check_values(config, len(dataset.classes))
-    shared_by = jax.device_count() if config.train.seeds == 1 else 1
-    deal(config.train.batch_size, config.train.pairs, shared_by)
-    replicas = open_replicas(config, workdir, dataset)
-
-    states = start(replicas, dataset)
-    first_step, fits = int(states[0].step), [state.bank.fit for state in states]
-    state = on_devices(states)
-    train_step = make_train_step(config, len(dataset.classes), dataset.width, len(replicas))
-    forward = make_forward(config.model, len(dataset.classes), dataset.width)
-    log = RunLog([replica.workdir for replica in replicas], first_step, config.train.steps, config.train.log_every)
-    makers = [
-        batch_maker(replica.train_split, config.train, replica.config.train.seed, shared_by, local_devices(shared_by))
-        for replica in replicas
-    ]
-    batches = training_batches(makers, first_step, config.train.steps)
-    clock = SaveClock(config.checkpoint.every_minutes)
-    stopped_at = None
-    with preemption_notice() as preempted:
-        for step, batch in enumerate(batches, first_step + 1):
-            state, losses = train_step(state, batch)
-            log.losses(step, losses)
-            stops, ends = preempted(step), step == config.train.steps
-            judged = ends or (step >= config.eval.after and step % config.eval.every == 0)
-            saved = ends or stops or step % config.checkpoint.every_steps == 0
-            saved = saved or (step % config.train.log_every == 0 and clock.due())
-            if not (judged or saved):
-                continue
-            log.flush()
-            checkpoints.wait(replica.last for replica in replicas)
-            for number, replica in enumerate(replicas):
-                own = on_one_device(state, number, fits[number])
-                if judged:
-                    judge(replica, number, own, forward, dataset, log)
-                if saved:
-                    checkpoints.save(replica.last, own, replica.about)
-            if saved:
-                clock.reset()
-            if stops and not ends:
-                stopped_at = step
-                break
-    log.close()
-    for replica in replicas:
-        checkpoints.close((replica.last, *replica.best.values()))
+    check_values(config, dataset, train_and_holdout(config, dataset)[0])
+    with open_runs(config, Path(workdir), dataset) as runs:
+        stopped_at = train_runs(config, dataset, runs)
     if stopped_at is not None:
         raise PreemptedError(
             f"told to end after step {stopped_at}, which is saved; the same command goes on from there"
         )
 
 
-def judge(replica: Replica, number: int, state: TrainState, forward: Forward, dataset: Dataset, log: RunLog) -> None:
-    """Evaluates one run, and keeps its state where it is the best so far."""
-    for selection, split in replica.judges.items():
-        metrics = evaluate(forward, state, dataset, split, replica.config).metrics
-        log.metrics(int(state.step), number, selection.removeprefix("best_on_"), metrics)
-        score = metrics["average_mAP"][replica.config.eval.select_by]
-        if score > replica.scores[selection]:
-            replica.scores[selection] = score
-            checkpoints.save(replica.best[selection], state, replica.about | {"score": score})
+def train_runs(config: ml_collections.ConfigDict, dataset: Dataset, runs: Sequence[Run]) -> int | None:
+    """Trains opened runs to their end; returns the step after which SIGTERM stopped them, if it did."""
+    alone = len(runs) == 1
+    shared_by = jax.device_count() if alone else 1
+    deal_batch(config.train, shared_by)
+    # Several runs differ in what is held out, not in how much.
+    sizes = sizes_of(dataset, runs[0].train_split)
+    method = methods.make(config, sizes, axis=AXIS if alone else None, mapped=not alone)
+    inference, train_step = make_inference(config, sizes), make_train_step(method, len(runs))
+    states = start(runs, inference.method)
+    first_step = int(states[0].step)
+    log = RunLog(
+        [run.workdir for run in runs],
+        first_step,
+        config.train.steps,
+        config.train.log_every,
+        lambda number: runs[number].way_on,
+    )
+    batches = batches_of(runs, first_step, config.train.steps, shared_by)
+    clock, state = SaveClock(config.checkpoint.every_minutes), None
+    with log, preemption_notice() as preempted:
+        for step, batch in enumerate(batches, first_step + 1):
+            if step - 1 in method.refresh_at:
+                states = states or [on_one_device(state, number) for number in range(len(runs))]
+                states = [refresh(run, inference.method, each) for run, each in zip(runs, states, strict=True)]
+            if states:
+                state, states = on_devices(states), []
+            state, values = train_step(state, batch)
+            log.losses(step, values)
+            stops, ends = preempted(step), step == config.train.steps
+            judged = ends or (step >= config.eval.after and step % config.eval.every == 0)
+            saved = ends or stops or step % config.checkpoint.every_steps == 0 or step in method.refresh_at
+            saved = saved or (step % config.train.log_every == 0 and clock.due())
+            if not (judged or saved):
+                continue
+            log.flush()
+            checkpoints.wait(run.last for run in runs)
+            for number, run in enumerate(runs):
+                own = on_one_device(state, number)
+                check_finite(run, own, step)
+                if judged:
+                    judge(run, number, step, own, inference, dataset, log)
+                if saved:
+                    checkpoints.save(run.last, step, own, run.about)
+            if saved:
+                clock.reset()
+            if stops and not ends:
+                return step
+    return None
 
 
-def local_devices(shared_by: int) -> slice:
-    """Which of the devices that share a global batch this process feeds."""
-    number = shared_by // jax.process_count()
-    return slice(jax.process_index() * number, (jax.process_index() + 1) * number)
+def batches_of(runs: Sequence[Run], first_step: int, steps: int, shared_by: int):
+    """The batches of all runs, for the devices of this process; `shared_by` devices share one run."""
+    number = shared_by // jax.process_count() if shared_by > 1 else 1
+    local = slice(jax.process_index() * number, (jax.process_index() + 1) * number)
+    makers = [batch_maker(run.train_split, run.config.train, run.config.train.seed, shared_by, local) for run in runs]
+    return training_batches(makers, first_step, steps)
 
 
-def check_values(config: ml_collections.ConfigDict, classes: int) -> None:
-    """Raises InputError for values of which training would only know after a while that they cannot be."""
-    check_settings(config.bank, classes)
-    check_selection(config.eval)
-    check_optimizer(config.optimizer)
-    check_thresholds(config.proposals)
-
-
-def check_selection(settings: ml_collections.ConfigDict) -> None:
-    """Raises InputError where `config.eval.select_by` names no average of the tIoUs that are evaluated."""
-    tious = parse_tious(settings.tiou)
-    averages = {name for name, value in results.averages(tious, np.zeros(len(tious))).items() if value is not None}
-    if settings.select_by not in averages:
-        raise InputError(
-            f"config.eval.select_by is {settings.select_by!r}, expected one of {sorted(averages)},"
-            f" which config.eval.tiou {settings.tiou} covers"
-        )
+def judge(
+    run: Run, number: int, step: int, state: TrainState, inference: Inference, dataset: Dataset, log: RunLog
+) -> None:
+    """Evaluates one run, and keeps its state where process 0 finds it the best so far."""
+    variables = inference.method.variables(state.params, state.carried)
+    for selection, split in run.judges.items():
+        metrics = evaluate(inference, variables, step, dataset, split, run.config).metrics
+        log.metrics(step, number, selection.removeprefix("best_on_"), metrics)
+        score = float(processes.from_first(metrics["average_mAP"][run.config.eval.select_by]))
+        if score > run.scores.get(selection, -np.inf):
+            run.scores[selection] = score
+            checkpoints.save(run.best[selection], step, state, run.about | {"score": score})

@@ -1,34 +1,45 @@
 """PyTorch weights become a run that every command takes, and a run's weights become a PyTorch file."""
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
+from types import ModuleType
 
+import jax
+import jax.numpy as jnp
 import ml_collections
 
+from tsc_jax import methods
 from tsc_jax.data import builder
 from tsc_jax.data.annotations import read_lines
 from tsc_jax.data.dataset import open_dataset
 from tsc_jax.errors import InputError
-from tsc_jax.methods.tscnet import torch_state
-from tsc_jax.methods.tscnet.bank import number_of_rows
-from tsc_jax.methods.tscnet.train_step import for_inference
+from tsc_jax.method import Sizes, TrainState, first_state
 from tsc_jax.torch.files import read_state_dict, write_state_dict
 from tsc_jax.training import checkpoints
-from tsc_jax.training.initial import state_template
+from tsc_jax.training.trained import open_trained
+
+
+def torch_part(name: str) -> ModuleType:
+    """The module that knows the PyTorch tensors of method `name`; InputError where it has none."""
+    module = methods.part(name, "torch")
+    if module is None:
+        raise InputError(f"config.method is {name!r}, whose PyTorch tensors are not known here")
+    return module
 
 
 def import_weights(model: Path, workdir: Path, config: ml_collections.ConfigDict, classes_file: Path | None) -> str:
     """Makes the state_dict in `model` the last checkpoint of a run in `workdir`.
 
-    The data it was trained on is not known, so the run goes with any prepared data set of its classes and
-    width. How its bank was fitted is not known either, and its optimizer starts afresh.
+    The data that it was trained on are not known, so the run goes with any prepared data set of its classes and
+    width. Its optimizer starts afresh.
 
     Args:
       model: file of torch.save.
       workdir: must not hold a run yet.
-      config: the recipe; `config.bank.rows` becomes what the file says where it leaves that open.
-      classes_file: names of the classes, one a line; None: those of `config.data.name`.
+      config: the recipe; the method may fill in what it leaves open from the sizes of the tensors.
+      classes_file: names of the classes, one per line; None: those of `config.data.name`.
 
     Returns:
       What was imported, in a sentence or two.
@@ -37,51 +48,44 @@ def import_weights(model: Path, workdir: Path, config: ml_collections.ConfigDict
       InputError: a file that is not a whole state_dict of this network and recipe; classes that are not
         known or not as many as the network's.
     """
-    if checkpoints.find_checkpoints(workdir, checkpoints.LAST) is not None:
+    if checkpoints.folder_of(workdir, checkpoints.LAST).exists():
         raise InputError(f"--output {workdir}: holds a run already; give another folder")
-    tensors = read_state_dict(model)
+    tensors, module = read_state_dict(model), torch_part(config.method)
     try:
-        sizes = torch_state.read_sizes(tensors)
-        config = fitting_config(config, sizes)
-        state = torch_state.from_tensors(tensors, config)
+        config, sizes, facts = module.fit_recipe(config, tensors)
+        method = methods.make(config, sizes)
+        template = jax.eval_shape(lambda: first_state(method, 0))
+        params, carried, step = module.from_tensors(tensors, template.params, template.carried)
     except InputError as error:
         raise InputError(f"{model}: {error}") from error
+    state = TrainState(
+        jnp.int32(step), jnp.uint32(config.train.seed), params, carried, method.optimizer.init(params)
+    )
     classes, rate = known_of_data(config, sizes, classes_file)
     digest = hashlib.sha256(model.read_bytes()).hexdigest()
     about = {
+        "method": config.method,
         "config": json.loads(config.to_json()),
         "classes": classes,
-        "width": sizes.width,
+        "sizes": dataclasses.asdict(sizes),
         "snippets_per_second": rate,
         "data_fingerprint": None,
-        "imported": {"file": model.name, "sha256": digest, "bank_name": sizes.bank_name},
+        "facts": facts,
+        "imported": {"file": model.name, "sha256": digest},
     }
     manager = checkpoints.open_checkpoints(workdir, checkpoints.LAST)
-    checkpoints.save(manager, state, about)
-    checkpoints.close([manager])
+    try:
+        checkpoints.save(manager, step, state, about)
+    finally:
+        checkpoints.close([manager])
     return (
-        f"{workdir}: {len(tensors)} tensors of step {int(state.step)}; {sizes.classes} classes, width {sizes.width},"
-        f" {sizes.bank_rows} bank rows\nthe data they were trained on is not known, so none is checked"
+        f"{workdir}: {len(tensors)} tensors of step {step}; {sizes.classes} classes, width {sizes.width}\n"
+        "the data that they were trained on are not known, so no data set is checked"
     )
 
 
-def fitting_config(config: ml_collections.ConfigDict, sizes: torch_state.Sizes) -> ml_collections.ConfigDict:
-    """`config` with the file's number of bank rows; InputError where its numbers and the file's differ."""
-    config = ml_collections.ConfigDict(config.to_dict())
-    if not config.bank.rows and sizes.bank_rows != number_of_rows(config.bank, sizes.classes):
-        config.bank.rows = sizes.bank_rows
-    channels = max(1, int(sizes.width * config.model.attention_channels))
-    for name, wanted, found in (
-        ("config.bank.rows", number_of_rows(config.bank, sizes.classes), sizes.bank_rows),
-        (f"config.model.attention_channels of width {sizes.width}", channels, sizes.attention_channels),
-    ):
-        if wanted != found:
-            raise InputError(f"{name} is {wanted}, but the tensors have {found}")
-    return config
-
-
 def known_of_data(
-    config: ml_collections.ConfigDict, sizes: torch_state.Sizes, classes_file: Path | None
+    config: ml_collections.ConfigDict, sizes: Sizes, classes_file: Path | None
 ) -> tuple[list[str], float | None]:
     """The classes and the snippet rate (None if not known) of the data set that `config` names."""
     name = config.data.name
@@ -101,29 +105,19 @@ def known_of_data(
     return list(classes), rate
 
 
-def export_weights(workdir: Path, output: Path, selection: str, bank_name: str | None) -> str:
+def export_weights(workdir: Path, output: Path, selection: str, layout: str | None) -> str:
     """Writes the weights of one of a run's checkpoints as a PyTorch state_dict.
 
     Args:
       workdir: of the run.
       output: the file to write.
       selection: which checkpoint, one of checkpoints.SELECTIONS.
-      bank_name: of the bank's tensor; None: as it was imported, else as the name of the data set tells.
+      layout: one of the method's layouts; None: as the weights were imported, or as the data set implies.
 
     Returns:
       What was written, in a sentence.
     """
-    if selection not in checkpoints.SELECTIONS:
-        raise InputError(f"--selection is {selection!r}, expected one of {', '.join(checkpoints.SELECTIONS)}")
-    manager = checkpoints.find_checkpoints(workdir, selection)
-    if manager is None:
-        raise InputError(f"--workdir {workdir}: holds no checkpoint {selection!r}")
-    about = checkpoints.read_about(manager)
-    config = ml_collections.ConfigDict(about["config"])
-    state = for_inference(checkpoints.restore(manager, state_template(config, len(about["classes"]), about["width"])))
-    activitynet = config.data.name.startswith("activitynet")
-    by_data = "clustering_activitynet_train" if activitynet else "clustering_thumos_train"
-    bank_name = bank_name or about.get("imported", {}).get("bank_name", by_data)
-    tensors = torch_state.to_tensors(state, bank_name)
+    trained = open_trained(workdir, selection)
+    tensors = torch_part(trained.config.method).to_tensors(trained, layout)
     write_state_dict(output, tensors)
-    return f"{output}: {len(tensors)} tensors of step {int(state.step)} ({selection.replace('_', ' ')}), {bank_name}"
+    return f"{output}: {len(tensors)} tensors of step {trained.step} ({trained.selection})"

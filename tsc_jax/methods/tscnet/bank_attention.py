@@ -1,79 +1,74 @@
 """How much the snippets of each class attend to each row of a run's bank.
 
-A snippet is of class c where its middle lies in a ground-truth segment of c, and of background where it lies in none.
+A snippet belongs to class c where its middle lies in a ground-truth segment of c, and to background where it lies in
+none.
 """
 
-import dataclasses
+import functools
 from collections.abc import Iterable, Iterator
 
 import jax
-import ml_collections
 import numpy as np
 
 from tsc_jax.data.dataset import Dataset, Split, Video
 from tsc_jax.errors import InputError
-from tsc_jax.inference import Forward, infer, make_forward
+from tsc_jax.inference import OfVideo, infer
+from tsc_jax.method import Outputs
+from tsc_jax.methods.tscnet import chunks
 from tsc_jax.methods.tscnet.network import TSCNet, make_network
 from tsc_jax.methods.tscnet.outputs import fuse_features
-from tsc_jax.methods.tscnet.train_step import TrainState, for_inference
+from tsc_jax.training.trained import Trained
 
 
-def class_attention(config: ml_collections.ConfigDict, state: TrainState, dataset: Dataset, split: Split) -> np.ndarray:
+def class_attention(trained: Trained, dataset: Dataset, split: Split) -> np.ndarray:
     """The mean attention of DSA, over heads and over the snippets of each class and of background, to each row.
 
     Args:
-      config: of the run; its network has DSA.
-      state: of the run; its averages are used where it has some.
-      dataset: whose classes and rate count.
-      split: the videos; those of fewer than `config.data.min_snippets` snippets are not looked at.
+      trained: a run whose network has DSA.
+      dataset: its data set.
+      split: the videos; those of fewer than `config.data.min_snippets` snippets are left out.
 
     Returns:
       [C + 1, K]: rows that sum to 1, and rows of 0 for classes without snippets.
     """
-    attention = ((index, of_video) for index, of_video, _ in attend(config, for_inference(state), dataset, split))
+    attention = ((index, outputs["bank_attention"]) for index, outputs in attend(trained, split))
     sums, counts, *_ = sums_by_class(attention, split, dataset.snippets_per_second)
     return means(sums, counts)
 
 
-def attend(
-    config: ml_collections.ConfigDict, state: TrainState, dataset: Dataset, split: Split
-) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Index, attention to the rows of the bank [T, K] and fused features [T, D] of every video, in order of length.
+def attend(trained: Trained, split: Split) -> Iterator[tuple[int, OfVideo]]:
+    """Index and outputs of every video: "bank_attention" [T, K] and "features", the fused ones [T, D].
 
     Raises:
       InputError: all videos are too short to be used.
     """
-    forward = make_attend(config.model, len(dataset.classes), dataset.width)
-    variables = {"params": state.params, "batch_stats": state.batch_stats}
+    config, sizes = trained.config, trained.sizes
+    network = make_network(config.model, sizes.classes, sizes.width)
+    read = functools.partial(read_attention, config.model.fusion_weight)
+
+    @jax.jit
+    def whole(variables, features, mask):
+        return read(network, variables, features, variables["bank"].rows, mask, method=TSCNet.__call__)
+
     lengths = np.array([video.num_snippets for video in split.videos])
     usable = np.flatnonzero(lengths >= config.data.min_snippets)
     if not len(usable):
         least = config.data.min_snippets
-        raise InputError(f"{dataset.name}: no video has {least} snippets or more (config.data.min_snippets)")
-    return infer(forward, variables, state.bank.rows, split, usable, config.eval.batch_snippets)
+        raise InputError(f"{config.data.name}: no video has {least} snippets or more (config.data.min_snippets)")
+    chunked = chunks.make(config, sizes, read)
+    return infer(whole, chunked, trained.variables, split, usable, config.eval.batch_snippets)
 
 
-def make_attend(model, classes: int, width: int) -> Forward:
-    """The forward pass with other outputs: attention to the bank [B, T, K] and fused features; `config.model`."""
-    network = make_network(model, classes, width)
-
-    def apply(*arguments, method):
-        outputs, seen = network.apply(*arguments, method=method, mutable=["intermediates"])
-        (weights,) = seen["intermediates"]["dsa"]["bank_attention"]
-        return weights.mean(axis=2), fuse_features(outputs, model.fusion_weight)
-
-    def whole(variables, bank_rows, features, mask):
-        return apply(variables, features, bank_rows, mask, method=TSCNet.__call__)
-
-    def finish(variables, bank_rows, m, f, read, mask):
-        _, total, mixed = read
-        return apply(variables, m, f, mixed / total[..., None], bank_rows, mask, method=TSCNet.finish)
-
-    return dataclasses.replace(make_forward(model, classes, width), whole=jax.jit(whole), finish=jax.jit(finish))
+def read_attention(weight: float, network, variables, *arguments, method=TSCNet.finish) -> Outputs:
+    """The attention to the bank, averaged over heads, and the fused features, of a batch or a chunk."""
+    own = {name: variables[name] for name in ("params", "batch_stats")}
+    outputs, seen = network.apply(own, *arguments, method=method, mutable=["intermediates"])
+    (weights,) = seen["intermediates"]["dsa"]["bank_attention"]
+    return Outputs({"bank_attention": weights.mean(axis=2), "features": fuse_features(outputs, weight)})
 
 
 def snippets_of(video: Video, snippets_per_second: float) -> np.ndarray:
-    """Which snippets are of which class, the last one background: bool [T, C + 1]."""
+    """Whether each snippet belongs to each class, background last: bool [T, C + 1]."""
     middles = (np.arange(video.num_snippets) + 0.5) / snippets_per_second
     inside = (video.segments[:, 0] <= middles[:, None]) & (middles[:, None] < video.segments[:, 1])  # [T, N]
     of_class = np.zeros((len(middles), len(video.labels) + 1), bool)
@@ -86,7 +81,7 @@ def snippets_of(video: Video, snippets_per_second: float) -> np.ndarray:
 def sums_by_class(
     values: Iterable[tuple[int, np.ndarray]], split: Split, snippets_per_second: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """What the means of values [T, X] of videos are made of.
+    """Sums and counts of the values [T, X] of videos, for means by class.
 
     Returns:
       Sums over the snippets of each class [C + 1, X] and their numbers [C + 1]; the sum over all snippets [X], and

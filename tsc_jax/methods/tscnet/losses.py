@@ -1,35 +1,28 @@
 """The losses of TSC-Net, per branch, and their published sum.
 
 Every loss gives one value per video (or per pair of videos); `loss_terms` turns
-them into sums and counts, which are added over devices before anything is divided.
+them into sums and counts. Rows without a snippet (padding of a batch) count for nothing.
 All of it in float32. `mask` is boolean [B, T], `labels` boolean [B, C], `paired`
 boolean [B // 2]: whether rows 2p and 2p + 1 are a pair that shares a class.
 """
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
+from tsc_jax.errors import InputError
+from tsc_jax.method import Term
 from tsc_jax.methods.tscnet.outputs import Branch, Outputs
 from tsc_jax.nn.layers import softmax_where
 
 
-@struct.dataclass
-class Term:
-    """A loss before the division: the sum of its values and their number."""
-
-    sum: jax.Array
-    count: jax.Array
-
-
 def pool_topk(cas: jax.Array, mask: jax.Array, ratio: int) -> jax.Array:
-    """Mean over time of the max(1, T_i // ratio) largest activations of each class: [B, T, C+1] -> [B, C+1]."""
+    """Mean over time of the max(1, T_i // ratio) largest activations per class: [B, T, C+1] -> [B, C+1]; 0 for T_i = 0."""
     lengths = jnp.sum(mask, axis=1)
-    wanted = jnp.maximum(lengths // ratio, 1)
+    wanted = jnp.minimum(jnp.maximum(lengths // ratio, 1), lengths)
     largest = jnp.where(mask[..., None], cas, -jnp.inf).swapaxes(1, 2)
     largest, _ = jax.lax.top_k(largest, max(1, cas.shape[1] // ratio))
     taken = jnp.arange(largest.shape[-1]) < wanted[:, None, None]
-    return jnp.sum(largest, axis=-1, where=taken) / wanted[:, None]
+    return jnp.sum(largest, axis=-1, where=taken) / jnp.maximum(wanted, 1)[:, None]
 
 
 def suppress_background(cas: jax.Array, attention: jax.Array) -> jax.Array:
@@ -44,7 +37,7 @@ def mil(
     """Multiple-instance loss [B]: cross entropy of the pooled CAS against labels with or without background."""
     last = jnp.full((*labels.shape[:-1], 1), background)
     target = jnp.concatenate([labels, last], axis=-1).astype(jnp.float32)
-    target /= jnp.sum(target, axis=-1, keepdims=True) + smoothing
+    target /= jnp.maximum(jnp.sum(target, axis=-1, keepdims=True) + smoothing, jnp.finfo(jnp.float32).tiny)
     return -jnp.sum(target * jax.nn.log_softmax(pool_topk(cas, mask, ratio)), axis=-1)
 
 
@@ -97,25 +90,29 @@ def cosine_distance(u: jax.Array, v: jax.Array) -> jax.Array:
 
 def loss_terms(outputs: Outputs, labels: jax.Array, mask: jax.Array, paired: jax.Array, settings) -> dict[str, Term]:
     """Every term of the loss by its name, "temporal/mil" for example; `settings` is `config.loss`."""
+    exists = jnp.any(mask, axis=1)
 
-    def over_videos(values: jax.Array) -> Term:
-        return Term(jnp.sum(values), jnp.float32(len(values)))
+    def over_videos(values: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return jnp.sum(values, where=exists), jnp.sum(exists, dtype=jnp.float32)
 
-    terms = {}
+    sums = {}
     for name, branch in (("temporal", outputs.temporal), ("semantic", outputs.semantic)):
         suppressed = suppress_background(branch.cas, branch.attention)
         how = {"ratio": settings.topk_ratio, "smoothing": settings.label_smoothing}
-        sums, counts = contrastive(branch, labels, mask, paired, settings.margin)
-        terms |= {
+        of_pairs, shared = contrastive(branch, labels, mask, paired, settings.margin)
+        sums |= {
             f"{name}/mil": over_videos(mil(branch.cas, labels, mask, background=True, **how)),
             f"{name}/mil_suppressed": over_videos(mil(suppressed, labels, mask, background=False, **how)),
             f"{name}/guide": over_videos(guide(branch.cas, branch.attention, mask)),
-            f"{name}/contrastive": Term(jnp.sum(sums), jnp.sum(counts).astype(jnp.float32)),
+            f"{name}/contrastive": (jnp.sum(of_pairs), jnp.sum(shared).astype(jnp.float32)),
         }
-    distance = reconstruction(outputs.semantic.features, outputs.pyramid, mask)
-    return terms | {"semantic/reconstruction": over_videos(distance)}
+    sums["semantic/reconstruction"] = over_videos(reconstruction(outputs.semantic.features, outputs.pyramid, mask))
+    return {name: Term(*each, settings.weights[name.split("/")[1]]) for name, each in sums.items()}
 
 
-def total(means: dict[str, jax.Array], settings) -> jax.Array:
-    """The weighted sum of the terms; `settings.weights` holds a weight for each kind of term."""
-    return sum(settings.weights[name.split("/")[1]] * mean for name, mean in means.items())
+def check_loss(settings) -> None:
+    """Raises InputError for values of `config.loss` that no loss can use."""
+    if settings.topk_ratio < 1:
+        raise InputError(f"config.loss.topk_ratio is {settings.topk_ratio}, expected 1 or more")
+    if settings.label_smoothing < 0:
+        raise InputError(f"config.loss.label_smoothing is {settings.label_smoothing}, expected 0 or more")

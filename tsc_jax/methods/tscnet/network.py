@@ -7,8 +7,8 @@
                                       semantics bank
 
 All modules are pure: the bank and the batch statistics come in and go out. MFIP, TCE and DSA can each be switched off
-(`enabled`), and then hand on what they are given, as they nearly do at initialisation.
-`rows` is each video's place in the global batch; where it is given, dropout is on.
+(`enabled`); then they return their input. `order` int [B] is each video's place in the global batch; where it is given,
+dropout is on.
 """
 
 import functools
@@ -16,10 +16,10 @@ import functools
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax.typing import DTypeLike
 
+from tsc_jax.errors import InputError
 from tsc_jax.methods.tscnet.outputs import Branch, Outputs
-from tsc_jax.nn.layers import BatchNorm, Dropout, Linear, TemporalConv, product, softmax_where
+from tsc_jax.nn.layers import BatchNorm, Dropout, Linear, Numerics, TemporalConv, product, softmax_where
 
 HEAD_KERNEL = 3  # taps of the convolutions of a head; paper
 HEAD_DEPTH = 2  # of them, at most, one after the other; paper
@@ -29,28 +29,28 @@ class MFIP(nn.Module):
     """Multi-scale features integration pyramid.
 
     Attributes:
-      enabled: whether it does anything.
+      enabled: whether it is part of the network.
       kernels: taps of the three levels, in snippets.
       fuse_kernel: taps of the convolution that joins them.
       slope: of the LeakyReLU.
-      dtype: of the computation.
+      numerics: see `layers.Numerics`.
     """
 
     enabled: bool
     kernels: tuple[int, int, int]
     fuse_kernel: int
     slope: float
-    dtype: DTypeLike
+    numerics: Numerics
 
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
         """[B, T, D] -> pyramid features and residual stream, both [B, T, D]."""
-        x = x.astype(self.dtype)
+        x = x.astype(self.numerics.dtype)
         if not self.enabled:
             return x, x
         width = x.shape[-1]
         level1, level2, level3 = (
-            TemporalConv(width, kernel, self.dtype, name=f"level{i}") for i, kernel in enumerate(self.kernels, 1)
+            TemporalConv(width, kernel, self.numerics, name=f"level{i}") for i, kernel in enumerate(self.kernels, 1)
         )
         p1 = level1(x, mask)
         f1 = x + p1
@@ -58,7 +58,7 @@ class MFIP(nn.Module):
         f2 = f1 + p2
         p3 = level3(f2, mask)
         levels = jnp.concatenate([p1, p2, p3], axis=-1)
-        fused = TemporalConv(width, self.fuse_kernel, self.dtype, name="fuse")(levels, mask)
+        fused = TemporalConv(width, self.fuse_kernel, self.numerics, name="fuse")(levels, mask)
         return nn.leaky_relu(fused, self.slope), f2
 
 
@@ -66,22 +66,22 @@ class TCE(nn.Module):
     """Temporal correlation enhancement: the snippets of one video attend to each other.
 
     Attributes:
-      enabled: whether it does anything.
+      enabled: whether it is part of the network.
       width: D.
       heads: attention heads, contiguous blocks of D / heads channels.
       make_norm: makes the batch normalisation.
-      dtype: of the computation.
+      numerics: see `layers.Numerics`.
     """
 
     enabled: bool
     width: int
     heads: int
     make_norm: type[BatchNorm]
-    dtype: DTypeLike
+    numerics: Numerics
 
     def setup(self) -> None:
         """The parts, used by `project` and by `enhance`."""
-        self.query, self.key, self.value, self.out = (Linear(self.width, self.dtype) for _ in range(4))
+        self.query, self.key, self.value, self.out = (Linear(self.width, self.numerics) for _ in range(4))
         self.norm = self.make_norm()
 
     def __call__(self, m: jax.Array, mask: jax.Array, train: bool) -> jax.Array:
@@ -90,7 +90,7 @@ class TCE(nn.Module):
             return m
         q, k, v = self.project(m)
         weights = softmax_where(attention_logits(q, k), mask[:, None, None, :], axis=-1)
-        return self.enhance(m, product("bhts,bhse->bhte", self.dtype, weights, v), mask, train)
+        return self.enhance(m, product("bhts,bhse->bhte", self.numerics.dtype, weights, v), mask, train)
 
     def project(self, m: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """[B, T, D] -> queries, keys and values [B, heads, T, D / heads]."""
@@ -119,13 +119,13 @@ class DSA(nn.Module):
     """Dataset-wide semantic awareness: every snippet attends to the rows of the semantics bank.
 
     Attributes:
-      enabled: whether it does anything.
+      enabled: whether it is part of the network.
       heads: attention heads.
       head_width: channels of a head, for keys and values alike.
       bank_dropout: on the attention weights over bank rows.
       dropout: everywhere else.
       norm: makes the batch normalisations.
-      dtype: of the computation.
+      numerics: see `layers.Numerics`.
     """
 
     enabled: bool
@@ -134,11 +134,11 @@ class DSA(nn.Module):
     bank_dropout: float
     dropout: float
     norm: type[BatchNorm]
-    dtype: DTypeLike
+    numerics: Numerics
 
     @nn.compact
     def __call__(
-        self, f: jax.Array, bank_rows: jax.Array, mask: jax.Array, train: bool, rows: jax.Array | None
+        self, f: jax.Array, bank_rows: jax.Array, mask: jax.Array, train: bool, order: jax.Array | None
     ) -> jax.Array:
         """Snippets [B, T, D] and bank rows [K, D] -> [B, T, D]."""
         if not self.enabled:
@@ -146,15 +146,15 @@ class DSA(nn.Module):
         width = f.shape[-1]
 
         def drop(x: jax.Array) -> jax.Array:
-            return Dropout(self.dropout)(x, rows)
+            return Dropout(self.dropout)(x, order)
 
-        a = f + drop(self.norm(name="norm_attention")(self.attend(f, bank_rows, rows), mask, train))
+        a = f + drop(self.norm(name="norm_attention")(self.attend(f, bank_rows, order), mask, train))
         a = f + drop(self.norm(name="norm_residual")(a, mask, train))
-        hidden = drop(nn.relu(Linear(width, self.dtype, name="feedforward1")(a)))
-        hidden = drop(Linear(width, self.dtype, name="feedforward2")(hidden))
+        hidden = drop(nn.relu(Linear(width, self.numerics, name="feedforward1")(a)))
+        hidden = drop(Linear(width, self.numerics, name="feedforward2")(hidden))
         return a + self.norm(name="norm_feedforward")(hidden, mask, train)
 
-    def attend(self, f: jax.Array, bank_rows: jax.Array, rows: jax.Array | None) -> jax.Array:
+    def attend(self, f: jax.Array, bank_rows: jax.Array, order: jax.Array | None) -> jax.Array:
         """What each snippet [B, T, D] reads from the bank [K, D]: [B, T, D].
 
         How much it attends to each row is sown as "bank_attention" [B, T, heads, K].
@@ -164,16 +164,16 @@ class DSA(nn.Module):
         def split(x: jax.Array) -> jax.Array:
             return x.reshape(*x.shape[:-1], self.heads, self.head_width)
 
-        q = split(Linear(inner, self.dtype, name="query")(f))
-        k = split(Linear(inner, self.dtype, name="key")(bank_rows))
-        v = split(Linear(inner, self.dtype, name="value")(bank_rows))
-        logits = product("bthe,khe->bthk", self.dtype, q, k)
+        q = split(Linear(inner, self.numerics, name="query")(f))
+        k = split(Linear(inner, self.numerics, name="key")(bank_rows))
+        v = split(Linear(inner, self.numerics, name="value")(bank_rows))
+        logits = product("bthe,khe->bthk", self.numerics.dtype, q, k)
         # The published code divides by sqrt(heads) as well as by sqrt(head width).
         weights = jax.nn.softmax(logits * inner**-0.5)
         self.sow("intermediates", "bank_attention", weights)
-        weights = Dropout(self.bank_dropout)(weights, rows)
-        mixed = product("bthk,khe->bthe", self.dtype, weights, v)
-        return Linear(f.shape[-1], self.dtype, name="out")(mixed.reshape(*f.shape[:2], inner))
+        weights = Dropout(self.bank_dropout)(weights, order)
+        mixed = product("bthk,khe->bthe", self.numerics.dtype, weights, v)
+        return Linear(f.shape[-1], self.numerics, name="out")(mixed.reshape(*f.shape[:2], inner))
 
 
 class Head(nn.Module):
@@ -185,7 +185,7 @@ class Head(nn.Module):
       classifier_dropout: before the class logits.
       attention_dropout: inside the attention, on its logit too (published).
       slope: of the LeakyReLUs, the one on the class logits too (published).
-      dtype: of the computation; CAS and attention are float32.
+      numerics: see `layers.Numerics`; CAS and attention are float32.
     """
 
     classes: int
@@ -193,23 +193,23 @@ class Head(nn.Module):
     classifier_dropout: float
     attention_dropout: float
     slope: float
-    dtype: DTypeLike
+    numerics: Numerics
 
     @nn.compact
-    def __call__(self, x: jax.Array, mask: jax.Array, rows: jax.Array | None) -> Branch:
+    def __call__(self, x: jax.Array, mask: jax.Array, order: jax.Array | None) -> Branch:
         """Branch features [B, T, D] -> Branch."""
 
         def block(x: jax.Array, channels: int, name: str) -> jax.Array:
-            return nn.leaky_relu(TemporalConv(channels, HEAD_KERNEL, self.dtype, name=name)(x, mask), self.slope)
+            return nn.leaky_relu(TemporalConv(channels, HEAD_KERNEL, self.numerics, name=name)(x, mask), self.slope)
 
-        hidden = Dropout(self.classifier_dropout)(block(x, x.shape[-1], "class_hidden"), rows)
-        cas = Linear(self.classes + 1, self.dtype, name="class_logits")(hidden).astype(jnp.float32)
+        hidden = Dropout(self.classifier_dropout)(block(x, x.shape[-1], "class_hidden"), order)
+        cas = Linear(self.classes + 1, self.numerics, name="class_logits")(hidden).astype(jnp.float32)
 
         hidden = block(x, self.attention_channels, "attention_hidden1")
-        hidden = Dropout(self.attention_dropout)(hidden, rows)
+        hidden = Dropout(self.attention_dropout)(hidden, order)
         hidden = block(hidden, self.attention_channels, "attention_hidden2")
-        logit = Linear(1, self.dtype, name="attention_logit")(hidden).astype(jnp.float32)
-        attention = nn.sigmoid(Dropout(self.attention_dropout)(logit, rows))[..., 0]
+        logit = Linear(1, self.numerics, name="attention_logit")(hidden).astype(jnp.float32)
+        attention = nn.sigmoid(Dropout(self.attention_dropout)(logit, order))[..., 0]
         return Branch(x.astype(jnp.float32), nn.leaky_relu(cas, self.slope), attention)
 
 
@@ -228,20 +228,20 @@ class TSCNet(nn.Module):
         bank_rows: jax.Array,
         mask: jax.Array,
         train: bool = False,
-        rows: jax.Array | None = None,
+        order: jax.Array | None = None,
     ) -> Outputs:
         """Snippet features [B, T, D], bank rows [K, D] and mask [B, T] -> Outputs, all float32."""
         m, f = self.mfip(features, mask)
         t = self.tce(m, mask, train)
-        s = self.dsa(f, bank_rows, mask, train, rows)
-        return self.heads(m, t, s, mask, rows)
+        s = self.dsa(f, bank_rows, mask, train, order)
+        return self.heads(m, t, s, mask, order)
 
-    def heads(self, m: jax.Array, t: jax.Array, s: jax.Array, mask: jax.Array, rows: jax.Array | None) -> Outputs:
+    def heads(self, m: jax.Array, t: jax.Array, s: jax.Array, mask: jax.Array, order: jax.Array | None) -> Outputs:
         """Pyramid, temporal and semantic features [B, T, D] -> Outputs."""
         return Outputs(
             pyramid=m.astype(jnp.float32),
-            temporal=self.temporal_head(t, mask, rows),
-            semantic=self.semantic_head(s, mask, rows),
+            temporal=self.temporal_head(t, mask, order),
+            semantic=self.semantic_head(s, mask, order),
         )
 
     def project(self, features: jax.Array, mask: jax.Array) -> tuple[jax.Array, ...]:
@@ -252,20 +252,21 @@ class TSCNet(nn.Module):
     def finish(self, m: jax.Array, f: jax.Array, mixed: jax.Array, bank_rows: jax.Array, mask: jax.Array) -> Outputs:
         """The second half, given what the chunk's snippets read from the whole video."""
         t = self.tce.enhance(m, mixed, mask, train=False)
-        return self.heads(m, t, self.dsa(f, bank_rows, mask, train=False, rows=None), mask, rows=None)
+        return self.heads(m, t, self.dsa(f, bank_rows, mask, train=False, order=None), mask, order=None)
 
 
-def make_network(model, classes: int, width: int, axis_name: str | None = None) -> TSCNet:
-    """TSC-Net as `config.model` describes it.
+def make_network(model, classes: int, width: int, axis: str | None = None, mapped: bool = False) -> TSCNet:
+    """Builds TSC-Net from `config.model` (configs/thumos14.py explains its values).
 
     Args:
-      model: the section `model` of a config (configs/thumos14.py explains its values).
+      model: `config.model`, checked (`check_model`).
       classes: C.
-      width: D; divisible by the number of TCE heads.
-      axis_name: the pmap axis over which batch statistics are reduced.
+      width: D.
+      axis: the pmap axis over which batch statistics are reduced.
+      mapped: see `layers.Numerics`.
     """
-    dtype = jnp.dtype(model.dtype)
-    norm = functools.partial(BatchNorm, model.norm_momentum, model.norm_epsilon, axis_name)
+    numerics = Numerics(jnp.dtype(model.dtype), mapped)
+    norm = functools.partial(BatchNorm, model.norm_momentum, model.norm_epsilon, axis)
     head = functools.partial(
         Head,
         classes=classes,
@@ -273,20 +274,29 @@ def make_network(model, classes: int, width: int, axis_name: str | None = None) 
         classifier_dropout=model.classifier_dropout,
         attention_dropout=model.attention_dropout,
         slope=model.slope,
-        dtype=dtype,
+        numerics=numerics,
     )
     return TSCNet(
-        mfip=MFIP(model.mfip, tuple(model.pyramid_kernels), model.pyramid_fuse_kernel, model.slope, dtype),
-        tce=TCE(model.tce, width, model.tce_heads, norm, dtype),
+        mfip=MFIP(model.mfip, tuple(model.pyramid_kernels), model.pyramid_fuse_kernel, model.slope, numerics),
+        tce=TCE(model.tce, width, model.tce_heads, norm, numerics),
         dsa=DSA(
-            model.dsa, model.dsa_heads, model.dsa_head_width, model.dsa_bank_dropout, model.dsa_dropout, norm, dtype
+            model.dsa, model.dsa_heads, model.dsa_head_width, model.dsa_bank_dropout, model.dsa_dropout, norm, numerics
         ),
         temporal_head=head(),
         semantic_head=head(),
     )
 
 
+def check_model(model, width: int) -> None:
+    """Raises InputError for values of `config.model` that make no network for features of width D."""
+    if model.tce_heads < 1 or width % model.tce_heads:
+        raise InputError(f"config.model.tce_heads is {model.tce_heads}, expected a divisor of the feature width {width}")
+    for key, kernels in (("pyramid_kernels", model.pyramid_kernels), ("pyramid_fuse_kernel", [model.pyramid_fuse_kernel])):
+        if not all(kernel >= 1 and kernel % 2 for kernel in kernels):
+            raise InputError(f"config.model.{key} is {model[key]}, expected odd numbers of snippets")
+
+
 def reach(model) -> int:
-    """How many snippets on either side an output depends on through convolutions; `config.model`."""
+    """How many snippets before and after it an output depends on through convolutions; `config.model`."""
     pyramid = sum(kernel // 2 for kernel in (*model.pyramid_kernels, model.pyramid_fuse_kernel))
     return pyramid + HEAD_DEPTH * (HEAD_KERNEL // 2)

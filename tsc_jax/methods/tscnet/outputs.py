@@ -1,4 +1,4 @@
-"""What the network says of a batch, and how its two branches become one."""
+"""The outputs of the network, and how its two branches are fused."""
 
 import jax
 from flax import struct
@@ -6,7 +6,7 @@ from flax import struct
 
 @struct.dataclass
 class Branch:
-    """What one branch says of B videos: features [B, T, D], CAS [B, T, C + 1], attention [B, T]."""
+    """The outputs of one branch: features [B, T, D], CAS [B, T, C + 1], attention [B, T]."""
 
     features: jax.Array
     cas: jax.Array

@@ -1,11 +1,5 @@
 """The semantics bank: dataset-level prototypes that every snippet can attend to.
 
-It is explicit carried state: fitted once before training from the training split alone (`fit`), passed into the
-network, and advanced by the train step (`update`).
+It is fitted once, before training, on the training split alone (`fit`), passed into the network as an argument, and
+moved by the train step (`update`).
 """
-
-from tsc_jax.methods.tscnet.bank.fit import SOURCES, fit_bank, number_of_rows
-from tsc_jax.methods.tscnet.bank.state import Bank, BankFit, drift, new_bank
-from tsc_jax.methods.tscnet.bank.update import UPDATE_RULES
-
-__all__ = ["SOURCES", "UPDATE_RULES", "Bank", "BankFit", "drift", "fit_bank", "new_bank", "number_of_rows"]

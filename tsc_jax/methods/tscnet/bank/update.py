@@ -1,8 +1,8 @@
-"""What becomes of the bank after a step: `bank -> bank`, pure.
+"""The rules by which a step moves the rows of the bank.
 
-"gradient" (published): the optimizer moves the rows as it does parameters.
+"gradient" (published): the rows are parameters, which the optimizer moves.
 
-"frozen": the rows stay as they were fitted (what the published ActivityNet recipe is meant to do).
+"frozen": the rows stay as they were fitted (the intent of the published ActivityNet recipe).
 
 "ema": row c moves toward what the step's videos show of class c. With fused features z = w t + (1 - w) s and fused
 attention a = w a_t + (1 - w) a_s of the two branches (w the fusion weight), videos v of the global batch, their
@@ -13,8 +13,8 @@ snippets i and labels y,
     P_c <- mu P_c + (1 - mu) m_c           where n_c > 0; other rows are not touched
     usage_c <- usage_c + n_c
 
-n and the sums are reduced over all devices and processes before the division, so the rule does not depend on how a
-batch is dealt. z and a are those that the training step computes, dropout included, and carry no gradient.
+n and the sums are added over all devices and processes before the division, so the rule does not depend on how a
+batch is dealt to devices. z and a come from the training step, dropout included, and carry no gradient.
 """
 
 import jax
@@ -25,27 +25,8 @@ from tsc_jax.methods.tscnet.bank.state import Bank
 UPDATE_RULES = ("gradient", "frozen", "ema")
 
 
-def update(
-    bank: Bank, rule: str, rows: jax.Array | None, shown: tuple[jax.Array, jax.Array] | None, momentum: float
-) -> Bank:
-    """The bank after a step.
-
-    Args:
-      bank: before it.
-      rule: one of UPDATE_RULES.
-      rows: [K, D] that the optimizer made; "gradient" alone.
-      shown: `evidence` of the global batch, summed over all devices; "ema" alone.
-      momentum: mu above; "ema" alone.
-    """
-    if rule == "gradient":
-        return bank.replace(rows=rows)
-    if rule == "ema":
-        return by_mean(bank, *shown, momentum)
-    return bank
-
-
 def by_mean(bank: Bank, sums: jax.Array, counts: jax.Array, momentum: float) -> Bank:
-    """The bank with each row moved toward sums [K, D] / counts [K], of the global batch; where a count is 0, not."""
+    """Moves each row toward sums [K, D] / counts [K] of the global batch; a row whose count is 0 stays."""
     seen = counts > 0
     means = sums / jnp.where(seen, counts, 1)[:, None]
     rows = jnp.where(seen[:, None], momentum * bank.rows + (1 - momentum) * means, bank.rows)

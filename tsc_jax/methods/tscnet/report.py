@@ -1,6 +1,6 @@
-"""What became of a run's bank: which snippets attend to which rows, as numbers, a table and a picture.
+"""The bank of a run: which snippets attend to which rows, as numbers, a table, a picture and a section of report.html.
 
-A snippet is of class c where its middle lies in a ground-truth segment of c, and of background where it lies in none.
+A snippet belongs to class c where its middle lies in a ground-truth segment of c, and to background where it lies in none.
 With a_ik the attention of DSA from snippet i to row k, averaged over its heads (it sums to 1 over the rows), and f_i
 the features that rows are made of (those of the data; under the rule "ema" the fused ones of the network),
 
@@ -16,20 +16,18 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-import ml_collections
 import numpy as np
 
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation.results import write_json
-from tsc_jax.methods.tscnet.bank import drift
-from tsc_jax.methods.tscnet.bank_attention import attend, means, sums_by_class
+from tsc_jax.methods.tscnet.bank.state import drift
+from tsc_jax.methods.tscnet.bank_attention import attend, class_attention, means, sums_by_class
 from tsc_jax.methods.tscnet.bank_picture import draw_bank
-from tsc_jax.methods.tscnet.train_step import TrainState, for_inference
-from tsc_jax.report.run import open_run
+from tsc_jax.methods.tscnet.bank_section import bank_section
+from tsc_jax.report.training_report import Section
 from tsc_jax.training import checkpoints
-from tsc_jax.training.initial import state_template
-from tsc_jax.training.replicas import seed_folders
+from tsc_jax.training.trained import Trained, open_trained, with_dataset
 
 APART = 1.1  # see above
 READING = "Rows became classes where every column of the first picture has one strong cell, each in another line."
@@ -37,7 +35,7 @@ READING = "Rows became classes where every column of the first picture has one s
 
 @dataclasses.dataclass(frozen=True)
 class BankReport:
-    """What is known of a bank; symbols as above.
+    """The numbers about a bank; symbols as above.
 
     Attributes:
       classes: the C class names, then "background".
@@ -64,13 +62,24 @@ class BankReport:
     evidence: np.ndarray
 
 
+def sections(trained: Trained, dataset: Dataset) -> list[Section]:
+    """The sections of report.html about the bank of a run, read on its test videos.
+
+    Only the last step gets the attention to the rows, which takes another pass over the videos.
+    """
+    attention = None
+    if trained.config.model.dsa and trained.selection == checkpoints.LAST:
+        attention = class_attention(trained, dataset, dataset.test)
+    return [bank_section(np.asarray(trained.variables["bank"].rows), attention, dataset.classes)]
+
+
 def report_bank(workdir: Path, selection: str, split: str, changes: dict) -> str:
     """Inspects the bank of one of a run's checkpoints; writes bank.json and bank.png beside its metrics.json.
 
     Args:
       workdir: of launch.train, or of launch.export.
       selection: which checkpoint, one of checkpoints.SELECTIONS.
-      split: whose snippets are looked at, "test" or "train".
+      split: whose snippets are grouped by class, "test" or "train".
       changes: config values other than those trained with, "data.data_dir" for example.
 
     Returns:
@@ -79,38 +88,33 @@ def report_bank(workdir: Path, selection: str, split: str, changes: dict) -> str
     Raises:
       InputError: no such checkpoint, a network without DSA, other data than it was trained on, or no video long enough.
     """
-    if folders := seed_folders(workdir):
-        raise InputError(f"--workdir {workdir}: holds {len(folders)} runs; give one of them, {folders[0]} for example")
-    config, dataset = open_run(workdir, changes)
-    manager = checkpoints.find_checkpoints(workdir, selection)
-    if manager is None:
-        raise InputError(f"--workdir {workdir}: holds no checkpoint {selection!r}")
-    if not config.model.dsa:
-        raise InputError(f"--workdir {workdir}: config.model.dsa is False, so no snippet attends to the bank")
-    checkpoints.check_data(checkpoints.about_run(config, dataset), checkpoints.read_about(manager), workdir)
-    state = checkpoints.restore(manager, state_template(config, len(dataset.classes), dataset.width))
-    found = inspect(config, state, dataset, getattr(dataset, split))
+    trained = open_trained(workdir, selection)
+    if trained.config.method != "tscnet" or not trained.config.model.dsa:
+        raise InputError(f"--workdir {workdir}: no snippet attends to a bank there (config.method, config.model.dsa)")
+    trained, dataset = with_dataset(trained, changes)
+    bank = inspect(trained, dataset, getattr(dataset, split))
 
     folder = Path(workdir) if selection == checkpoints.LAST else Path(workdir, selection)
     folder.mkdir(exist_ok=True)
-    named = {"selection": selection.replace("_", " "), "step": int(state.step), "split": split}
-    values = {name: np.asarray(value).tolist() for name, value in vars(found).items()}
-    write_json(folder / "bank.json", named | {"fit": dataclasses.asdict(state.bank.fit)} | values)
+    named = {"selection": trained.selection, "step": trained.step, "split": split}
+    values = {name: np.asarray(value).tolist() for name, value in vars(bank).items()}
+    write_json(folder / "bank.json", named | {"fit": trained.about["facts"].get("bank", {})} | values)
     title = f"{dataset.name}: semantics bank, step {named['step']} ({named['selection']}), {split} videos"
-    draw(folder / "bank.png", title, found)
-    return "\n".join([title, table(found), verdict(found), f"{folder}: bank.png, bank.json"])
+    draw(folder / "bank.png", title, bank)
+    return "\n".join([title, table(bank), verdict(bank), f"{folder}: bank.png, bank.json"])
 
 
-def inspect(config: ml_collections.ConfigDict, state: TrainState, dataset: Dataset, split: Split) -> BankReport:
-    """Everything about the bank that a state infers with, by the snippets of a split."""
-    state = for_inference(state)
-    rows = np.asarray(state.bank.rows, np.float64)
+def inspect(trained: Trained, dataset: Dataset, split: Split) -> BankReport:
+    """Everything about the bank of a run, by the snippets of a split."""
+    bank = trained.variables["bank"]
+    rows = np.asarray(bank.rows, np.float64)
 
     def of_videos() -> Iterator[tuple[int, np.ndarray]]:
         """Attention and features side by side, [T, K + D]."""
-        for index, attention, fused in attend(config, state, dataset, split):
-            features = fused if config.bank.update_rule == "ema" else split.features(index)
-            yield index, np.hstack([attention, features])
+        for index, outputs in attend(trained, split):
+            by_ema = trained.config.bank.update_rule == "ema"
+            features = outputs["features"] if by_ema else split.features(index)
+            yield index, np.hstack([outputs["bank_attention"], features])
 
     sums, counts, total, snippets = sums_by_class(of_videos(), split, dataset.snippets_per_second)
     attention, features = np.split(means(sums, counts), [len(rows)], axis=1)
@@ -125,8 +129,8 @@ def inspect(config: ml_collections.ConfigDict, state: TrainState, dataset: Datas
         preference=preference,
         likeness=cosines(features - centre, rows - centre) * (counts > 0)[:, None],
         similarity=cosines(rows, rows),
-        drift=np.asarray(drift(state.bank)),
-        evidence=np.asarray(state.bank.usage),
+        drift=np.asarray(drift(bank.rows, bank.fitted)),
+        evidence=np.asarray(bank.usage),
     )
 
 
@@ -148,52 +152,52 @@ def cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return one @ other.T
 
 
-def table(found: BankReport) -> str:
+def table(bank: BankReport) -> str:
     """A line for every row of the bank."""
-    attended = [f"{found.classes[c]} ({found.preference[k]:.2f})" for k, c in enumerate(found.nearest)]
-    held = np.flatnonzero(found.snippets)
-    most_like = held[found.likeness[held].argmax(axis=0)]
-    alike = [f"{found.classes[c]} ({found.likeness[c, k]:.2f})" for k, c in enumerate(most_like)]
+    attended = [f"{bank.classes[c]} ({bank.preference[k]:.2f})" for k, c in enumerate(bank.nearest)]
+    held = np.flatnonzero(bank.snippets)
+    most_like = held[bank.likeness[held].argmax(axis=0)]
+    alike = [f"{bank.classes[c]} ({bank.likeness[c, k]:.2f})" for k, c in enumerate(most_like)]
     columns = {
         "row": [str(row) for row in range(len(attended))],
-        "share of attention": [f"{100 * usage:.1f}%" for usage in found.usage],
+        "share of attention": [f"{100 * usage:.1f}%" for usage in bank.usage],
         "nearest class (times the others)": attended,
         "most like (cosine)": alike,
-        "drift since the fit": [f"{100 * drift:.1f}%" for drift in found.drift],
+        "drift since the fit": [f"{100 * drift:.1f}%" for drift in bank.drift],
     }
-    if found.evidence.any():
-        columns["evidence in snippets"] = [f"{evidence:.0f}" for evidence in found.evidence]
+    if bank.evidence.any():
+        columns["evidence in snippets"] = [f"{evidence:.0f}" for evidence in bank.evidence]
     widths = [max(map(len, (name, *cells))) for name, cells in columns.items()]
     lines = [tuple(columns), *zip(*columns.values(), strict=True)]
     aligned = (zip(line, widths, strict=True) for line in lines)
     return "\n".join("  ".join(cell.ljust(width) for cell, width in line).rstrip() for line in aligned)
 
 
-def verdict(found: BankReport) -> str:
-    """Whether rows became classes, in a sentence."""
-    apart = found.preference >= APART
-    classes = len(np.unique(found.nearest[apart]))
+def verdict(bank: BankReport) -> str:
+    """Says in a sentence whether rows became classes."""
+    apart = bank.preference >= APART
+    classes = len(np.unique(bank.nearest[apart]))
     if not apart.any():
         return (
             f"No row tells a class apart: no class attends to one {APART:g} times as much as the others do on average."
         )
     return (
         f"{apart.sum()} of {len(apart)} rows tell a class apart (its snippets attend to them at least {APART:g} times"
-        f" as much as those of the others); {classes} of {np.count_nonzero(found.snippets)} classes have such a row."
+        f" as much as those of the others); {classes} of {np.count_nonzero(bank.snippets)} classes have such a row."
     )
 
 
-def draw(path: Path, title: str, found: BankReport) -> None:
+def draw(path: Path, title: str, bank: BankReport) -> None:
     """The picture; the rows stand in the order of the classes that they tell apart, then those that tell none."""
-    apart = np.where(found.preference >= APART, found.nearest, len(found.classes))
+    apart = np.where(bank.preference >= APART, bank.nearest, len(bank.classes))
     draw_bank(
         path,
-        f"{title}\n{verdict(found)}\n{READING}",
-        found.classes,
+        f"{title}\n{verdict(bank)}\n{READING}",
+        bank.classes,
         np.argsort(apart, kind="stable"),
-        found.attention,
-        found.likeness,
-        found.similarity,
-        found.usage,
-        found.drift,
+        bank.attention,
+        bank.likeness,
+        bank.similarity,
+        bank.usage,
+        bank.drift,
     )

@@ -1,0 +1,148 @@
+"""What a method is, and the train step that all methods share.
+
+A method is a frozen dataclass of pure functions; `tsc_jax.methods.make` builds the one that `config.method` names.
+Everything that training changes is in `TrainState`: arrays only.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+AXIS = "devices"  # the pmap axis of a run that all devices share
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """The sizes of the data that a method is built for.
+
+    Attributes:
+      classes: C.
+      width: D.
+      videos: number of videos that are trained on; 0 where it is not known (imported weights).
+      snippets: S, number of snippets of these videos together; 0 where it is not known.
+    """
+
+    classes: int
+    width: int
+    videos: int = 0
+    snippets: int = 0
+
+
+@struct.dataclass
+class TrainState:
+    """Everything that training changes, without a device axis.
+
+    Attributes:
+      step: int32 [], number of steps taken.
+      seed: uint32 [], seed of the run.
+      params: pytree that the optimizer moves.
+      carried: pytree that it does not move: batch statistics, a bank, pseudo labels.
+      opt_state: state of the optimizer.
+    """
+
+    step: jax.Array
+    seed: jax.Array
+    params: Any
+    carried: Any
+    opt_state: optax.OptState
+
+
+@struct.dataclass
+class Term:
+    """One term of a loss, before the division.
+
+    Attributes:
+      sum: float32 [], over the videos of this device.
+      count: float32 [], divisor of the sum; both are added over devices first. None: the sum is the loss.
+      weight: of the term in the total loss.
+    """
+
+    sum: jax.Array
+    count: jax.Array | None = None
+    weight: jax.Array | float = 1.0
+
+
+@struct.dataclass
+class Outputs:
+    """The outputs of a forward pass over B videos, for localization.
+
+    Attributes:
+      snippets: arrays [B, T, ...] by name; "cas" [B, T, C + 1] and "attention" [B, T] are always there.
+      videos: arrays [B, ...] by name.
+    """
+
+    snippets: dict[str, jax.Array]
+    videos: dict[str, jax.Array] = struct.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A method of weakly-supervised temporal action localization.
+
+    A batch is a dict: features float32 [B, T, D], mask bool [B, T], labels bool [B, C], video int32 [B] (index in the
+    training split, -1 for an empty row), order int32 [B] (place in the global batch), snippets int32 [B, T] (index
+    among all training snippets) and paired bool [B // 2] (whether rows 2p and 2p + 1 share a class).
+
+    Attributes:
+      init: key -> params, carried.
+      loss: params, carried, batch, key, step -> {name: Term}, carried. What is carried is equal on all devices.
+      optimizer: moves params.
+      variables: params, carried -> what `forward` needs; exports hold nothing else.
+      forward: variables, features [B, T, D], mask [B, T] -> Outputs.
+      localize: sequence with a dict of the outputs of each video, NumPy, without padding -> Segments in snippets,
+        and the class scores of each video, float32 [V, C].
+      refresh_at: the steps before which `refresh` is called; 0 is the start of the run.
+      refresh: params, carried, look, step -> params, carried, facts (plain JSON for checkpoints); `look` is an
+        `inference.Look` at the training split.
+    """
+
+    init: Callable
+    loss: Callable
+    optimizer: optax.GradientTransformation
+    variables: Callable
+    forward: Callable
+    localize: Callable
+    refresh_at: tuple[int, ...] = ()
+    refresh: Callable | None = None
+
+
+def first_state(method: Method, seed: int) -> TrainState:
+    """The state before the first step, and before a refresh at step 0."""
+    params, carried = method.init(jax.random.key(seed))
+    return TrainState(jnp.int32(0), jnp.uint32(seed), params, carried, method.optimizer.init(params))
+
+
+def train_step(
+    method: Method, axis: str | None, state: TrainState, batch: dict[str, jax.Array]
+) -> tuple[TrainState, dict[str, jax.Array]]:
+    """Takes one step; runs inside pmap over `axis`, or alone on one device.
+
+    Returns:
+      The new state, and the value of every term over the global batch with their weighted sum "total".
+    """
+
+    def over_devices(tree):
+        return tree if axis is None else jax.lax.psum(tree, axis)
+
+    def device_loss(params):
+        """This device's share of the loss: summed over devices, it is the loss of the global batch."""
+        key = jax.random.fold_in(jax.random.key(state.seed), state.step)
+        terms, carried = method.loss(params, state.carried, batch, key, state.step)
+        counts = over_devices({name: term.count for name, term in terms.items() if term.count is not None})
+        shares = {
+            name: term.sum / jnp.maximum(counts[name], 1) if name in counts else term.sum
+            for name, term in terms.items()
+        }
+        total = sum(term.weight * shares[name] for name, term in terms.items())
+        return total, (shares | {"total": total}, carried)
+
+    gradients, (shares, carried) = jax.grad(device_loss, has_aux=True)(state.params)
+    gradients, values = over_devices((gradients, shares))
+    updates, opt_state = method.optimizer.update(gradients, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    return state.replace(step=state.step + 1, params=params, carried=carried, opt_state=opt_state), values

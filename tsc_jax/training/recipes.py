@@ -1,0 +1,50 @@
+"""Recipes of earlier runs: which of their keys may differ now, and what a key that they lack means."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import ml_collections
+
+# Keys that may change when a run goes on: they say how long and how loud it runs, and how it recovers.
+FREE = (
+    "train.steps",
+    "train.log_every",
+    "optimizer.learning_rate",
+    "eval.figures",
+    "data.data_dir",
+    "checkpoint.every_steps",
+    "checkpoint.every_minutes",
+    "checkpoint.keep",
+)
+
+# Keys that recipes got after checkpoints of format 2 were first written, each with the value that leaves the
+# results of an earlier recipe as they were.
+ADDED: dict[str, Any] = {}
+
+
+def complete(recipe: Mapping[str, Any]) -> ml_collections.ConfigDict:
+    """The recipe of a checkpoint as a config, with the keys of ADDED that it lacks."""
+    config = ml_collections.ConfigDict(recipe)
+    there = flatten(config.to_dict())
+    for key, value in ADDED.items():
+        if key not in there:
+            section, _, name = key.rpartition(".")
+            target = config
+            for part in section.split(".") if section else ():
+                target = target.setdefault(part, ml_collections.ConfigDict())
+            target[name] = value
+    return config.lock()
+
+
+def differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The keys of the recipe `now` whose values differ from those of a completed earlier one: (then, now)."""
+    new, old = flatten(now), flatten(then)
+    return {key: (old.get(key), new[key]) for key in sorted(new) if new[key] != old.get(key)}
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"a": {"b": 1}} -> {"a.b": 1}."""
+    leaves = {}
+    for key, value in tree.items():
+        leaves |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return leaves

@@ -1,0 +1,254 @@
+"""The runs that are trained together, one for each seed, each with a workdir of its own.
+
+A single run has the workdir that was given. Several have WORKDIR/seed_<seed> each, and each is a run like any other.
+"""
+
+import contextlib
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import orbax.checkpoint as ocp
+
+from tsc_jax import processes
+from tsc_jax.data.dataset import Dataset, Split
+from tsc_jax.errors import DamagedCheckpointError, InputError
+from tsc_jax.inference import Look
+from tsc_jax.method import Method, Sizes, TrainState, first_state
+from tsc_jax.training import checkpoints, recipes
+from tsc_jax.training.trained import check_data, seed_folders
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run of one seed.
+
+    Attributes:
+      config: with its own seed.
+      workdir: its folder.
+      train_split: the videos that it is trained on.
+      judges: the videos that tell which step is best, by selection (see `checkpoints`).
+      about: what its checkpoints say of it; a refresh adds its facts.
+      last: its newest checkpoints.
+      best: its best ones, by selection.
+      scores: of the best so far, by selection; updated while it trains.
+    """
+
+    config: ml_collections.ConfigDict
+    workdir: Path
+    train_split: Split
+    judges: Mapping[str, Split]
+    about: dict[str, Any]
+    last: ocp.CheckpointManager
+    best: Mapping[str, ocp.CheckpointManager]
+    scores: dict[str, float]
+
+    @property
+    def managers(self) -> list[ocp.CheckpointManager]:
+        """All managers of its checkpoints."""
+        return [self.last, *self.best.values()]
+
+    @property
+    def way_on(self) -> str:
+        """What remains of the run when its numbers are no longer finite, and what to do."""
+        good = max(self.last.all_steps(), default=0)
+        kept = f"step {good} is the last good one that was saved" if good else "no step was saved before"
+        rate = self.config.optimizer.learning_rate
+        return f"{kept}; give the same command with a lower config.optimizer.learning_rate (it is {rate:g})"
+
+
+@contextlib.contextmanager
+def open_runs(config: ml_collections.ConfigDict, workdir: Path, dataset: Dataset) -> Iterator[list[Run]]:
+    """Opens the runs that `config` asks for; their checkpoints are complete and closed at the end, come what may.
+
+    Raises:
+      InputError: seeds that cannot be used, a workdir that holds other runs, or a checkpoint that cannot be written.
+    """
+    first, number = config.train.seed, config.train.seeds
+    if not (first >= 0 and number >= 1 and first + number <= 2**31):
+        raise InputError(
+            f"config.train.seed is {first} and config.train.seeds {number}, expected a first seed from 0 and at least"
+            " 1 of them, below 2147483648"
+        )
+    if number > 1 and jax.process_count() > 1:
+        raise InputError(f"config.train.seeds is {number}, but over several processes only one run is trained")
+    folders = {workdir: first}
+    if number > 1:
+        folders = {Path(workdir, f"seed_{seed}"): seed for seed in range(first, first + number)}
+    check_same_seeds(workdir, [] if number == 1 else list(folders))
+    with contextlib.ExitStack() as stack:
+        yield [open_run(config, folder, seed, dataset, stack) for folder, seed in folders.items()]
+
+
+def open_run(
+    config: ml_collections.ConfigDict, workdir: Path, seed: int, dataset: Dataset, stack: contextlib.ExitStack
+) -> Run:
+    """Opens one run; `stack` closes its checkpoints."""
+    config = config.copy_and_resolve_references()
+    with config.unlocked():
+        config.train.seed, config.train.seeds = seed, 1
+    train_split, holdout = train_and_holdout(config, dataset)
+    judges = {checkpoints.BEST_ON_TEST: dataset.test}
+    judges |= {checkpoints.BEST_ON_HOLDOUT: holdout} if holdout.videos else {}
+    about = about_run(config, dataset, train_split)
+
+    def opened(selection: str) -> ocp.CheckpointManager:
+        manager = checkpoints.open_checkpoints(workdir, selection, config.checkpoint.keep)
+        stack.callback(checkpoints.close, [manager])
+        return manager
+
+    last = opened(checkpoints.LAST)
+    check_same_folder(last)
+    check_same_run(about, checkpoints.read_about(last), workdir, dataset)
+    return Run(config, workdir, train_split, judges, about, last, {each: opened(each) for each in judges}, {})
+
+
+def about_run(config: ml_collections.ConfigDict, dataset: Dataset, train_split: Split) -> dict[str, Any]:
+    """What every checkpoint of a run says of it, in plain JSON values."""
+    return {
+        "method": config.method,
+        "config": json.loads(config.to_json()),
+        "classes": list(dataset.classes),
+        "sizes": dataclasses.asdict(sizes_of(dataset, train_split)),
+        "snippets_per_second": dataset.snippets_per_second,
+        "data_fingerprint": dataset.fingerprint,
+        "facts": {},
+    }
+
+
+def sizes_of(dataset: Dataset, train_split: Split) -> Sizes:
+    """The sizes of a data set of which `train_split` is trained on."""
+    snippets = sum(video.num_snippets for video in train_split.videos)
+    return Sizes(len(dataset.classes), dataset.width, len(train_split.videos), snippets)
+
+
+def train_and_holdout(config: ml_collections.ConfigDict, dataset: Dataset) -> tuple[Split, Split]:
+    """The videos that a run is trained on, and those held out of them."""
+    usable = dataset.train.at_least(config.data.min_snippets)
+    return usable.hold_out(config.eval.holdout, config.train.seed)
+
+
+def start(runs: Sequence[Run], methods: Sequence[Method]) -> list[TrainState]:
+    """The states that the runs go on from: of the newest step that all have undamaged, or before the first one.
+
+    Checkpoints of later steps are deleted; a damaged step is reported on stderr. Process 0 decides what is damaged.
+
+    Raises:
+      InputError: there are steps, but none that all have undamaged.
+    """
+    if not any(run.last.all_steps() for run in runs):
+        return [first_state(method, run.config.train.seed) for run, method in zip(runs, methods, strict=True)]
+    common = set.intersection(*(set(run.last.all_steps()) for run in runs))
+    for step in sorted(common, reverse=True):
+        states = restore_all(runs, methods, step)
+        if states is not None:
+            for run in runs:
+                drop_later(run, step)
+                run.scores.update(scores_of(run))
+            return states
+    raise InputError(
+        f"{runs[0].last.directory}: no step is undamaged{' in all seeds' * (len(runs) > 1)}; delete"
+        " --workdir to begin anew"
+    )
+
+
+def restore_all(runs: Sequence[Run], methods: Sequence[Method], step: int) -> list[TrainState] | None:
+    """The states of all runs at one step, with their facts; None where process 0 finds one damaged."""
+    states, problem = [], ""
+    try:
+        for run, method in zip(runs, methods, strict=True):
+            about = checkpoints.read_about_of(run.last, step)
+            template = jax.eval_shape(lambda method=method: first_state(method, 0))
+            states.append(checkpoints.restore(run.last, step, about, template))
+            run.about.update({key: about[key] for key in ("facts", "imported") if key in about})
+    except DamagedCheckpointError as error:
+        problem = str(error)
+    sound = processes.of_each(np.array(not problem))
+    if not sound[0]:
+        print(f"{problem or f'step {step}: damaged for process 0'}; going on from the step before it", file=sys.stderr)
+        return None
+    if problem:
+        raise InputError(f"process {jax.process_index()}: {problem}, but process 0 could read it")
+    return states
+
+
+def refresh(run: Run, method: Method, state: TrainState) -> TrainState:
+    """The state after the method's refresh; its facts go into the run's `about`."""
+    look = Look(run.train_split, run.config.train.seed, run.config.eval.batch_snippets)
+    params, carried, facts = method.refresh(state.params, state.carried, look, int(state.step))
+    run.about["facts"] = run.about["facts"] | facts
+    return state.replace(params=params, carried=carried)
+
+
+def drop_later(run: Run, step: int) -> None:
+    """Deletes the checkpoints of steps that will be taken again."""
+    for manager in run.managers:
+        for later in manager.all_steps():
+            if later > step:
+                manager.delete(later)
+
+
+def scores_of(run: Run) -> dict[str, float]:
+    """The scores of the best steps so far, by selection."""
+    abouts = {selection: checkpoints.read_about(manager) for selection, manager in run.best.items()}
+    return {selection: about["score"] for selection, about in abouts.items() if about is not None}
+
+
+def check_finite(run: Run, state: TrainState, steps: int) -> None:
+    """Raises InputError where some number of the state after `steps` is not finite."""
+    if bool(all_finite(state)):
+        return
+    raise InputError(f"--workdir {run.workdir}, step {steps}: the state is not finite, so it is not saved; {run.way_on}")
+
+
+@jax.jit
+def all_finite(tree: Any) -> jax.Array:
+    """Whether all floating-point numbers of a tree are finite."""
+    floats = [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in floats])) if floats else jnp.array(True)
+
+
+def check_same_folder(last: ocp.CheckpointManager) -> None:
+    """Raises InputError where not all processes see the same checkpoints."""
+    newest = processes.of_each(np.array(max(last.all_steps(), default=0))).tolist()
+    if len(set(newest)) > 1:
+        raise InputError(
+            f"{last.directory}: the processes see the newest steps {newest} there; expected a folder that all share"
+        )
+
+
+def check_same_seeds(workdir: Path, folders: Sequence[Path]) -> None:
+    """Raises InputError where the workdir holds runs of other seeds, or a single run where several are asked for."""
+    there = seed_folders(workdir)
+    if there and there != folders:
+        raise InputError(
+            f"--workdir {workdir} holds {there[0].name} .. {there[-1].name}, {len(there)} in all; give the same"
+            " config.train.seed and config.train.seeds or another --workdir"
+        )
+    if folders and checkpoints.folder_of(workdir, checkpoints.LAST).is_dir():
+        raise InputError(f"--workdir {workdir} holds a single run, but config.train.seeds is {len(folders)}")
+
+
+def check_same_run(now: Mapping, then: Mapping | None, workdir: Path, dataset: Dataset) -> None:
+    """Raises InputError where the workdir holds a run of another recipe (except for FREE keys) or other data."""
+    if then is None:
+        return
+    if then.get("inference_only"):
+        raise InputError(f"--workdir {workdir} holds weights exported for inference, which training cannot go on from")
+    check_data(then, dataset, workdir)
+    earlier = json.loads(recipes.complete(then["config"]).to_json())
+    for key, (old, new) in recipes.differences(now["config"], earlier).items():
+        if key not in recipes.FREE:
+            raise InputError(
+                f"--workdir {workdir} was made with config.{key} = {old}, now it is {new};"
+                " give the same config or another --workdir"
+            )
+        if key == "optimizer.learning_rate" and processes.is_first():
+            print(f"{workdir}: config.{key} was {old} so far and is {new} from here on", flush=True)

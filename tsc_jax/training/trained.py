@@ -1,0 +1,140 @@
+"""Opens a trained run, or an export of one, for reading."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import ml_collections
+
+from tsc_jax import methods
+from tsc_jax.data.dataset import Dataset, open_dataset
+from tsc_jax.errors import InputError
+from tsc_jax.method import Sizes, first_state
+from tsc_jax.training import checkpoints
+from tsc_jax.training.recipes import complete
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trained:
+    """One checkpoint of a run.
+
+    Attributes:
+      directory: of the run.
+      selection: how the checkpoint was chosen, as in "last" or "best on test".
+      step: after which it was saved.
+      config: the recipe of the run.
+      classes: names of the C classes.
+      sizes: of the data that it was trained on.
+      about: everything else that the checkpoint says, plain JSON.
+      variables: see `Method.variables`; NumPy.
+    """
+
+    directory: Path
+    selection: str
+    step: int
+    config: ml_collections.ConfigDict
+    classes: tuple[str, ...]
+    sizes: Sizes
+    about: Mapping[str, Any]
+    variables: Any
+
+
+def open_trained(workdir: Path, selection: str = checkpoints.LAST) -> Trained:
+    """Reads the newest undamaged checkpoint of a selection; a run that trains meanwhile is not disturbed.
+
+    Raises:
+      InputError: no such checkpoint, all of them damaged, or a format that this version does not read.
+    """
+    manager = find(Path(workdir), selection)
+    try:
+        return checkpoints.newest(manager, lambda step: _open_step(manager, Path(workdir), selection, step))
+    finally:
+        manager.close()
+
+
+def _open_step(manager, workdir: Path, selection: str, step: int) -> Trained:
+    about = checkpoints.read_about_of(manager, step)
+    config, sizes = complete(about["config"]), Sizes(**about["sizes"])
+    method = methods.make(config, sizes)
+    state = jax.eval_shape(lambda: first_state(method, 0))
+    variables = jax.eval_shape(method.variables, state.params, state.carried)
+    if about.get("inference_only"):
+        variables = checkpoints.restore(manager, step, about, variables)
+    else:
+        state = checkpoints.restore(manager, step, about, state)
+        variables = method.variables(state.params, state.carried)
+    return Trained(
+        directory=workdir,
+        selection=about.get("selection", selection).replace("_", " "),
+        step=step,
+        config=config,
+        classes=tuple(about["classes"]),
+        sizes=sizes,
+        about=about,
+        variables=variables,
+    )
+
+
+def find(workdir: Path, selection: str):
+    """The checkpoints of a selection, opened for reading.
+
+    Raises:
+      InputError: there are none; the message names what is there instead.
+    """
+    if selection not in checkpoints.SELECTIONS:
+        raise InputError(f"selection is {selection!r}, expected one of {', '.join(checkpoints.SELECTIONS)}")
+    manager = checkpoints.read_checkpoints(workdir, selection)
+    if manager is not None:
+        return manager
+    if folders := seed_folders(workdir):
+        names = ", ".join(folder.name for folder in folders)
+        raise InputError(f"{workdir}: holds the runs of several seeds, expected one of them: {names}")
+    there = [each for each in checkpoints.SELECTIONS if checkpoints.folder_of(workdir, each).is_dir()]
+    others = f", only {' and '.join(there)}" if there else "; expected a workdir of launch.train or an export"
+    raise InputError(f"{workdir}: holds no checkpoint {selection!r}{others}")
+
+
+def selections_of(workdir: Path) -> list[str]:
+    """The selections of which a run holds a checkpoint."""
+    held = []
+    for selection in checkpoints.SELECTIONS:
+        manager = checkpoints.read_checkpoints(workdir, selection)
+        if manager is not None:
+            held.append(selection)
+            manager.close()
+    return held
+
+
+def seed_folders(workdir: Path) -> list[Path]:
+    """The folders of the runs that were trained together in a workdir, by seed; none if it holds a single run."""
+    folders = [folder for folder in Path(workdir).glob("seed_*") if folder.name.removeprefix("seed_").isdecimal()]
+    return sorted(folders, key=lambda folder: int(folder.name.removeprefix("seed_")))
+
+
+def with_dataset(trained: Trained, changes: Mapping[str, Any]) -> tuple[Trained, Dataset]:
+    """A run with some values of its recipe changed, and its data set.
+
+    Raises:
+      InputError: the data set is not prepared, or is not the one that the run was trained on.
+    """
+    config = trained.config.copy_and_resolve_references()
+    config.update_from_flattened_dict(dict(changes))
+    dataset = open_dataset(config.data.data_dir, config.data.name)
+    check_data(trained.about, dataset, trained.directory)
+    return dataclasses.replace(trained, config=config), dataset
+
+
+def check_data(about: Mapping[str, Any], dataset: Dataset, workdir: Path) -> None:
+    """Raises InputError where a run was trained on other data than `dataset`.
+
+    For imported weights the data are not known: then classes and width alone must be the same.
+    """
+    if about["data_fingerprint"] is None:
+        known = {"classes": about["classes"], "width": about["sizes"]["width"]}
+        for what, now in (("classes", list(dataset.classes)), ("width", dataset.width)):
+            if known[what] != now:
+                raise InputError(f"--workdir {workdir} has the {what} {known[what]}, but data set {dataset.name} has {now}")
+    elif about["data_fingerprint"] != dataset.fingerprint:
+        raise InputError(f"--workdir {workdir} was trained on other data than {dataset.name} is now")
