@@ -19,9 +19,9 @@ import numpy as np
 
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation.detection import average_precisions
-from tsc_jax.localization.proposals import proposals
 from tsc_jax.localization.segments import make_segments
 from tsc_jax.methods.tscnet import replay, torch_state
+from tsc_jax.methods.tscnet.localize import localize
 from tsc_jax.methods.tscnet.replay import Arrays
 
 OK, ROUNDING, FAILS = "ok", "rounding", "FAILS"
@@ -182,7 +182,7 @@ def check_proposals(recording: Arrays, config: ml_collections.ConfigDict) -> Ite
     for name in (name for name in recording if name.endswith("/proposals")):
         video = name.split("/")[0]
         cas, attention, recorded = recording[f"{video}/cas"][0], recording[f"{video}/attn"][0, :, 0], recording[name]
-        found = proposals([cas], [attention], **config.proposals)
+        found, _ = localize([{"cas": cas, "attention": attention}], config.proposals)
         rows = np.stack([found.start, found.end, found.label, found.score], axis=1)
         yield compare(f"proposals/{video} segments", rows[:, :3], recorded[:, :3], EQUAL)
         yield compare(f"proposals/{video} scores", rows[:, 3], recorded[:, 3], SCORE)

@@ -9,8 +9,8 @@ from tsc_jax import processes
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.evaluation import classification, detection, protocols, results
 from tsc_jax.inference import Forward, infer
-from tsc_jax.localization.proposals import proposals
 from tsc_jax.localization.segments import Segments, concatenate, make_segments
+from tsc_jax.methods.tscnet import localize as tscnet
 from tsc_jax.methods.tscnet.train_step import TrainState, for_inference
 
 
@@ -57,7 +57,9 @@ def evaluate(forward: Forward, state: TrainState, dataset: Dataset, split: Split
         tious=tious,
         mean_ap=mean_ap(predictions),
         classification=100
-        * classification.mean_average_precision([cas[i] for i in used], labels, config.eval.classification_topk_ratio),
+        * classification.mean_average_precision(
+            [cas[i] for i in used], labels, config.proposals.classification_topk_ratio
+        ),
         step=int(state.step),
     )
     durations = np.array([video.duration for video in split.videos])
@@ -78,11 +80,11 @@ def localize(
       title: of a progress bar on the terminal; None shows none.
 
     Returns:
-      Segments in seconds, `video` an index into the split, in the order of `proposals`; and what `run_network` gives.
+      Segments in seconds, `video` an index into the split, in TSC-Net's order; and what `run_network` gives.
     """
     cas, attention = run_network(forward, state, split, config, title)
     used = np.array([index for index, each in enumerate(cas) if each is not None])
-    found = proposals([cas[i] for i in used], [attention[i] for i in used], **config.proposals)
+    found, _ = tscnet.localize([{"cas": cas[i], "attention": attention[i]} for i in used], config.proposals)
     found = dataclasses.replace(found, video=used[found.video])
     return found.scaled(1 / snippets_per_second), cas, attention
 

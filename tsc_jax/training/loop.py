@@ -13,8 +13,8 @@ from tsc_jax.evaluation import results
 from tsc_jax.evaluation.evaluate import evaluate
 from tsc_jax.evaluation.protocols import parse_tious
 from tsc_jax.inference import Forward, make_forward
-from tsc_jax.localization.proposals import check_thresholds
 from tsc_jax.methods.tscnet.bank.fit import check_settings
+from tsc_jax.methods.tscnet.localize import check_proposals
 from tsc_jax.methods.tscnet.train_step import TrainState, check_optimizer, make_train_step, on_devices, on_one_device
 from tsc_jax.training import checkpoints
 from tsc_jax.training.interruption import SaveClock, preemption_notice
@@ -106,7 +106,7 @@ def check_values(config: ml_collections.ConfigDict, classes: int) -> None:
     check_settings(config.bank, classes)
     check_selection(config.eval)
     check_optimizer(config.optimizer)
-    check_thresholds(config.proposals)
+    check_proposals(config.proposals)
 
 
 def check_selection(settings: ml_collections.ConfigDict) -> None:
