@@ -11,9 +11,9 @@ from benchmarks import machine
 from benchmarks.training import recipe
 from tsc_jax.evaluation.detection import average_precisions
 from tsc_jax.inference import infer, make_forward
-from tsc_jax.localization.proposals import proposals
 from tsc_jax.localization.segments import Segments, make_segments
 from tsc_jax.methods.tscnet.bank import BankFit, new_bank
+from tsc_jax.methods.tscnet.localize import localize
 from tsc_jax.methods.tscnet.train_step import init_state
 
 CLASSES, VIDEOS, INSTANCES = 20, 212, 3358
@@ -35,19 +35,19 @@ def smooth_noise(rng: np.random.Generator, length: int, channels: int, smoothnes
     return ((noise[smoothness:] - noise[:-smoothness]) / np.sqrt(smoothness)).astype(np.float32)
 
 
-def made_up_outputs(lengths: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def made_up_outputs(lengths: np.ndarray) -> list[dict[str, np.ndarray]]:
     """CAS and attention that give about 56,000 proposals, as the published network does on THUMOS-14's test videos.
 
     Smooth noise; one or two classes of each video stand out.
     """
     rng = np.random.default_rng(1)
-    cas, attention = [], []
+    outputs = []
     for length in lengths:
         of_video = smooth_noise(rng, length, CLASSES + 1, 4)
         of_video[:, rng.choice(CLASSES, rng.integers(1, 3), replace=False)] += 4
-        cas.append(of_video)
-        attention.append(1 / (1 + np.exp(-2 * smooth_noise(rng, length, 1, 12)[:, 0])))
-    return cas, attention
+        attention = 1 / (1 + np.exp(-2 * smooth_noise(rng, length, 1, 12)[:, 0]))
+        outputs.append({"cas": of_video, "attention": attention})
+    return outputs
 
 
 def made_up_truth(lengths: np.ndarray) -> Segments:
@@ -69,9 +69,9 @@ def test_pass(repeats: int, width: int, snippets: int) -> Iterator[dict]:
     features = [np.random.default_rng(i).random((length, width), np.float32) for i, length in enumerate(lengths)]
     split = SimpleNamespace(videos=[SimpleNamespace(num_snippets=n) for n in lengths], features=features.__getitem__)
     forward = make_forward(config.model, CLASSES, width)
-    cas, attention = made_up_outputs(lengths)
+    made_up = made_up_outputs(lengths)
     truth = made_up_truth(lengths)
-    found = proposals(cas, attention, **config.proposals)
+    found, _ = localize(made_up, config.proposals)
 
     def whole_forward() -> float:
         start = time.perf_counter()
@@ -82,7 +82,7 @@ def test_pass(repeats: int, width: int, snippets: int) -> Iterator[dict]:
     first = whole_forward()
     measures = {
         "forward": whole_forward,
-        "proposals": lambda: machine.seconds(lambda: len(proposals(cas, attention, **config.proposals))),
+        "proposals": lambda: machine.seconds(lambda: len(localize(made_up, config.proposals)[0])),
         "mAP": lambda: machine.seconds(lambda: average_precisions(truth, found, TIOUS, CLASSES).sum()),
     }
     samples = machine.interleaved(measures, repeats)

@@ -73,7 +73,6 @@ def localization() -> Variants:
         **{f"0.02, NMS sigma {each:g}": lower(nms_sigma=each) for each in (0.2, 0.4, 0.5, 0.7)},
         **{f"0.02, video score weight {each:g}": lower(video_score_weight=each) for each in (0.0, 0.1, 0.5, 1.0)},
         **{f"0.02, outer ratio {each:g}": lower(outer_ratio=each) for each in (0.15, 0.35, 0.5)},
-        "0.02, activation thresholds": lower(activation_thresholds=(0.1, 0.9, 9)),
         **{f"0.02, fusion weight {each:g}": lower() | {"model.fusion_weight": each} for each in (0.4, 0.7, 0.8)},
     }
 

@@ -90,9 +90,9 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.proposals = proposals = ml_collections.ConfigDict()
     proposals.topk_ratio = 10  # video score: mean of the T // 10 largest activations; paper
+    proposals.classification_topk_ratio = 8  # class score: mean of the ceil(T / 8) largest activations; paper
     proposals.class_threshold = 0.2  # on the video score; paper
     proposals.attention_thresholds = (0.1, 0.9, 10)  # first, last, number; paper
-    proposals.activation_thresholds = (0.1, 0.9, 0)  # the same on scaled class activations; none, paper
     proposals.outer_ratio = 0.25  # width of the outer band, of the proposal's length; paper
     proposals.video_score_weight = 0.2  # paper
     proposals.nms_sigma = 0.3  # of the Gaussian soft-NMS; paper
@@ -100,7 +100,6 @@ def get_config() -> ml_collections.ConfigDict:
     config.eval = evaluation = ml_collections.ConfigDict()
     evaluation.protocol = "published"  # ground truth rounded to snippets, as the paper; or "seconds"
     evaluation.tiou = "0.1:0.9:0.1"
-    evaluation.classification_topk_ratio = 8  # of the pooling behind the classification mAP; paper
     evaluation.select_by = "0.1:0.7"  # the average mAP that tells which step is best; paper
     evaluation.holdout = 0.0  # share of training videos that only tell which step is best; paper: none
     evaluation.every = 10  # steps; paper

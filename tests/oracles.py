@@ -9,7 +9,6 @@ def proposals(
     cas,
     attention,
     attention_thresholds,
-    activation_thresholds,
     topk_ratio,
     class_threshold,
     outer_ratio,
@@ -26,12 +25,8 @@ def proposals(
     rows = []
     for c in classes:
         of_class = []
-        low, high = min(activations[:, c]), max(activations[:, c])
-        scaled = [(value - low) / (high - low) if high > low else 0.0 for value in activations[:, c]]
-        curves = [(attention, threshold) for threshold in np.linspace(*attention_thresholds)]
-        curves += [(scaled, threshold) for threshold in np.linspace(*activation_thresholds)]
-        for curve, threshold in curves:
-            above = [t for t in range(snippets) if curve[t] > threshold]
+        for threshold in np.linspace(*attention_thresholds):
+            above = [t for t in range(snippets) if attention[t] > threshold]
             if above == [0]:
                 continue
             for start, end in runs(above):
@@ -56,25 +51,35 @@ def mean(values):
     return sum(values) / len(values) if values else 0.0
 
 
-def soft_nms(rows, sigma):
+def soft_nms(rows, sigma, plus=1):
     """Rows (start, end, score) of one group in the order taken, with the scores they had then."""
     rows, taken = list(rows), []
     while rows:
         best = rows.pop(max(range(len(rows)), key=lambda i: (rows[i][2], -i)))
         taken.append(best)
-        rows = [(s, e, score * np.exp(-np.square(pixel_tiou((s, e), best)) / sigma)) for s, e, score in rows]
+        rows = [(s, e, score * np.exp(-np.square(tiou((s, e), best, plus)) / sigma)) for s, e, score in rows]
     return taken
 
 
-def pixel_tiou(one, other):
-    overlap = max(0, min(one[1], other[1]) - max(one[0], other[0]) + 1)
-    return overlap / ((one[1] - one[0] + 1) + (other[1] - other[0] + 1) - overlap)
+def hard_nms(rows, limit, overlap, plus=0):
+    """Rows (start, end, score) of one group that no better one overlaps by more than `limit`, in the order taken."""
+    rows, taken = list(rows), []
+    while rows:
+        best = rows.pop(max(range(len(rows)), key=lambda i: (rows[i][2], -i)))
+        taken.append(best)
+        rows = [row for row in rows if overlap(row, best, plus) <= limit]
+    return taken
 
 
-def tiou(one, other):
-    overlap = max(0, min(one[1], other[1]) - max(one[0], other[0]))
-    union = (one[1] - one[0]) + (other[1] - other[0]) - overlap
+def tiou(one, other, plus=0):
+    overlap = max(0, min(one[1], other[1]) - max(one[0], other[0]) + plus)
+    union = (one[1] - one[0] + plus) + (other[1] - other[0] + plus) - overlap
     return overlap / union if union else 0.0
+
+
+def covered_share(one, other, plus=0):
+    overlap = max(0, min(one[1], other[1]) - max(one[0], other[0]) + plus)
+    return overlap / (one[1] - one[0] + plus) if overlap else 0.0
 
 
 def average_precision(truth, predictions, threshold):

@@ -13,7 +13,7 @@ from benchmarks.run import line
 from benchmarks.testing import INSTANCES, VIDEOS, made_up_outputs, made_up_truth, thumos_lengths
 from benchmarks.training import TrainStep, forward_products, recipe, step_flops, step_seconds
 from configs import thumos14
-from tsc_jax.localization.proposals import proposals
+from tsc_jax.methods.tscnet.localize import localize
 from tsc_jax.methods.tscnet.network import make_network
 from tsc_jax.video import decode, weights
 
@@ -46,7 +46,7 @@ def test_made_up_videos_are_like_those_of_thumos():
     lengths = thumos_lengths()
     assert (len(lengths), lengths.max()) == (VIDEOS, 2615)
     assert sorted(lengths)[VIDEOS // 2] == pytest.approx(241, rel=0.1)
-    found = proposals(*made_up_outputs(lengths), **thumos14.get_config().proposals)
+    found, _ = localize(made_up_outputs(lengths), thumos14.get_config().proposals)
     assert len(found) == pytest.approx(56_000, rel=0.1)
     truth = made_up_truth(lengths)
     assert len(truth) == INSTANCES

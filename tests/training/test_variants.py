@@ -44,12 +44,7 @@ def finished(config, tmp_path_factory):
     [
         ({"optimizer.decay_steps": -1}, r"config\.optimizer\.decay_steps is -1, expected 0 or more"),
         ({"optimizer.average_decay": 1.5}, r"config\.optimizer\.average_decay is 1\.5, expected 0 to 1"),
-        (
-            {"proposals.activation_thresholds": (0.1, 0.9)},
-            r"proposals\.activation_thresholds is \(0\.1, 0\.9\), expected",
-        ),
-        ({"proposals.activation_thresholds": (0.1, 0.9, -1)}, r"expected the first, the last and their number"),
-        ({"proposals.attention_thresholds": (0.1, 0.9, 0.5)}, r"config\.proposals\.attention_thresholds is .* number"),
+        ({"proposals.nms_sigma": 0.0}, r"config\.proposals\.nms_sigma is 0\.0, expected a number above 0"),
     ],
 )
 def test_what_cannot_be_is_one_sentence_before_anything_is_done(data_dir, tmp_path, changes, message):  # noqa: F811

@@ -1,4 +1,4 @@
-"""Segments in columns: the form in which proposals, predictions and ground truth travel."""
+"""Segments of many videos as columns: proposals, predictions and ground truth."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -13,9 +13,9 @@ class Segments:
     Attributes:
       video: int64 [N], index into a list of videos.
       label: int64 [N], action class.
-      start: float64 [N], in seconds or in snippets, as the function that made it says.
+      start: float64 [N], in seconds or in snippets, as documented by the function that returns the segments.
       end: float64 [N], same unit.
-      score: float64 [N]; ones where the segments are ground truth.
+      score: float64 [N]; ones for ground truth.
     """
 
     video: np.ndarray
@@ -46,7 +46,7 @@ def make_segments(video, label, start, end, score=None) -> Segments:
 
 
 def concatenate(parts: Iterable[Segments]) -> Segments:
-    """All segments of `parts`, in their order; no parts give no segments."""
+    """All segments of `parts`, in their order; without parts, no segments."""
     parts = [make_segments([], [], [], []), *parts]
     names = [field.name for field in dataclasses.fields(Segments)]
     return Segments(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))

@@ -17,7 +17,7 @@ import ml_collections
 import numpy as np
 
 from tsc_jax.methods.tscnet import replay, torch
-from tsc_jax.methods.tscnet.localize import proposals
+from tsc_jax.methods.tscnet.localize import localize
 from tsc_jax.parity import EQUAL, FAILS, ROUNDING, Arrays, Row, Tolerance, compare
 
 # Biases that change nothing: a softmax over keys cancels what all keys share (conv_key, fc_k), its weights
@@ -98,7 +98,7 @@ def check_proposals(recording: Arrays, config: ml_collections.ConfigDict) -> Ite
     for name in (name for name in recording if name.endswith("/proposals")):
         video = name.split("/")[0]
         cas, attention, recorded = recording[f"{video}/cas"][0], recording[f"{video}/attn"][0, :, 0], recording[name]
-        segments = proposals([{"cas": cas, "attention": attention}], config.proposals)
+        segments, _ = localize([{"cas": cas, "attention": attention}], config.proposals)
         rows = np.stack([segments.start, segments.end, segments.label, segments.score], axis=1)
         yield compare(f"proposals/{video} segments", rows[:, :3], recorded[:, :3], EQUAL)
         yield compare(f"proposals/{video} scores", rows[:, 3], recorded[:, 3], SCORE)

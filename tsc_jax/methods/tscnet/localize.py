@@ -1,0 +1,82 @@
+"""TSC-Net's action proposals and class scores from the fused CAS and attention, as published.
+
+A proposal is a run of consecutive snippets whose attention is above one of several thresholds. Its score is the
+inner-outer contrast of its class plus a share of the video score of the class.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tsc_jax.errors import InputError
+from tsc_jax.localization.contrast import inner_outer_contrast
+from tsc_jax.localization.nms import soft_nms
+from tsc_jax.localization.runs import runs_above
+from tsc_jax.localization.segments import Segments, concatenate, make_segments
+from tsc_jax.localization.video_scores import admitted_classes, video_scores
+
+
+def localize(outputs: Sequence[Mapping[str, np.ndarray]], settings) -> tuple[Segments, np.ndarray]:
+    """Localizes the actions of V videos; no video influences another.
+
+    Args:
+      outputs: per video, without padding, the fused class activations "cas" [T, C + 1] and the fused "attention" [T].
+      settings: `config.proposals`; configs/thumos14.py explains each value.
+
+    Returns:
+      The proposals, in snippets, after soft-NMS, which drops none: by rising video (an index into `outputs`), then
+      rising class, then in the order in which soft-NMS takes them. And the class scores float64 [V, C], which rank
+      the videos for the classification mAP.
+    """
+    parts = [
+        video_proposals(video, output["cas"], output["attention"], settings) for video, output in enumerate(outputs)
+    ]
+    scores = [class_scores(output["cas"], settings.classification_topk_ratio) for output in outputs]
+    return soft_nms(concatenate(parts), settings.nms_sigma, pixels=True), np.array(scores)
+
+
+def video_proposals(video: int, cas: np.ndarray, attention: np.ndarray, settings) -> Segments:
+    """The proposals of one video before soft-NMS: by class, then by threshold, then by time."""
+    activations = cas * attention[:, None]
+    scores = video_scores(activations, max(1, len(activations) // settings.topk_ratio))
+    classes = admitted_classes(scores, settings.class_threshold, at_least_one=True)
+    thresholds = np.linspace(*settings.attention_thresholds)
+    # In the published code, a threshold that only snippet 0 exceeds yields no run.
+    thresholds = thresholds[thresholds < attention[1:].max(initial=-np.inf)]
+    start, end = runs_above(attention, thresholds)
+    score = inner_outer_contrast(activations[:, classes], start, end, settings.outer_ratio)
+    score = score + settings.video_score_weight * scores[classes][:, None]
+    start, end = (np.tile(bounds, len(classes)) for bounds in (start, end))
+    return make_segments(video, np.repeat(classes, score.shape[1]), start, end, score.ravel())
+
+
+def class_scores(cas: np.ndarray, topk_ratio: int) -> np.ndarray:
+    """Video scores [C] from the ceil(T / topk_ratio) largest activations per class; float64, so that few are equal."""
+    return video_scores(cas.astype(np.float64), -(-len(cas) // topk_ratio))
+
+
+def check_proposals(settings) -> None:
+    """Raises InputError for an invalid value in `config.proposals`."""
+    at_least_1, at_least_0 = lambda value: value >= 1, lambda value: 0 <= value < math.inf
+    rules = {
+        "topk_ratio": (at_least_1, "1 or more"),
+        "classification_topk_ratio": (at_least_1, "1 or more"),
+        "class_threshold": (math.isfinite, "a finite number"),
+        "attention_thresholds": (are_thresholds, "the first threshold, the last one and their number, 1 or more"),
+        "outer_ratio": (at_least_0, "0 or more"),
+        "video_score_weight": (math.isfinite, "a finite number"),
+        "nms_sigma": (lambda value: value > 0, "a number above 0"),
+    }
+    for key, (is_valid, expected) in rules.items():
+        if not is_valid(settings[key]):
+            raise InputError(f"config.proposals.{key} is {settings[key]}, expected {expected}")
+
+
+def are_thresholds(value: Sequence) -> bool:
+    """Whether `value` is (first, last, number) with finite thresholds and a whole number of 1 or more."""
+    try:
+        first, last, number = value
+        return math.isfinite(first) and math.isfinite(last) and isinstance(number, int) and number >= 1
+    except (TypeError, ValueError):
+        return False
