@@ -11,6 +11,7 @@ from tsc_jax.evaluation import classification, detection, protocols, results
 from tsc_jax.inference import Forward, infer
 from tsc_jax.localization.proposals import proposals
 from tsc_jax.localization.segments import Segments, concatenate, make_segments
+from tsc_jax.localization.video_scores import video_scores
 from tsc_jax.methods.tscnet.train_step import TrainState, for_inference
 
 
@@ -52,12 +53,13 @@ def evaluate(forward: Forward, state: TrainState, dataset: Dataset, split: Split
         return 100 * detection.mean_average_precision(*compared, tious, len(dataset.classes))
 
     labels = np.stack([split.videos[i].labels for i in used])
+    ratio = config.eval.classification_topk_ratio
+    scores = np.stack([video_scores(cas[i].astype(np.float64), -(-len(cas[i]) // ratio)) for i in used])
     metrics = results.make_metrics(
         protocol=config.eval.protocol,
         tious=tious,
         mean_ap=mean_ap(predictions),
-        classification=100
-        * classification.mean_average_precision([cas[i] for i in used], labels, config.eval.classification_topk_ratio),
+        classification=100 * classification.mean_average_precision(scores, labels),
         step=int(state.step),
     )
     durations = np.array([video.duration for video in split.videos])
