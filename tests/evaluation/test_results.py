@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation import results
 from tsc_jax.evaluation.detection import average_precisions
+from tsc_jax.evaluation.protocols import parse_tious
 from tsc_jax.localization.segments import make_segments
 
 VIDEOS, CLASSES = ("v0", "v1", "v2"), ("jump", "run")
@@ -115,25 +116,45 @@ def test_an_absent_subset_is_refused(tmp_path):
             results.read_ground_truth(path, subset)
 
 
-def test_metrics_have_the_averages_of_what_was_evaluated():
+def test_metrics_of_one_evaluation():
     metrics = results.make_metrics("seconds", [0.1, 0.5, 0.9], np.array([30.0, 20.0, 4.0]), step=7, selection="last")
     assert json.loads(json.dumps(metrics)) == {
         "protocol": "seconds",
         "tiou": [0.1, 0.5, 0.9],
         "mAP": [30.0, 20.0, 4.0],
-        "average_mAP": {"0.1:0.5": 25.0, "0.1:0.7": 25.0, "all": 18.0},
+        "average_mAP": {"0.1:0.5": 25.0, "all": 18.0},
         "classification_mAP": None,
         "step": 7,
         "selection": "last",
     }
-    assert results.averages([0.75, 0.95], np.array([1.0, 3.0])) == {"0.1:0.5": None, "0.1:0.7": None, "all": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0.1:0.9:0.1", {"0.1:0.5": 3, "0.1:0.7": 4, "all": 5}),
+        ("0.1:0.7:0.1", {"0.1:0.5": 3, "0.1:0.7": 4, "all": 4}),
+        ("0.3:0.7:0.1", {"all": 3}),  # starts above 0.1
+        ("0.1:0.6:0.1", {"0.1:0.5": 3, "all": 3.5}),  # ends below 0.7
+        ("0.1,0.5,0.8", {"0.1:0.5": 1.5, "all": 2}),  # passes 0.7 without evaluating it
+        ("0.5:0.95:0.05", {"0.5:0.95": 5.5, "all": 5.5}),  # ActivityNet
+        ("0.5,0.75", {"all": 1.5}),
+        ("0.7", {"all": 1}),
+    ],
+)
+def test_an_average_is_given_only_where_both_its_ends_are_evaluated(text, expected):
+    tious = parse_tious(text)
+    mean_ap = np.arange(1, len(tious) + 1, dtype=float)
+    assert results.averages(tious, mean_ap) == pytest.approx(expected)
+    header = results.table(tious, {"ours": mean_ap}).split("\n")[0].split()
+    assert header[-len(expected) :] == list(expected)
+    assert len(header) == 4 + len(tious) + len(expected)
 
 
 def test_table():
     rows = {"ours": np.array([30.0, 20.04, 4.0]), "floor": np.array([3.0, 2.0, 1.0])}
     lines = results.table([0.1, 0.5, 0.9], rows, baseline="ours").split("\n")
     assert [line.split() for line in lines[2:]] == [
-        ["ours", "30.0", "20.0", "4.0", "25.0", "25.0", "18.0"],
-        ["floor", "3.0", "2.0", "1.0", "2.5", "2.5", "2.0", "-16.01"],
+        ["ours", "30.0", "20.0", "4.0", "25.0", "18.0"],
+        ["floor", "3.0", "2.0", "1.0", "2.5", "2.0", "-16.01"],
     ]
-    assert "0.1:0.5" not in results.table([0.5, 0.75], {"ours": np.array([1.0, 2.0])})

@@ -178,7 +178,14 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(data_dir, tm
         ({"train.pairs": 9}, r"config\.train\.pairs is 9"),
         ({"bank.rows": 1000}, r"config\.bank\.rows is 1000, but there are only 96"),
         ({"bank.update_rule": "gradint"}, r"config\.bank\.update_rule is 'gradint'"),
-        ({"eval.select_by": "0.3:0.7"}, r"config\.eval\.select_by is '0.3:0.7', expected one of"),
+        (
+            {"eval.select_by": "0.3:0.7"},
+            r"select_by is '0.3:0.7', .*eval\.tiou 0\.1:0\.9:0\.1 .*0\.1:0\.5, 0\.1:0\.7, all",
+        ),
+        (
+            {"eval.tiou": "0.5:0.95:0.05", "eval.select_by": "0.1:0.7"},
+            r"select_by is '0.1:0.7', .*eval\.tiou 0\.5:0\.95:0\.05 .*0\.5:0\.95, all",
+        ),
         ({"data.name": "nothing"}, r"data set nothing is not prepared"),
     ],
 )

@@ -85,12 +85,10 @@ def line(outcome: Outcome, baseline: Outcome) -> str:
 def columns(outcome: Outcome, split: str) -> dict[str, np.ndarray]:
     """The numbers of a variant, [seeds] each: the average mAP@0.1:0.7, or over all tIoUs, and some of its parts."""
     mean_ap = outcome.mean_ap[split]
-    low, high = results.AVERAGES[AVERAGE]
-    covered = min(outcome.tious) <= low and high <= max(outcome.tious)
-    name = AVERAGE if covered else "all"
-    averages = np.array([results.averages(outcome.tious, of_seed)[name] for of_seed in mean_ap])
+    averages = [results.averages(outcome.tious, of_seed) for of_seed in mean_ap]
+    name = AVERAGE if AVERAGE in averages[0] else "all"
     at = {f"{tiou:g}": mean_ap[:, i] for i, tiou in enumerate(outcome.tious) if tiou in SHOWN_TIOUS}
-    return {name: averages, **at}
+    return {name: np.array([each[name] for each in averages]), **at}
 
 
 def difference(outcome: Outcome, baseline: Outcome, split: str) -> Spread:

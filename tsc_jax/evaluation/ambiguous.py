@@ -1,4 +1,4 @@
-"""THUMOS-14's ambiguous stretches: where its annotators could not tell whether an action happens."""
+"""THUMOS-14's ambiguous stretches, in which its annotators could not tell whether an action happens."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,17 +11,13 @@ from tsc_jax.localization.segments import Segments, make_segments
 
 
 def read_ambiguous(path: Path, videos: Sequence[str]) -> Segments:
-    """Reads lines "VIDEO START END", as in Ambiguous_test.txt.
-
-    Args:
-      path: the file.
-      videos: names of the videos; lines of others are passed over.
+    """Reads the lines "VIDEO START END" of Ambiguous_test.txt; skips videos that are not in `videos`.
 
     Returns:
-      Segments in seconds, label 0; `video` counts in `videos`.
+      Segments in seconds, label 0; `video` is an index into `videos`.
 
     Raises:
-      InputError: no such file, or a line of another form.
+      InputError: no such file, or an invalid line.
     """
     index = {name: i for i, name in enumerate(videos)}
     rows = []
@@ -32,7 +28,7 @@ def read_ambiguous(path: Path, videos: Sequence[str]) -> Segments:
             name, start, end = line.split()
             row = index.get(name), float(start), float(end)
         except ValueError:
-            raise InputError(f"{path}, line {number}: {line!r} is not of the form VIDEO START END") from None
+            raise InputError(f"{path}, line {number}: is {line!r}, expected VIDEO START END") from None
         if not row[1] <= row[2] < np.inf:
             raise InputError(f"{path}, line {number}: {line!r} ends before it starts or is not finite")
         rows.append(row)
@@ -41,14 +37,10 @@ def read_ambiguous(path: Path, videos: Sequence[str]) -> Segments:
 
 
 def is_ambiguous(predictions: Segments, ambiguous: Segments) -> np.ndarray:
-    """Which predictions lie with more than half of their length in one ambiguous stretch: bool [N].
+    """Returns bool [N]: whether more than half of a prediction lies in one ambiguous stretch; both in seconds.
 
-    Such a prediction is neither right nor wrong, so the filter leaves it out. One that merely touches an
-    ambiguous stretch stays: it may well be the instance next to it.
-
-    Args:
-      predictions: in seconds.
-      ambiguous: in seconds.
+    Such a prediction is neither right nor wrong and is not scored. A prediction that only touches an ambiguous stretch
+    is scored, because it may be the instance beside it.
     """
     inside = np.zeros(len(predictions), bool)
     for video, start, end in zip(ambiguous.video, ambiguous.start, ambiguous.end, strict=True):

@@ -1,4 +1,8 @@
-"""Detection mAP as the ActivityNet toolkit defines it, with its ties decided."""
+"""Detection mAP as the ActivityNet toolkit defines it, with a fixed rule for ties.
+
+All functions take ground truth and predictions in the same unit; `video` and `label` index the same lists in both.
+Letters of this module: N predictions, C classes.
+"""
 
 from collections.abc import Sequence
 
@@ -11,13 +15,10 @@ from tsc_jax.localization.segments import Segments
 def mean_average_precision(
     ground_truth: Segments, predictions: Segments, tious: Sequence[float], num_classes: int
 ) -> np.ndarray:
-    """mAP at each tIoU threshold: the mean of `average_precisions` over the classes with ground truth.
-
-    Returns:
-      float64 [tIoUs], from 0 to 1.
+    """Returns mAP at each tIoU threshold, float64 [tIoUs] from 0 to 1, over the classes with ground truth.
 
     Raises:
-      InputError: there is no ground truth at all.
+      InputError: there is no ground truth.
     """
     if not len(ground_truth):
         raise InputError("mAP needs ground truth, but the videos to evaluate have no annotated segment")
@@ -27,63 +28,48 @@ def mean_average_precision(
 def average_precisions(
     ground_truth: Segments, predictions: Segments, tious: Sequence[float], num_classes: int
 ) -> np.ndarray:
-    """Average precision of every class at every tIoU threshold.
+    """Returns AP per threshold and class, float64 [tIoUs, C]; NaN for a class without ground truth.
 
-    Within a class, predictions go by falling score. Each takes the ground-truth segment of its video with the
-    highest tIoU among those that reach the threshold and that none before it took; one that
-    finds none is a false positive. AP is the area under precision, made monotone, over recall.
-
-    Equal scores keep the order of `predictions`. Of equal tIoUs the later segment of
-    `ground_truth` is taken (the toolkit leaves both to an unstable sort). Segments of zero
-    length stay in the ground truth and can only be missed.
-
-    Args:
-      ground_truth: in any unit; `video` and `label` index the same lists as in `predictions`.
-      predictions: in the same unit.
-      tious: thresholds on the temporal intersection over union.
-      num_classes: C.
-
-    Returns:
-      float64 [tIoUs, C]; NaN for a class without ground truth.
+    AP is the area under monotone precision over recall. A prediction is a true positive if `assign` gives it a
+    ground-truth segment.
     """
-    predictions = predictions[turns(predictions)]
-    hits = matches(ground_truth, predictions, tious, num_classes) >= 0
-    return areas(hits, predictions.label, np.bincount(ground_truth.label, minlength=num_classes))
+    order = ranking(predictions)
+    hits = assign(ground_truth, predictions, tious, num_classes).take(order, axis=1) >= 0
+    return areas(hits, predictions.label[order], np.bincount(ground_truth.label, minlength=num_classes))
 
 
-def turns(predictions: Segments) -> np.ndarray:
-    """The rows of the predictions by label, then falling score: the order in which they take their segments."""
+def ranking(predictions: Segments) -> np.ndarray:
+    """Returns the rows of the predictions sorted by label, then by falling score; equal scores keep their order."""
     return np.lexsort([-predictions.score, predictions.label])
 
 
-def matches(ground_truth: Segments, predictions: Segments, tious: Sequence[float], num_classes: int) -> np.ndarray:
-    """Which segment each prediction finds at each tIoU threshold, by the rule of `average_precisions`.
+def assign(ground_truth: Segments, predictions: Segments, tious: Sequence[float], num_classes: int) -> np.ndarray:
+    """Assigns ground-truth segments to predictions at each threshold.
 
-    Args:
-      ground_truth: in any unit.
-      predictions: in the same unit, in the order of their `turns`.
-      tious: thresholds.
-      num_classes: C.
+    Predictions choose in the order of `ranking`. Each takes, among the segments of its video and class that reach the
+    threshold and are still free, the one with the highest tIoU; of equal tIoUs, the later row. (The toolkit leaves both
+    ties to an unstable sort.) Segments of zero length are never taken.
 
     Returns:
-      int64 [tIoUs, N], rows of `ground_truth`; -1 where a prediction finds none.
+      int64 [tIoUs, N], rows of `ground_truth`; -1 where a prediction gets none.
     """
-    prediction, truth, tiou = overlapping_pairs(ground_truth, predictions, num_classes)
-    found = np.full((len(tious), len(predictions)), -1)
-    for row, threshold in zip(found, tious, strict=True):
+    order = ranking(predictions)
+    prediction, truth, tiou = overlapping_pairs(ground_truth, predictions[order], num_classes)
+    assigned = np.full((len(tious), len(predictions)), -1)
+    for row, threshold in zip(assigned, tious, strict=True):
         reach = np.flatnonzero(tiou >= threshold)
-        pairs = reach[matched(prediction[reach], truth[reach], len(ground_truth))]
-        row[prediction[pairs]] = truth[pairs]
-    return found
+        pairs = reach[choose(prediction[reach], truth[reach], len(ground_truth))]
+        row[order[prediction[pairs]]] = truth[pairs]
+    return assigned
 
 
 def areas(hits: np.ndarray, groups: np.ndarray, truths: np.ndarray) -> np.ndarray:
-    """The area under precision, made monotone, over recall, for each group of predictions by itself.
+    """Returns the area under monotone precision over recall per group of predictions (in AP, a group is a class).
 
     Args:
-      hits: bool [tIoUs, N], which predictions find a segment; of a group the first has the highest score.
-      groups: int64 [N], rising; with `average_precisions` these are the labels.
-      truths: int64 [G], the number of ground-truth segments of each group.
+      hits: bool [tIoUs, N], true positives; within a group by falling score.
+      groups: int64 [N], group of each prediction, rising.
+      truths: int64 [G], number of ground-truth segments per group.
 
     Returns:
       float64 [tIoUs, G]; NaN for a group without ground truth.
@@ -98,7 +84,7 @@ def areas(hits: np.ndarray, groups: np.ndarray, truths: np.ndarray) -> np.ndarra
 
 
 def monotone_precision(hits: np.ndarray) -> np.ndarray:
-    """bool [..., N] -> float64 [..., N]: the best precision at the recall of each prediction or a higher one."""
+    """bool [..., N] -> float64 [..., N]: the best precision at each prediction's recall or a higher one."""
     precision = np.cumsum(hits, axis=-1) / np.arange(1, hits.shape[-1] + 1)
     return np.maximum.accumulate(precision[..., ::-1], axis=-1)[..., ::-1]
 
@@ -106,11 +92,11 @@ def monotone_precision(hits: np.ndarray) -> np.ndarray:
 def overlapping_pairs(
     ground_truth: Segments, predictions: Segments, num_classes: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All pairs of a prediction and a ground-truth segment of its video and class that overlap.
+    """Pairs each prediction with the ground-truth segments of its video and class that overlap it.
 
     Returns:
-      (prediction, truth, tiou): row numbers int64 [pairs] each and float64 [pairs]; by rising
-      prediction, then falling tIoU, then falling row of ground truth.
+      (prediction, truth, tiou): row numbers int64 [pairs] twice and float64 [pairs]; sorted by rising prediction, then
+      falling tIoU, then falling truth.
     """
     truth_groups = ground_truth.video * num_classes + ground_truth.label
     groups = predictions.video * num_classes + predictions.label
@@ -131,24 +117,24 @@ def overlapping_pairs(
     return prediction[order], truth[order], tiou[order]
 
 
-def matched(prediction: np.ndarray, truth: np.ndarray, num_truths: int) -> np.ndarray:
-    """Which pairs come about when each prediction in turn takes the best segment that is left.
+def choose(prediction: np.ndarray, truth: np.ndarray, num_truths: int) -> np.ndarray:
+    """Returns the pairs that result when each prediction in turn takes the best segment that is still free.
 
-    Deferred acceptance gives the same matching without taking turns: all predictions ask for their best segment at
-    once, each segment keeps the earliest prediction that asked, the others ask for their next best, until nobody is
-    refused.
+    Deferred acceptance gives the same pairs without a loop over predictions: all predictions ask for their best segment
+    at once, each segment keeps the earliest prediction that asked, and the others ask for their next best, until no
+    prediction is refused.
 
     Args:
-      prediction: int64 [pairs], rising; the lower number has the earlier turn.
-      truth: int64 [pairs]; within a prediction the better segment stands first.
+      prediction: int64 [pairs], rising; the lower number chooses first.
+      truth: int64 [pairs]; within a prediction, the better segment comes first.
       num_truths: number of ground-truth segments.
 
     Returns:
-      The pairs' numbers.
+      Indices into the pairs.
     """
     holder = np.full(num_truths, np.iinfo(np.int64).max)
     has_next = np.append(prediction[1:] == prediction[:-1], False)
-    ask = np.flatnonzero(np.diff(prediction, prepend=-1))  # the pair that each prediction asks for now
+    ask = np.flatnonzero(np.diff(prediction, prepend=-1))  # the pair that each prediction asks for
     while True:
         np.minimum.at(holder, truth[ask], prediction[ask])
         refused = holder[truth[ask]] != prediction[ask]

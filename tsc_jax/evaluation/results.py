@@ -18,8 +18,8 @@ from tsc_jax.data import annotations
 from tsc_jax.errors import InputError
 from tsc_jax.localization.segments import Segments, concatenate, make_segments
 
-# First and last tIoU of the averages that papers give; "all" stands beside them.
-AVERAGES = {"0.1:0.5": (0.1, 0.5), "0.1:0.7": (0.1, 0.7)}
+# First and last tIoU of the averages that papers report, THUMOS-14's two and ActivityNet's.
+AVERAGES = {"0.1:0.5": (0.1, 0.5), "0.1:0.7": (0.1, 0.7), "0.5:0.95": (0.5, 0.95)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,12 +171,16 @@ def make_metrics(
     }
 
 
-def averages(tious: Sequence[float], mean_ap: np.ndarray) -> dict[str, float | None]:
-    """The averages of mAP over ranges of tIoU, ends included, as far as they were evaluated; None where none was."""
-    ranges = {**AVERAGES, "all": (0, 1)}
-    within = {name: [low <= tiou <= high for tiou in tious] for name, (low, high) in ranges.items()}
-    mean_ap = np.asarray(mean_ap)
-    return {name: float(mean_ap[which].mean()) if any(which) else None for name, which in within.items()}
+def averages(tious: Sequence[float], mean_ap: np.ndarray) -> dict[str, float]:
+    """Mean mAP over each range of AVERAGES whose first and last tIoU were both evaluated, and over all tIoUs.
+
+    Args:
+      tious: the evaluated thresholds.
+      mean_ap: [tIoUs], mAP at each.
+    """
+    tious, mean_ap = np.asarray(tious), np.asarray(mean_ap)
+    covered = {name: ends for name, ends in AVERAGES.items() if np.isin(ends, tious).all()} | {"all": (0, 1)}
+    return {name: float(mean_ap[(low <= tious) & (tious <= high)].mean()) for name, (low, high) in covered.items()}
 
 
 def table(
@@ -184,23 +188,17 @@ def table(
 ) -> str:
     """A table of mAP for the terminal, one line for each row.
 
-    Averages over a range that the thresholds do not reach to both ends of are left out.
-
     Args:
       tious: thresholds.
       rows: name of each row and its mAP at each threshold, in percent.
       baseline: name of a row; a last column then tells how far the other rows' overall averages are from its.
       sample: names of rows; two more then tell their mean and their standard deviation, column by column.
     """
-    covered = [name for name, (low, high) in AVERAGES.items() if min(tious) <= low and high <= max(tious)]
-    values = {}
-    for name, mean_ap in rows.items():
-        means = averages(tious, mean_ap)
-        values[name] = np.array([*mean_ap, *(means[each] for each in covered), means["all"]])
+    values = {name: np.array([*mean_ap, *averages(tious, mean_ap).values()]) for name, mean_ap in rows.items()}
     if sample:
         of_sample = [values[name] for name in sample]
         values |= {"mean": np.mean(of_sample, axis=0), "standard deviation": np.std(of_sample, axis=0, ddof=1)}
-    lines = [["mAP (%) at tIoU", *(f"{tiou:g}" for tiou in tious), *covered, "all"]]
+    lines = [["mAP (%) at tIoU", *(f"{tiou:g}" for tiou in tious), *averages(tious, np.zeros(len(tious)))]]
     lines += [[name, *(f"{value:.1f}" for value in row)] for name, row in values.items()]
     if baseline is not None:
         changes = {name: row[-1] - values[baseline][-1] for name, row in values.items()}

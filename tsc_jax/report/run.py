@@ -129,9 +129,8 @@ def summarise(runs: Mapping[str, Mapping[str, dict]]) -> dict[str, Any]:
     for selection in common_selections(list(runs.values())):
         metrics = {name: of_run[selection] for name, of_run in runs.items()}
         columns = {"mAP": [each["mAP"] for each in metrics.values()]}
-        for name, value in next(iter(metrics.values()))["average_mAP"].items():
-            if value is not None:
-                columns[f"average_mAP@{name}"] = [each["average_mAP"][name] for each in metrics.values()]
+        for name in next(iter(metrics.values()))["average_mAP"]:
+            columns[f"average_mAP@{name}"] = [each["average_mAP"][name] for each in metrics.values()]
         columns["classification_mAP"] = [each["classification_mAP"] for each in metrics.values()]
         summary[selection] = {"runs": metrics} | {
             name: {"mean": np.mean(rows, axis=0).tolist(), "standard_deviation": np.std(rows, axis=0, ddof=1).tolist()}

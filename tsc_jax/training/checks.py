@@ -62,9 +62,9 @@ def check_videos(config: ml_collections.ConfigDict, dataset: Dataset, train_spli
 def check_selection(settings: ml_collections.ConfigDict) -> None:
     """Raises InputError where `config.eval.select_by` names no average of the tIoUs that are evaluated."""
     tious = protocols.parse_tious(settings.tiou)
-    averages = {name for name, value in results.averages(tious, np.zeros(len(tious))).items() if value is not None}
+    averages = results.averages(tious, np.zeros(len(tious)))
     if settings.select_by not in averages:
         raise InputError(
-            f"config.eval.select_by is {settings.select_by!r}, expected one of {sorted(averages)},"
-            f" which config.eval.tiou {settings.tiou} covers"
+            f"config.eval.select_by is {settings.select_by!r}, but the averages that config.eval.tiou {settings.tiou}"
+            f" covers are {', '.join(averages)}"
         )

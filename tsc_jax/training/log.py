@@ -83,7 +83,7 @@ class RunLog:
     def metrics(self, step: int, number: int, split: str, metrics: dict) -> None:
         """Notes and prints what the evaluation of run `number` on a split gave (see `results.make_metrics`)."""
         values = {f"mAP@{tiou:g}": value for tiou, value in zip(metrics["tiou"], metrics["mAP"], strict=True)}
-        averages = {f"mAP@{name}": value for name, value in metrics["average_mAP"].items() if value is not None}
+        averages = {f"mAP@{name}": value for name, value in metrics["average_mAP"].items()}
         values |= averages | {"classification_mAP": metrics["classification_mAP"]}
         self.scalars(self.paths[number], step, {f"{split}/{name}": value for name, value in values.items()})
         shown = "  ".join(f"{name} {value:.1f}" for name, value in averages.items())
