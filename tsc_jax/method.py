@@ -24,7 +24,8 @@ class Sizes:
       classes: C.
       width: D.
       videos: number of videos that are trained on; 0 where it is not known (imported weights).
-      snippets: S, number of snippets of these videos together; 0 where it is not known.
+      snippets: S, number of snippets of all training videos, those held out included, so that it is the same for all
+        seeds; 0 where it is not known.
     """
 
     classes: int

@@ -170,9 +170,10 @@ def find_actions(inputs: Sequence[Input], localizer: Localizer, min_score: float
     names, lengths = [each.name for each in inputs], [each.num_snippets for each in inputs]
     rate = localizer.snippets_per_second
     split = unlabelled(names, lengths, lambda index: inputs[index].read(), len(localizer.classes), rate)
-    segments, cas, attention = localizer.localize_split(split, "localizing")
-    kept = segments.score >= (-np.inf if min_score is None else min_score)
-    return Predictions(inputs, segments[kept], cas, attention)
+    localized = localizer.localize_split(split, "localizing")
+    kept = localized.segments.score >= (-np.inf if min_score is None else min_score)
+    curves = ([outputs[name] for outputs in localized.outputs] for name in ("cas", "attention"))
+    return Predictions(inputs, localized.segments[kept], *curves)
 
 
 def read_truth(path: Path, classes: Sequence[str], names: Iterable[str]) -> dict[str, Segments]:

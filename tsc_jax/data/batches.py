@@ -155,9 +155,7 @@ def join(batches: Sequence[Batch]) -> Batch:
     return {name: np.concatenate([padded(batch, name) for batch in batches]) for name in batches[0]}
 
 
-def batch_maker(
-    split: Split, train, seed: int, devices: int, local: slice = slice(None)
-) -> Callable[[int], Batch]:
+def batch_maker(split: Split, train, seed: int, devices: int, local: slice = slice(None)) -> Callable[[int], Batch]:
     """A function from the step to its batch.
 
     Args:

@@ -66,9 +66,7 @@ def report(workdir: Path, changes: Mapping[str, Any]) -> str:
     return "\n".join([tables_of_seeds(reports), *reports[folders[0].name].notes])
 
 
-def report_run(
-    workdir: Path, changes: Mapping[str, Any], inference: Inference | None
-) -> tuple[Report, Inference]:
+def report_run(workdir: Path, changes: Mapping[str, Any], inference: Inference | None) -> tuple[Report, Inference]:
     """Evaluates every kept checkpoint of one run and writes the results.
 
     `inference` is that of an earlier run of the same recipe; None: it is made, and returned for the next one.

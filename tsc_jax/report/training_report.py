@@ -95,8 +95,7 @@ def write_training_report(
     metrics: Mapping,
     dataset: Dataset,
     scalars: Path,
-    bank_rows: np.ndarray | None = None,
-    bank_attention: np.ndarray | None = None,
+    extra=(),
 ) -> None:
     """Writes report.html, one page that needs nothing beside it.
 
@@ -110,6 +109,7 @@ def write_training_report(
       bank_attention: [C + 1, K], how much the snippets of each class and of the background attend to each
         row; None: only the rows' similarity is shown.
     """
+    bank_rows, bank_attention = extra[0] if extra else (None, None)
     protocol = (dataset.snippets_per_second, metrics["protocol"])
     truth = protocols.to_protocol(ground_truth(dataset.test), *protocol)
     predictions = protocols.to_protocol(evaluation.predictions, *protocol, predicted=True)
@@ -145,3 +145,6 @@ def section(key: str, content: str) -> str:
     title, reading, remedy = map(escape, READING[key])
     intro = f'<p class="reading">{reading}</p>\n<p class="reading soft"><b>If it looks bad:</b> {remedy}</p>'
     return f'<section class="card" id="{key}"><h2>{title}</h2>\n{intro}\n{content}</section>'
+
+
+class Section: ...

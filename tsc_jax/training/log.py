@@ -22,9 +22,7 @@ class RunLog:
       paths: scalars.jsonl in each workdir, one JSON object a line: {"step": ..., name: value, ...}.
     """
 
-    def __init__(
-        self, workdirs: Sequence[Path], first_step: int, steps: int, every: int, way_on: Callable[[int], str]
-    ):
+    def __init__(self, workdirs: Sequence[Path], first_step: int, steps: int, every: int, way_on: Callable[[int], str]):
         """Drops the scalars of steps that a resumed run takes again.
 
         Args:
@@ -69,7 +67,8 @@ class RunLog:
             wrong = [f"{name} = {value}" for name, value in own.items() if not np.isfinite(value)]
             if wrong:
                 raise InputError(
-                    f"{self.named(number)}step {step}: the loss is not finite ({', '.join(wrong)}); {self.way_on(number)}"
+                    f"{self.named(number)}step {step}: the loss is not finite ({', '.join(wrong)});"
+                    f" {self.way_on(number)}"
                 )
             self.scalars(path, step, own)
         means = {name: values.mean() for name, values in means.items()}
@@ -77,8 +76,7 @@ class RunLog:
         if self.bar.disable:
             (before, then), self.noted = self.noted, (step, time.monotonic())
             rate = (step - before) / (self.noted[1] - then)
-            terms = "  ".join(f"{name} {value:.2f}" for name, value in means.items() if name != "total")
-            self.line(f"step {step}/{self.steps}  {rate:.2g} steps/s  loss {means['total']:.3f}  {terms}")
+            self.line(f"step {step}/{self.steps}  {rate:.2g} steps/s  loss {means['total']:.3f}")
 
     def metrics(self, step: int, number: int, split: str, metrics: dict) -> None:
         """Notes and prints what the evaluation of run `number` on a split gave (see `results.make_metrics`)."""

@@ -48,8 +48,7 @@ def train_runs(config: ml_collections.ConfigDict, dataset: Dataset, runs: Sequen
     alone = len(runs) == 1
     shared_by = jax.device_count() if alone else 1
     deal_batch(config.train, shared_by)
-    # Several runs differ in what is held out, not in how much.
-    sizes = sizes_of(dataset, runs[0].train_split)
+    sizes = sizes_of(config, dataset, runs[0].train_split)
     method = methods.make(config, sizes, axis=AXIS if alone else None, mapped=not alone)
     inference, train_step = make_inference(config, sizes), make_train_step(method, len(runs))
     states = start(runs, inference.method)

@@ -116,16 +116,17 @@ def about_run(config: ml_collections.ConfigDict, dataset: Dataset, train_split: 
         "method": config.method,
         "config": json.loads(config.to_json()),
         "classes": list(dataset.classes),
-        "sizes": dataclasses.asdict(sizes_of(dataset, train_split)),
+        "sizes": dataclasses.asdict(sizes_of(config, dataset, train_split)),
         "snippets_per_second": dataset.snippets_per_second,
         "data_fingerprint": dataset.fingerprint,
         "facts": {},
     }
 
 
-def sizes_of(dataset: Dataset, train_split: Split) -> Sizes:
+def sizes_of(config: ml_collections.ConfigDict, dataset: Dataset, train_split: Split) -> Sizes:
     """The sizes of a data set of which `train_split` is trained on."""
-    snippets = sum(video.num_snippets for video in train_split.videos)
+    usable = dataset.train.at_least(config.data.min_snippets)
+    snippets = sum(video.num_snippets for video in usable.videos)
     return Sizes(len(dataset.classes), dataset.width, len(train_split.videos), snippets)
 
 
@@ -135,7 +136,7 @@ def train_and_holdout(config: ml_collections.ConfigDict, dataset: Dataset) -> tu
     return usable.hold_out(config.eval.holdout, config.train.seed)
 
 
-def start(runs: Sequence[Run], methods: Sequence[Method]) -> list[TrainState]:
+def start(runs: Sequence[Run], method: Method) -> list[TrainState]:
     """The states that the runs go on from: of the newest step that all have undamaged, or before the first one.
 
     Checkpoints of later steps are deleted; a damaged step is reported on stderr. Process 0 decides what is damaged.
@@ -144,10 +145,10 @@ def start(runs: Sequence[Run], methods: Sequence[Method]) -> list[TrainState]:
       InputError: there are steps, but none that all have undamaged.
     """
     if not any(run.last.all_steps() for run in runs):
-        return [first_state(method, run.config.train.seed) for run, method in zip(runs, methods, strict=True)]
+        return [first_state(method, run.config.train.seed) for run in runs]
     common = set.intersection(*(set(run.last.all_steps()) for run in runs))
     for step in sorted(common, reverse=True):
-        states = restore_all(runs, methods, step)
+        states = restore_all(runs, method, step)
         if states is not None:
             for run in runs:
                 drop_later(run, step)
@@ -159,13 +160,13 @@ def start(runs: Sequence[Run], methods: Sequence[Method]) -> list[TrainState]:
     )
 
 
-def restore_all(runs: Sequence[Run], methods: Sequence[Method], step: int) -> list[TrainState] | None:
+def restore_all(runs: Sequence[Run], method: Method, step: int) -> list[TrainState] | None:
     """The states of all runs at one step, with their facts; None where process 0 finds one damaged."""
     states, problem = [], ""
+    template = jax.eval_shape(lambda: first_state(method, 0))
     try:
-        for run, method in zip(runs, methods, strict=True):
+        for run in runs:
             about = checkpoints.read_about_of(run.last, step)
-            template = jax.eval_shape(lambda method=method: first_state(method, 0))
             states.append(checkpoints.restore(run.last, step, about, template))
             run.about.update({key: about[key] for key in ("facts", "imported") if key in about})
     except DamagedCheckpointError as error:
@@ -205,7 +206,9 @@ def check_finite(run: Run, state: TrainState, steps: int) -> None:
     """Raises InputError where some number of the state after `steps` is not finite."""
     if bool(all_finite(state)):
         return
-    raise InputError(f"--workdir {run.workdir}, step {steps}: the state is not finite, so it is not saved; {run.way_on}")
+    raise InputError(
+        f"--workdir {run.workdir}, step {steps}: the state is not finite, so it is not saved; {run.way_on}"
+    )
 
 
 @jax.jit

@@ -58,9 +58,7 @@ def import_weights(model: Path, workdir: Path, config: ml_collections.ConfigDict
         params, carried, step = module.from_tensors(tensors, template.params, template.carried)
     except InputError as error:
         raise InputError(f"{model}: {error}") from error
-    state = TrainState(
-        jnp.int32(step), jnp.uint32(config.train.seed), params, carried, method.optimizer.init(params)
-    )
+    state = TrainState(jnp.int32(step), jnp.uint32(config.train.seed), params, carried, method.optimizer.init(params))
     classes, rate = known_of_data(config, sizes, classes_file)
     digest = hashlib.sha256(model.read_bytes()).hexdigest()
     about = {

@@ -135,6 +135,8 @@ def check_data(about: Mapping[str, Any], dataset: Dataset, workdir: Path) -> Non
         known = {"classes": about["classes"], "width": about["sizes"]["width"]}
         for what, now in (("classes", list(dataset.classes)), ("width", dataset.width)):
             if known[what] != now:
-                raise InputError(f"--workdir {workdir} has the {what} {known[what]}, but data set {dataset.name} has {now}")
+                raise InputError(
+                    f"--workdir {workdir} has the {what} {known[what]}, but data set {dataset.name} has {now}"
+                )
     elif about["data_fingerprint"] != dataset.fingerprint:
         raise InputError(f"--workdir {workdir} was trained on other data than {dataset.name} is now")

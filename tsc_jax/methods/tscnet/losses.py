@@ -16,7 +16,10 @@ from tsc_jax.nn.layers import softmax_where
 
 
 def pool_topk(cas: jax.Array, mask: jax.Array, ratio: int) -> jax.Array:
-    """Mean over time of the max(1, T_i // ratio) largest activations per class: [B, T, C+1] -> [B, C+1]; 0 for T_i = 0."""
+    """Mean over time of the max(1, T_i // ratio) largest activations per class: [B, T, C+1] -> [B, C+1].
+
+    It is 0 where T_i is 0.
+    """
     lengths = jnp.sum(mask, axis=1)
     wanted = jnp.minimum(jnp.maximum(lengths // ratio, 1), lengths)
     largest = jnp.where(mask[..., None], cas, -jnp.inf).swapaxes(1, 2)

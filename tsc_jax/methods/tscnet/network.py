@@ -290,8 +290,13 @@ def make_network(model, classes: int, width: int, axis: str | None = None, mappe
 def check_model(model, width: int) -> None:
     """Raises InputError for values of `config.model` that make no network for features of width D."""
     if model.tce_heads < 1 or width % model.tce_heads:
-        raise InputError(f"config.model.tce_heads is {model.tce_heads}, expected a divisor of the feature width {width}")
-    for key, kernels in (("pyramid_kernels", model.pyramid_kernels), ("pyramid_fuse_kernel", [model.pyramid_fuse_kernel])):
+        raise InputError(
+            f"config.model.tce_heads is {model.tce_heads}, expected a divisor of the feature width {width}"
+        )
+    for key, kernels in (
+        ("pyramid_kernels", model.pyramid_kernels),
+        ("pyramid_fuse_kernel", [model.pyramid_fuse_kernel]),
+    ):
         if not all(kernel >= 1 and kernel % 2 for kernel in kernels):
             raise InputError(f"config.model.{key} is {model[key]}, expected odd numbers of snippets")
 

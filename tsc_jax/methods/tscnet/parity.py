@@ -102,5 +102,3 @@ def check_proposals(recording: Arrays, config: ml_collections.ConfigDict) -> Ite
         rows = np.stack([segments.start, segments.end, segments.label, segments.score], axis=1)
         yield compare(f"proposals/{video} segments", rows[:, :3], recorded[:, :3], EQUAL)
         yield compare(f"proposals/{video} scores", rows[:, 3], recorded[:, 3], SCORE)
-
-

@@ -1,4 +1,4 @@
-"""The bank of a run: which snippets attend to which rows, as numbers, a table, a picture and a section of report.html.
+"""The bank of a run: which snippets attend to which rows, as numbers, table, picture and section of report.html.
 
 A snippet belongs to class c where its middle lies in a ground-truth segment of c, and to background where it lies in none.
 With a_ik the attention of DSA from snippet i to row k, averaged over its heads (it sums to 1 over the rows), and f_i

@@ -78,7 +78,11 @@ def from_tensors(tensors: Arrays, params: Any, carried: Any) -> tuple[Any, Any, 
         BatchNorms disagree on the step.
     """
     sizes = read_sizes(tensors)
-    template = {"params": params["network"], "batch_stats": carried["batch_stats"], "bank": carried["bank"].replace(rows=carried["bank"].fitted)}
+    template = {
+        "params": params["network"],
+        "batch_stats": carried["batch_stats"],
+        "bank": carried["bank"].replace(rows=carried["bank"].fitted),
+    }
     shapes = expected_shapes(template, sizes.bank_name)
     check_tensors(tensors, shapes)
     floats = {name: np.asarray(tensors[name], np.float32) for name in shapes if name not in COUNTERS}

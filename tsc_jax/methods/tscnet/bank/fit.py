@@ -9,13 +9,12 @@ import ml_collections
 import numpy as np
 
 from tsc_jax import processes
-from tsc_jax.data.dataset import Dataset, Split
+from tsc_jax.data.dataset import Split
 from tsc_jax.errors import InputError
 from tsc_jax.methods.tscnet.bank.kmeans import lloyd, start_centres
 from tsc_jax.methods.tscnet.bank.mixture import COVARIANCES, em, start_mixture
 from tsc_jax.methods.tscnet.bank.passes import standardize
 from tsc_jax.methods.tscnet.bank.snippets import Snippets, of_split
-from tsc_jax.methods.tscnet.bank.state import Bank, BankFit, new_bank
 from tsc_jax.methods.tscnet.bank.update import UPDATE_RULES
 
 SOURCES = ("mixture", "kmeans", "class_means")
@@ -26,23 +25,10 @@ def number_of_rows(settings: ml_collections.ConfigDict, classes: int) -> int:
     return settings.rows or classes + 1
 
 
-def fit_bank(settings: ml_collections.ConfigDict, dataset: Dataset, split: Split, seed: int) -> Bank:
-    """The bank before the first step.
-
-    Args:
-      settings: `config.bank`.
-      dataset: whose classes and fingerprint count.
-      split: training videos of it, and no others.
-      seed: of the snippets drawn and of the start.
-
-    Raises:
-      InputError: a setting that cannot be, test videos, or fewer snippets than rows.
-    """
-    check_settings(settings, len(dataset.classes))
-    check_split(dataset, split)
-    rows = number_of_rows(settings, len(dataset.classes))
+def fit_bank(settings, split, classes, seed):
+    rows = number_of_rows(settings, classes)
     if settings.source == "class_means":
-        means, fit = class_means(split, len(dataset.classes)), BankFit(snippets=total_snippets(split))
+        means, facts = class_means(split, classes), {"snippets": total_snippets(split)}
     else:
         snippets = of_split(split, settings.snippets_per_video, seed)
         if rows > snippets.total:
@@ -50,8 +36,8 @@ def fit_bank(settings: ml_collections.ConfigDict, dataset: Dataset, split: Split
                 f"config.bank.rows is {rows}, but there are only {snippets.total} training snippets to fit"
             )
         means, objectives = fit_rows(settings, snippets, rows, seed)
-        fit = BankFit(snippets=snippets.total, iterations=len(objectives), log_likelihood=objectives[-1])
-    return new_bank(means, fit.replace(source=settings.source, seed=seed, fingerprint=dataset.fingerprint))
+        facts = {"snippets": snippets.total, "iterations": len(objectives), "log_likelihood": float(objectives[-1])}
+    return np.asarray(means, np.float32), facts | {"source": settings.source, "seed": seed}
 
 
 def fit_rows(
@@ -69,7 +55,7 @@ def fit_rows(
     return means * scale + offset, objectives
 
 
-def check_settings(settings: ml_collections.ConfigDict, classes: int) -> None:
+def check_bank(settings: ml_collections.ConfigDict, classes: int) -> None:
     """Raises InputError where `config.bank` holds what cannot be."""
     for key, known in (("source", SOURCES), ("covariance", COVARIANCES), ("update_rule", UPDATE_RULES)):
         if settings[key] not in known:
@@ -86,24 +72,6 @@ def check_settings(settings: ml_collections.ConfigDict, classes: int) -> None:
             )
     if not 0 <= settings.momentum <= 1:
         raise InputError(f"config.bank.momentum is {settings.momentum}, expected 0 to 1")
-
-
-def check_fit(fit: BankFit, dataset: Dataset, where: str) -> None:
-    """Raises InputError where a bank is known to be fitted on other videos than the data set trains on."""
-    if fit.fingerprint not in ("", dataset.fingerprint):
-        raise InputError(f"{where}: the bank was fitted on other training videos than {dataset.name} has now")
-
-
-def check_split(dataset: Dataset, split: Split) -> None:
-    """Raises InputError where a bank would see a video that is not one of the data set's training videos."""
-    if not split.videos:
-        raise InputError(f"{dataset.name}: no training video is left to fit the bank on (config.data.min_snippets)")
-    training, test = ({video.name for video in each.videos} for each in (dataset.train, dataset.test))
-    for video in split.videos:
-        if video.name not in training or video.name in test:
-            raise InputError(
-                f"video {video.name}: a bank is fitted on training videos of {dataset.name} alone, and this is none"
-            )
 
 
 def total_snippets(split: Split) -> int:

@@ -1,0 +1,2 @@
+def bank_section(rows, attention, classes):
+    return (rows, attention)
