@@ -58,7 +58,8 @@ def hard_nms(segments: Segments, limit: float, *, pixels: bool, overlap: Callabl
     """Removes every segment whose overlap with a better one is above `limit`.
 
     Args:
-      segments: in snippets or seconds. Among equal scores the first is taken first; pass `segments[::-1]` for the last.
+      segments: in snippets or seconds. Among equal scores the first is taken first; for the opposite pass
+        `segments[::-1]`.
       limit: largest overlap that stays, 0 or more.
       pixels: see `tiou`.
       overlap: `tiou`, or `covered_share` for the overlap relative to the length of the worse segment.
