@@ -15,6 +15,7 @@ from tsc_jax.evaluation import results
 from tsc_jax.evaluation.evaluate import Evaluation, evaluate, ground_truth
 from tsc_jax.inference import Forward, make_forward
 from tsc_jax.methods.tscnet.bank_attention import class_attention
+from tsc_jax.methods.tscnet.bank_section import bank_section
 from tsc_jax.methods.tscnet.train_step import for_inference
 from tsc_jax.report.figures import draw_video
 from tsc_jax.report.training_report import write_training_report
@@ -89,8 +90,9 @@ def report_run(workdir: Path, config: ml_collections.ConfigDict, dataset: Datase
             # A pass over the videos of its own, so for the last step alone.
             if selection == checkpoints.LAST and config.model.dsa:
                 seen = class_attention(config, state, dataset, dataset.test)
-            scalars, rows = Path(workdir, "scalars.jsonl"), np.asarray(for_inference(state).bank.rows)
-            write_training_report(folder, evaluation, metrics[selection], dataset, scalars, rows, seen)
+            bank = bank_section(np.asarray(for_inference(state).bank.rows), seen, dataset.classes)
+            scalars = Path(workdir, "scalars.jsonl")
+            write_training_report(folder, evaluation, metrics[selection], dataset, scalars, [bank])
     facts = f"{config.data.name}, {len(dataset.test.videos)} test videos, protocol {config.eval.protocol}"
     notes = [facts, *unseen_videos(dataset.test, config.data.min_snippets), *origin(about)]
     return Report(floor, metrics, notes)
