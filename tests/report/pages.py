@@ -2,6 +2,8 @@
 
 import html.parser
 import json
+import re
+from xml.etree import ElementTree
 
 
 class Page(html.parser.HTMLParser):
@@ -40,3 +42,19 @@ class Page(html.parser.HTMLParser):
         """The JSON of the block with this id."""
         (text,) = (text for attributes, text in self.scripts if attributes.get("id") == identity)
         return json.loads(text)
+
+
+def pictures(text):
+    """Returns all SVG elements of a page."""
+    return [ElementTree.fromstring(each) for each in re.findall(r"<svg.*?</svg>", text, re.DOTALL)]
+
+
+def picture(text, title):
+    """Returns the SVG element with this title."""
+    (match,) = [each for each in pictures(text) if each.get("aria-label") == title]
+    return match
+
+
+def tooltips(element):
+    """Returns the tooltips in an SVG element."""
+    return [each.text for each in element.iter("title")]

@@ -108,7 +108,7 @@ def test_cells_are_shaded_by_their_values():
 @pytest.mark.parametrize("theme", themes().values(), ids=themes())
 def test_lines_and_numbers_are_seen_on_their_ground(theme):
     curves = {f"test/mAP@{tiou}": (np.array([1, 2]), np.array([3.0, 4.0])) for tiou in range(1, 10)}
-    lines = re.findall(r'class="curve" style="stroke:([^"]*)"', sections.map_over_steps(curves))
+    lines = re.findall(r'class="curve" style="stroke:([^"]*)"', sections.map_over_steps(curves).body)
     assert len(lines) == len(set(lines)) == 9
     assert min(contrast(drawn(line, theme), theme["surface"]) for line in lines) >= 3
     cells = re.findall(r'style="fill:([^"]*)"', charts.heat_map("map", ["a"], ["b", "c"], np.array([[1.0, -1.0]])))

@@ -101,7 +101,7 @@ def test_tables_are_there_without_javascript(tmp_path):
     empty = VideoTimeline("empty", 0, NOTHING, None, np.zeros((0, 9)), np.zeros(0))
     page = written(tmp_path / "page.html", [video, empty])
     assert page.tags.count("tr") == 2 + 2 + LISTED
-    assert f"the {LISTED} best of {LISTED + 5}" in page.text
+    assert f"the best {LISTED} of {LISTED + 5}" in page.text
     assert "predictions: none" in page.text
 
 

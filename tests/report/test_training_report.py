@@ -1,21 +1,24 @@
 """report.html: one page by itself, well-formed, and with the numbers of the diagnosis."""
 
-import html
 import json
 import re
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from markupsafe import Markup, escape
 
 from tests.report.made_up import CLASSES, RATE, at_rate, made_up_dataset, made_up_evaluation
+from tests.report.pages import picture, pictures, tooltips
 from tsc_jax.evaluation import diagnosis, protocols
 from tsc_jax.evaluation.detection import average_precisions
 from tsc_jax.evaluation.evaluate import ground_truth
 from tsc_jax.localization.segments import make_segments
-from tsc_jax.report.training_report import READING, write_training_report
+from tsc_jax.methods.tscnet.bank_section import bank_section
+from tsc_jax.report.sections import Section
+from tsc_jax.report.training_report import write_training_report
 
+ROOT = Path(__file__).resolve().parents[2]
 DATASET = made_up_dataset()
 
 
@@ -32,42 +35,63 @@ def scalars(tmp_path):
     return path
 
 
-def page(folder, scalars, dataset=DATASET, protocol="seconds", predictions=None, **bank):
+def page(folder, scalars, dataset=DATASET, protocol="seconds", predictions=None, extra=()):
     evaluation, metrics = made_up_evaluation(dataset, protocol, predictions)
-    write_training_report(folder, evaluation, metrics, dataset, scalars, **bank)
+    write_training_report(folder, evaluation, metrics, dataset, scalars, extra)
     return (folder / "report.html").read_text()
 
 
-def pictures(text):
-    return [ElementTree.fromstring(each) for each in re.findall(r"<svg.*?</svg>", text, re.DOTALL)]
-
-
-def picture(text, title):
-    (found,) = [each for each in pictures(text) if each.get("aria-label") == title]
-    return found
-
-
-def tooltips(element):
-    return [each.text for each in element.iter("title")]
+def headings(text):
+    return re.findall(r"<h2>(.*?)</h2>", text)
 
 
 def test_one_page_by_itself(tmp_path, scalars):
-    text = page(tmp_path, scalars, bank_rows=np.eye(5, 4), bank_attention=np.full((5, 5), 0.2))
-    assert [section for section in READING if f'id="{section}"' not in text] == []
-    assert set(re.findall(r'href="#(\w+)"', text)) == set(READING)
+    text = page(tmp_path, scalars)
+    sections = re.findall(r'<section class="card" id="(\w+)"', text)
+    assert sections == ["map", "steps", "losses", "classes", "errors", "lengths", "videos"]
+    assert re.findall(r'href="#(\w+)"', text) == sections
     assert re.findall(r"https?:|src=|url\(|@import|<link|<script", text) == []
     for name in (*CLASSES[:2], *(video.name for video in DATASET.test.videos), DATASET.name):
         assert name not in text.replace("&amp;amp;", "")
-    assert all(html.escape(name) in text for name in CLASSES[:3])
+    assert all(str(escape(name)) in text for name in CLASSES[:3])
     assert len(pictures(text)) == text.count("<svg") > 15
-    # Without style the numbers stand in the page's text, for whoever cannot see the pictures.
     assert "NaN" not in text and "nan" not in re.sub(r"<[^>]*>", "", text)
-    assert page(tmp_path, scalars, bank_rows=np.eye(5, 4), bank_attention=np.full((5, 5), 0.2)) == text
+    assert page(tmp_path, scalars) == text
 
 
-def test_the_document_explains_every_section():
-    text = (Path(__file__).resolve().parents[2] / "docs" / "reading-the-report.md").read_text()
-    assert {title for title, *_ in READING.values()} <= set(re.findall(r"^## (.*)$", text, re.MULTILINE))
+def test_sections_of_a_method_come_last(tmp_path, scalars):
+    own = Section("own", "<Own>", "How & why", "Nothing", Markup("<p>body</p>"))
+    text = page(tmp_path, scalars, extra=[own])
+    assert re.findall(r'id="(\w+)"', text)[-1] == "own" and '<a href="#own">&lt;Own&gt;</a>' in text
+    assert "How &amp; why" in text and "<p>body</p>" in text
+
+
+def test_every_loss_term_has_a_chart_and_terms_of_several_branches_share_one(tmp_path):
+    path = tmp_path / "scalars.jsonl"
+    names = ("loss/total", "loss/one/term", "loss/two/term", "alone", "test/mAP@0.5", "test/classification_mAP")
+    path.write_text(json.dumps({"step": 1} | dict.fromkeys(names, 0.5)) + "\n")
+    text = page(tmp_path, path)
+    losses = text[text.index('id="losses"') : text.index('id="classes"')]
+    curves = {each.get("aria-label"): tooltips(each) for each in pictures(losses)}
+    assert curves == {
+        "total, weighted": ["total: 0.5 at 1"],
+        "term": ["one: 0.5 at 1", "two: 0.5 at 1"],
+        "alone": ["alone: 0.5 at 1"],
+    }
+
+
+def test_the_document_explains_every_section(tmp_path, scalars):
+    text = (ROOT / "docs" / "reading-the-report.md").read_text()
+    titles = headings(page(tmp_path, scalars, extra=[bank_section(np.eye(2), None, ["a"])]))
+    assert len(titles) == 8
+    assert set(titles) <= set(re.findall(r"^## (.*)$", text, re.MULTILINE))
+
+
+def test_the_pages_know_no_method():
+    files = [path for path in (ROOT / "tsc_jax" / "report").rglob("*.*") if path.suffix != ".pyc"]
+    texts = {path.name: path.read_text() for path in files if path.name != "run.py"}
+    words = re.compile(r"\b(bank|DSA|TSC-Net|tscnet|mil|temporal branch|semantic branch)\b", re.IGNORECASE)
+    assert {name for name, text in texts.items() if words.search(text)} == set()
 
 
 @pytest.mark.parametrize("protocol", protocols.PROTOCOLS)
@@ -115,38 +139,16 @@ def test_the_worst_videos_come_first(tmp_path, scalars):
 
 
 def test_a_rate_that_does_not_fit_is_said(tmp_path, scalars):
-    assert "snippets a second" not in page(tmp_path, scalars)
-    assert "make up 2.00 of its duration" in page(tmp_path, scalars, at_rate(DATASET, 2))
+    assert "snippets per second" not in page(tmp_path, scalars)
+    assert "cover 2.00 times its duration" in page(tmp_path, scalars, at_rate(DATASET, 2))
 
 
 def test_without_scalars_or_predictions_there_is_a_page_all_the_same(tmp_path):
     none = make_segments([], [], [], [])
     text = page(tmp_path, tmp_path / "scalars.jsonl", predictions=none)
-    assert "There is no scalars.jsonl" in text and 'id="steps"' not in text and 'id="bank"' not in text
+    assert "There is no scalars.jsonl" in text and 'id="steps"' not in text
     assert f"<b>{len(ground_truth(DATASET.test))} of {len(ground_truth(DATASET.test))}</b>" in text
     assert pictures(text)
-
-
-def test_rows_that_classes_share_are_named(tmp_path, scalars):
-    attention = np.array([[0.1, 0.7, 0.2], [0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.1, 0.2, 0.7], [0.0, 0.1, 0.9]])
-    rows = np.array([[1.0, 0], [1, 1], [0, 2]])
-    text = page(tmp_path, scalars, bank_rows=rows, bank_attention=attention)
-    shared = text[text.index("Classes whose strongest row is the same") :]
-    cells = [html.unescape(cell) for cell in re.findall(r"<td>(.*?)</td>", shared)]
-    assert cells == ["1", f"{CLASSES[0]}, {CLASSES[2]}", "2", f"{CLASSES[3]}, background"]
-    similarities = {tooltip for tooltip in tooltips(picture(text, "similarity of the rows")) if ":" in tooltip}
-    assert {"row 0, row 1: 0.707", "row 0, row 2: 0.000", "row 2, row 2: 1.000"} <= similarities
-    shown = {tooltip for tooltip in tooltips(picture(text, "attention to the rows")) if ":" in tooltip}
-    assert {f"{CLASSES[1]}, row 0: 0.600", "background, row 2: 0.900"} <= shown
-
-
-def test_a_large_bank_becomes_a_table(tmp_path, scalars):
-    rows = np.random.default_rng(0).normal(size=(60, 8))
-    rows[7] = 2 * rows[31]
-    text = page(tmp_path, scalars, bank_rows=rows)
-    alike = re.findall(r"<td>(.*?)</td>", text[text.index("Rows most alike") :])
-    assert alike[:3] == ["7", "31", "1.00"]
-    assert "similarity of the rows" not in text
 
 
 def test_of_one_video_there_is_no_best_and_worst(tmp_path, scalars):

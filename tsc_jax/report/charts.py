@@ -1,23 +1,23 @@
-"""Small charts as SVG, for use in a page: no script, colours of `page.css`, so that they follow light and dark.
+"""Draws small SVG charts for a page, in the colours of page.css, so that they follow the light and the dark theme.
 
-Where a mark stands for numbers, its tooltip says them. All names are plain text and escaped here.
+Tooltips give the numbers behind the marks. The functions here compute what stands where; templates/charts.svg draws it.
 """
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
 from tsc_jax.localization.segments import Segments
-from tsc_jax.report.page import COLOURS, asset, escape
+from tsc_jax.report.page import COLOURS, macros
 
-STYLE = asset("charts.css")
-LETTER = 6.3  # mean width of a letter in the charts' font, in pixels
-NAME_LIMIT = 34  # letters of a name that are shown
-MOST_POINTS = 600  # of a line; more cannot be told apart
-STRONGEST_CELL = 0.5  # share of colour in a cell, on which its number can still be read
+LETTER = 6.3  # mean width of a letter, in pixels
+NAME_LIMIT = 34  # letters shown of a name
+POINT_LIMIT = 600  # points of a line; more cannot be told apart
+STRONGEST_CELL = 0.5  # share of colour at which the number in a cell can still be read
 FAINTEST = 0.05  # predictions below this share of a video's best score are not drawn
 
 
@@ -26,10 +26,10 @@ class Line:
     """One line of a chart.
 
     Attributes:
-      name: for its tooltip and the legend.
+      name: of the line, for its tooltip.
       x: [N], rising.
       y: [N].
-      colour: CSS.
+      colour: a CSS colour.
     """
 
     name: str
@@ -38,23 +38,56 @@ class Line:
     colour: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Axis:
+    """A linear axis that shows values from `low` to `high` at the pixels from `begin` to `end`."""
+
+    low: float
+    high: float
+    begin: float
+    end: float
+
+    @property
+    def ticks(self) -> np.ndarray:
+        """Returns a few round values inside the limits."""
+        ticks = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(self.low, self.high)
+        slack = 1e-9 * (self.high - self.low)
+        return ticks[(ticks >= self.low - slack) & (ticks <= self.high + slack)]
+
+    def place(self, values):
+        """Returns the pixels of values."""
+        return self.begin + (values - self.low) / (self.high - self.low) * (self.end - self.begin)
+
+
+def make_axis(values: Iterable[float], begin: float, end: float) -> Axis:
+    """Returns an axis from the smallest to the largest of the values."""
+    low, high = np.min(values), np.max(values)
+    return Axis(low, high if low < high else low + 1, begin, end)
+
+
 def colour(number: int) -> str:
-    """One of the page's colours, taken in turn."""
+    """Returns one of the page's colours; after the last one they start again."""
     return f"var(--colour-{number % COLOURS})"
 
 
 def shade(share: float, of: str = "var(--colour-0)", ground: str = "var(--surface)") -> str:
-    """A colour mixed with another, that of the page's surface; share 0 is the ground, 1 the colour."""
+    """Returns a mixture of two colours: share 0 is `ground`, share 1 is `of`."""
     return f"color-mix(in oklab, {of} {100 * min(max(share, 0), 1):.0f}%, {ground})"
 
 
-def legend(names: Sequence[str], colours: Sequence[str]) -> str:
-    """A line that tells which colour stands for what."""
-    keys = (
-        f'<span><i style="background:{fill}"></i>{escape(name)}</span>'
-        for name, fill in zip(names, colours, strict=True)
-    )
-    return f'<p class="legend">{"".join(keys)}</p>'
+def shortened(name: str, limit: int = NAME_LIMIT) -> str:
+    """Returns at most `limit` letters of a name."""
+    return name if len(name) <= limit else f"{name[: limit - 1]}…"
+
+
+def text_width(texts: Iterable[str]) -> float:
+    """Returns the width of the longest text, in pixels."""
+    return LETTER * max(map(len, texts), default=0)
+
+
+def names_width(names: Iterable[str]) -> float:
+    """Returns the width of a column of names, in pixels."""
+    return 12 + text_width(map(shortened, names))
 
 
 def line_chart(
@@ -62,43 +95,21 @@ def line_chart(
     lines: Sequence[Line],
     x_name: str,
     *,
-    y_limits: tuple[float, float] | None = None,
     x_limits: tuple[float, float] | None = None,
+    y_limits: tuple[float, float] | None = None,
     size: tuple[int, int] = (320, 200),
-) -> str:
-    """Lines over one pair of axes; limits that are not given follow from the lines, with 0 in both."""
+) -> Markup:
+    """Draws lines over one pair of axes; an axis without limits shows 0 and all values."""
     width, height = size
-    left, right, top, bottom = 38, width - 10, 26, height - 34
-    all_x, all_y = (np.concatenate([[], *(getattr(line, axis) for line in lines)]) for axis in "xy")
-    x_ticks, to_x = axis(x_limits or (all_x.min(initial=0), all_x.max(initial=0)), left, right)
-    y_ticks, to_y = axis(y_limits or (all_y.min(initial=0), all_y.max(initial=0)), bottom, top)
-    parts = [text(0, 12, title, "title")]
-    for tick in y_ticks:
-        parts.append(f'<line class="grid" x1="{left}" x2="{right}" y1="{to_y(tick):.1f}" y2="{to_y(tick):.1f}"/>')
-        parts.append(text(left - 6, to_y(tick) + 4, f"{tick:g}", "minor end"))
-    for tick in x_ticks:
-        parts.append(text(to_x(tick), bottom + 15, f"{tick:g}", "minor middle"))
-    parts.append(text(right, height - 3, x_name, "minor end"))
+    x_axis = make_axis(x_limits or np.concatenate([[0], *(line.x for line in lines)]), 38, width - 10)
+    y_axis = make_axis(y_limits or np.concatenate([[0], *(line.y for line in lines)]), height - 34, 26)
+    curves = []
     for line in lines:
-        shown = np.unique(np.linspace(0, len(line.x) - 1, min(len(line.x), MOST_POINTS)).astype(int))
-        points = " ".join(f"{to_x(x):.1f},{to_y(y):.1f}" for x, y in zip(line.x[shown], line.y[shown], strict=True))
+        shown = np.unique(np.linspace(0, len(line.x) - 1, min(len(line.x), POINT_LIMIT)).astype(int))
+        points = np.stack([x_axis.place(line.x[shown]), y_axis.place(line.y[shown])], axis=1)
         last = f"{line.name}: {line.y[-1]:.3g} at {line.x[-1]:g}" if len(line.x) else line.name
-        style = f'style="stroke:{line.colour}"'
-        parts.append(f'<polyline class="curve" {style} points="{points}"><title>{escape(last)}</title></polyline>')
-        if len(shown) == 1:
-            x, y = to_x(line.x[0]), to_y(line.y[0])
-            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" style="fill:{line.colour}"/>')
-    return svg(title, width, height, parts)
-
-
-def axis(limits: tuple[float, float], begin: float, end: float) -> tuple[np.ndarray, Callable[[float], float]]:
-    """Round ticks inside the limits, and a value's place in pixels, the limits being at `begin` and `end`."""
-    low, high = limits
-    high = high if low < high else low + 1
-    ticks = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
-    slack = 1e-9 * (high - low)
-    inside = ticks[(ticks >= low - slack) & (ticks <= high + slack)]
-    return inside, lambda value: begin + (value - low) / (high - low) * (end - begin)
+        curves.append({"colour": line.colour, "points": points.tolist(), "tooltip": last})
+    return SVG.line_chart(title, width, height, x_axis, y_axis, x_name, curves)
 
 
 def bar_chart(
@@ -111,65 +122,49 @@ def bar_chart(
     limit: float | None = None,
     texts: Sequence[str] | None = None,
     length: int = 240,
-) -> str:
-    """Horizontal bars, each of one or several parts.
+) -> Markup:
+    """Draws horizontal bars that consist of one or several parts.
 
     Args:
       title: above the chart.
       names: of the R bars.
-      values: [R, P], none negative; NaN for nothing to show.
+      values: [R, P], at least 0; NaN draws nothing.
       parts_of: names of the P parts.
-      colours: of the P parts.
-      limit: the value at full length; None: the longest bar's.
-      texts: at the end of each bar.
-      length: of the longest bar, in pixels.
+      colours: CSS colours of the P parts.
+      limit: the value of a bar of full length; None: the sum of the longest bar.
+      texts: at the ends of the R bars.
+      length: of a full bar, in pixels.
     """
     values = np.nan_to_num(np.reshape(values, (len(names), -1)))
     texts = [""] * len(names) if texts is None else texts
-    left = 12 + LETTER * max((len(shortened(name)) for name in names), default=0)
-    right = left + length
-    scale = length / (limit or values.sum(axis=1).max(initial=0) or 1)
-    parts = [text(0, 12, title, "title")]
-    for row, (name, of_bar, note) in enumerate(zip(names, values, texts, strict=True)):
-        y, x = 24 + 20 * row, left
-        parts.append(text(left - 6, y + 11, shortened(name), "end", name))
-        parts.append(f'<rect class="track" x="{left:.1f}" y="{y}" width="{length}" height="14"/>')
-        for part, value, fill in zip(parts_of, of_bar, colours, strict=True):
-            tooltip = escape(f"{name}: {part} {value:.4g}" if part else f"{name}: {value:.4g}")
-            style = f'style="fill:{fill}"'
-            rectangle = f'<rect x="{x:.1f}" y="{y}" width="{value * scale:.1f}" height="14" {style}>'
-            parts.append(f"{rectangle}<title>{tooltip}</title></rect>" if value else "")
-            x += value * scale
-        parts.append(text(right + 6, y + 11, note))
-    width = math.ceil(right + 8 + LETTER * max(map(len, texts), default=0))
-    return svg(title, width, 28 + 20 * len(names), parts)
+    left = names_width(names)
+    widths = values * length / (limit or values.sum(axis=1).max(initial=0) or 1)
+    starts = left + np.cumsum(widths, axis=1) - widths
+    rows = []
+    for row, (name, note) in enumerate(zip(names, texts, strict=True)):
+        kinds = [f"{name}: {part} " if part else f"{name}: " for part in parts_of]
+        tooltips = [f"{kind}{value:.4g}" for kind, value in zip(kinds, values[row], strict=True)]
+        styles = [f"fill:{fill}" for fill in colours]
+        bars = [bar for bar in zip(starts[row], widths[row], styles, tooltips, strict=True) if bar[1]]
+        rows.append((name, note, bars))
+    width = math.ceil(left + length + 8 + text_width(texts))
+    return SVG.bar_chart(title, width, left, length, rows)
 
 
-def heat_map(title: str, rows: Sequence[str], columns: Sequence[str], values: np.ndarray, full: float = 1.0) -> str:
-    """Values [R, C] as cells, strongest at `full`; negative ones have another colour."""
+def heat_map(title: str, rows: Sequence[str], columns: Sequence[str], values: np.ndarray, full: float = 1.0) -> Markup:
+    """Draws values [R, C] as cells, the strongest colour at `full`; negative values have another colour."""
     cell = 36 if max(len(rows), len(columns)) <= 12 else 16
-    left = 12 + LETTER * max(len(shortened(name)) for name in rows)
-    top = 30 + 0.75 * LETTER * max(len(shortened(name)) for name in columns)
-    parts = [text(0, 12, title, "title")]
-    for column, name in enumerate(columns):
-        x, y = left + cell * (column + 0.5), top - 5
-        label = text(x, y, shortened(name), "", name)
-        parts.append(f'<g transform="rotate(-45 {x:.1f} {y:.1f})">{label}</g>')
-    for row, name in enumerate(rows):
-        y = top + cell * row
-        parts.append(text(left - 6, y + cell / 2 + 4, shortened(name), "end", name))
-        for column, other in enumerate(columns):
-            value, x = float(values[row, column]), left + cell * column
-            fill = shade(STRONGEST_CELL * abs(value) / full, colour(0) if value >= 0 else colour(1))
-            place = f'x="{x:.1f}" y="{y:.1f}" width="{cell - 1}" height="{cell - 1}"'
-            tooltip = escape(f"{name}, {other}: {value:.3f}")
-            parts.append(f'<rect {place} style="fill:{fill}"><title>{tooltip}</title></rect>')
-            if cell > 30:
-                number = f"{value:.2f}".replace("0.", ".")
-                parts.append(text(x + cell / 2, y + cell / 2 + 4, number, "middle"))
-    # The last column's slanted name stands out to the right.
-    width = left + cell * len(columns) + 0.75 * LETTER * len(shortened(columns[-1]))
-    return svg(title, math.ceil(width), math.ceil(top + cell * len(rows)), parts)
+    left, top = names_width(rows), 21 + 0.75 * names_width(columns)
+
+    def describe(row: str, column: str, value: float) -> tuple[str, str, str]:
+        fill = shade(STRONGEST_CELL * abs(value) / full, colour(0 if value >= 0 else 1))
+        return f"fill:{fill}", f"{row}, {column}: {value:.3f}", f"{value:.2f}"
+
+    cells = [[describe(rows[r], columns[c], values[r, c]) for c in range(len(columns))] for r in range(len(rows))]
+    # The slanted name of the last column extends to the right.
+    width = left + cell * len(columns) + 0.75 * text_width([shortened(columns[-1])])
+    height = top + cell * len(rows)
+    return SVG.heat_map(title, math.ceil(width), math.ceil(height), left, top, cell, rows, columns, cells)
 
 
 def lanes(
@@ -181,60 +176,41 @@ def lanes(
     predictions: Segments,
     colours: Sequence[str],
     width: int = 760,
-) -> str:
-    """A lane for each of the classes `shown`: ground truth above, predictions below, stronger where they score more.
+) -> Markup:
+    """Draws one lane per class: ground truth above, predictions below, more opaque with a higher score.
 
     Args:
       title: above the lanes.
       duration: of the video, in seconds.
-      shown: classes, in the order of their lanes.
+      shown: the classes that have a lane, from top to bottom.
       classes: the C class names.
       truth: ground truth of the video, in seconds.
-      predictions: of the video, in seconds.
-      colours: of each prediction.
+      predictions: predictions in the video, in seconds.
+      colours: CSS colours of the predictions.
       width: in pixels.
     """
-    left = 12 + LETTER * max((len(shortened(classes[label])) for label in shown), default=0)
-    ticks, to_x = axis((0, duration), left, width - 10)
-    bottom = 24 + 26 * len(shown)
+    axis = make_axis((0, duration), names_width(classes[label] for label in shown), width - 10)
     best = predictions.score.max(initial=1e-12)
-    parts = [text(0, 12, title, "title")]
-    for tick in ticks:
-        parts.append(f'<line class="grid" x1="{to_x(tick):.1f}" x2="{to_x(tick):.1f}" y1="20" y2="{bottom}"/>')
-        parts.append(text(to_x(tick), bottom + 13, f"{tick:g} s", "minor middle"))
-    for lane, label in enumerate(shown):
-        y = 22 + 26 * lane
-        parts.append(text(left - 6, y + 14, shortened(classes[label]), "end", classes[label]))
-        for row in np.flatnonzero(truth.label == label):
-            parts.append(segment(truth, row, to_x, y, f"{classes[label]}, ground truth", "fill:var(--ink)"))
-        of_class = np.flatnonzero((predictions.label == label) & (predictions.score >= FAINTEST * best))
-        for row in of_class[np.argsort(predictions.score[of_class], kind="stable")]:
+
+    def bar(segments: Segments, row: int, below: float, name: str, style: str) -> tuple:
+        start, end = segments.start[row], segments.end[row]
+        left, right = axis.place(start), axis.place(end)
+        return left, below, right - left, style, f"{name}: {start:.1f} to {end:.1f} s"
+
+    rows = []
+    for label in shown:
+        name = classes[label]
+        bars = [
+            bar(truth, row, 0, f"{name}, ground truth", "fill:var(--ink)")
+            for row in np.flatnonzero(truth.label == label)
+        ]
+        drawn = np.flatnonzero((predictions.label == label) & (predictions.score >= FAINTEST * best))
+        for row in drawn[np.argsort(predictions.score[drawn], kind="stable")]:
             score = predictions.score[row]
             style = f"fill:{colours[row]};opacity:{min(score / best, 1):.2f}"
-            parts.append(segment(predictions, row, to_x, y + 11, f"{classes[label]}, score {score:.3f}", style))
-    return svg(title, width, bottom + 18, parts)
+            bars.append(bar(predictions, row, 11, f"{name}, score {score:.3f}", style))
+        rows.append((name, bars))
+    return SVG.lanes(title, width, axis, rows)
 
 
-def segment(segments: Segments, row: int, to_x: Callable[[float], float], y: float, what: str, style: str) -> str:
-    """One segment as a bar in a lane."""
-    start, end = float(segments.start[row]), float(segments.end[row])
-    place = f'x="{to_x(start):.1f}" y="{y}" width="{to_x(end) - to_x(start):.1f}" height="9"'
-    tooltip = escape(f"{what}: {start:.1f} to {end:.1f} s")
-    return f'<rect {place} style="{style}"><title>{tooltip}</title></rect>'
-
-
-def text(x: float, y: float, content: str, kind: str = "", tooltip: str = "") -> str:
-    """A line of text whose baseline begins at x, y; `kind` names classes of charts.css."""
-    inner = f"<title>{escape(tooltip)}</title>" if tooltip else ""
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{inner}{escape(content)}</text>'
-
-
-def shortened(name: str) -> str:
-    """A name as a chart shows it."""
-    return name if len(name) <= NAME_LIMIT else f"{name[: NAME_LIMIT - 1]}…"
-
-
-def svg(title: str, width: int, height: int, parts: Sequence[str]) -> str:
-    """The picture around the parts; it shrinks to the width of the page but never grows."""
-    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
-    return f'<svg class="chart" role="img" aria-label="{escape(title)}" {size}>{"".join(parts)}</svg>'
+SVG = macros("charts.svg", shortened=shortened)

@@ -1,4 +1,4 @@
-"""A picture of one video: what is there, what was found, and what the network saw."""
+"""Draws a picture of one video: ground truth, predictions, and the outputs of the network."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,15 +8,17 @@ import matplotlib
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tsc_jax.localization.segments import Segments
 from tsc_jax.report.lanes import shown_classes
 
-LANE_LIMIT = 12
+LANE_LIMIT = 12  # classes that have a lane
+FAINTEST = 0.05  # predictions below this share of the best score are not drawn
 
 
-@plt.rc_context({"text.parse_math": False})  # names may hold dollars
+@plt.rc_context({"text.parse_math": False})  # names may contain dollars
 def draw_video(
     path: Path,
     title: str,
@@ -27,66 +29,62 @@ def draw_video(
     attention: np.ndarray,
     snippets_per_second: float,
 ) -> None:
-    """Draws ground truth, predictions, fused attention and class activations along time, as PNG.
+    """Draws ground truth, predictions, attention and class activations over time.
 
     Args:
-      path: of the picture; written under another name first, then renamed.
-      title: name of the video and what else is to be said.
+      path: the PNG file, which is replaced as a whole.
+      title: above the picture.
       classes: the C class names.
-      truth: ground truth of this video, in seconds.
-      predictions: of this video, in seconds; overlapping ones of a class fade with their score.
-      cas: fused [T, C + 1].
-      attention: fused [T].
-      snippets_per_second: rate of both.
+      truth: ground truth of the video, in seconds.
+      predictions: predictions in the video, in seconds; they are more opaque with a higher score.
+      cas: class activations and background, [T, C + 1].
+      attention: [T].
+      snippets_per_second: rate of `cas` and `attention`.
     """
     shown = shown_classes(truth, predictions)[:LANE_LIMIT]
-    colours = {label: plt.get_cmap("tab10")(i % 10) for i, label in enumerate(shown)}
+    colours = [plt.get_cmap("tab10")(lane % 10) for lane in range(len(shown))]
     seconds = (np.arange(len(attention)) + 0.5) / snippets_per_second
-    figure, (segments, curves, activity) = plt.subplots(
+    figure, axes = plt.subplots(
         3, 1, sharex=True, figsize=(12, 4.4 + 0.45 * len(shown)), height_ratios=[0.9 + 0.55 * len(shown), 2, 2.6],
         layout="constrained",
     )  # fmt: skip
-    draw_lanes(segments, classes, shown, colours, truth, predictions)
-    curves.fill_between(seconds, attention, step="mid", color="0.75")
-    curves.set(ylim=(0, 1), ylabel="attention")
-    for label in shown:
-        activity.plot(seconds, cas[:, label], color=colours[label], label=classes[label])
-    activity.plot(seconds, cas[:, -1], color="0.4", linestyle=":", label="background")
-    activity.set(ylabel="class activation", xlabel="seconds", xlim=(0, len(attention) / snippets_per_second))
-    activity.legend(loc="upper right", fontsize="small", ncols=min(4, len(shown) + 1), framealpha=0.8)
-    for axis in (segments, curves, activity):
-        axis.spines[["top", "right"]].set_visible(False)
+    lanes, curve, activations = axes
+    best = max(predictions.score.max(initial=0), 1e-12)
+    drawn = predictions[np.argsort(predictions.score, kind="stable")]
+    drawn = drawn[drawn.score > FAINTEST * best]
+    for lane, (label, colour) in enumerate(zip(shown, colours, strict=True)):
+        draw_segments(lanes, truth[truth.label == label], lane - 0.4, colour, 1.0)
+        own = drawn[drawn.label == label]
+        draw_segments(lanes, own, lane + 0.02, colour, own.score / best, hatch="////")
+        activations.plot(seconds, cas[:, label], color=colour, label=classes[label])
+    lanes.set_yticks(range(len(shown)), [classes[label] for label in shown])
+    lanes.set_ylim(len(shown) - 0.5, -0.5)
+    lanes.set_title(
+        "upper bars: ground truth; hatched bars: predictions, more opaque with a higher score", loc="left", size=9
+    )
+    curve.fill_between(seconds, attention, step="mid", color="0.75")
+    curve.set(ylim=(0, 1), ylabel="attention")
+    activations.plot(seconds, cas[:, -1], color="0.4", linestyle=":", label="background")
+    activations.set(ylabel="class activation", xlabel="seconds", xlim=(0, len(attention) / snippets_per_second))
+    activations.legend(loc="upper right", fontsize="small", ncols=min(4, len(shown) + 1), framealpha=0.8)
+    for each in axes:
+        each.spines[["top", "right"]].set_visible(False)
     figure.suptitle(title, x=0.01, ha="left")
     save(figure, path)
 
 
-def draw_lanes(axis, classes, shown, colours, truth: Segments, predictions: Segments) -> None:
-    """A lane a class: ground truth in the upper half, hatched predictions below, stronger where they score more."""
-    best = max(predictions.score.max(initial=0), 1e-12)
-    for lane, label in enumerate(shown):
-        for one in np.flatnonzero(truth.label == label):
-            bar(axis, truth, one, lane - 0.4, colours[label], alpha=1)
-        mine = np.flatnonzero(predictions.label == label)
-        for one in mine[np.argsort(predictions.score[mine], kind="stable")]:
-            strength = float(np.clip(predictions.score[one] / best, 0, 1))
-            if strength > 0.05:
-                bar(axis, predictions, one, lane + 0.02, colours[label], alpha=strength, hatch="////")
-    axis.set_yticks(range(len(shown)), [classes[label] for label in shown])
-    axis.set_ylim(len(shown) - 0.5, -0.5)
-    axis.set_title("upper bars: ground truth; hatched: predictions, stronger where they score more", loc="left", size=9)
-
-
-def bar(axis, segments: Segments, row: int, bottom: float, colour, **style) -> None:
-    """One segment as a bar 0.38 high."""
-    width = segments.end[row] - segments.start[row]
-    axis.barh(
-        bottom, width, height=0.38, left=segments.start[row], align="edge", color=colour, edgecolor="white", **style
-    )
+def draw_segments(axis: Axes, segments: Segments, bottom: float, colour, opacity, **style) -> None:
+    """Draws segments as bars above `bottom`; `opacity` is one number or one per segment."""
+    for start, end, alpha in np.broadcast(segments.start, segments.end, opacity):
+        axis.barh(bottom, end - start, 0.38, start, align="edge", color=colour, edgecolor="white", alpha=alpha, **style)
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Writes a figure as PNG, under another name first, and closes it."""
-    partial = path.with_suffix(".tmp")  # no longer than the name itself: names may be as long as the disk allows
-    figure.savefig(partial, format="png", dpi=110)
-    plt.close(figure)
-    partial.replace(path)
+    """Writes a figure as a PNG file, which is replaced as a whole, and closes the figure."""
+    partial = path.with_suffix(".tmp")  # no longer than the final name, which may be as long as the disk allows
+    try:
+        figure.savefig(partial, format="png", dpi=110)
+        partial.replace(path)
+    finally:
+        plt.close(figure)
+        partial.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Which classes a picture of a video shows, and in which colours."""
+"""Chooses which classes a picture of a video shows, and in which colours."""
 
 from collections.abc import Sequence
 
@@ -8,21 +8,21 @@ from tsc_jax.localization.segments import Segments
 
 
 def shown_classes(truth: Segments, predictions: Segments) -> list[int]:
-    """The classes that matter in a video: the true ones, then those predicted, the best first."""
+    """Returns the classes of a video: the true ones, then those predicted, the highest score first."""
     by_score = predictions.label[np.argsort(-predictions.score, kind="stable")]
     return list(dict.fromkeys([*np.unique(truth.label).tolist(), *by_score.tolist()]))
 
 
 def colour_classes(classes: int, shown: Sequence[Sequence[int]], colours: int) -> list[int]:
-    """One of few colours for each class, so that classes shown together differ wherever that can be.
+    """Gives each class a colour, different from those of the classes shown with it if there are enough colours.
 
-    Classes take their colours in turn, those shown first: each the one that is met least in the videos that show
-    the class, of equals the one given least often so far, of these the first.
+    Classes choose in turn, those shown in a video first. Each takes the colour that is least frequent in the videos
+    that show the class; among equals the one given least often so far, then the first.
 
     Args:
-      classes: their number C.
+      classes: the number of classes C.
       shown: the classes shown in each video.
-      colours: how many there are.
+      colours: the number of colours.
 
     Returns:
       C numbers in [0, colours).
@@ -32,7 +32,7 @@ def colour_classes(classes: int, shown: Sequence[Sequence[int]], colours: int) -
         together[np.ix_(labels, labels)] += 1
     chosen = np.full(classes, -1)
     for label in sorted(range(classes), key=lambda label: together[label, label] == 0):
-        met = [together[label, chosen == colour].sum() for colour in range(colours)]
+        beside = [together[label, chosen == colour].sum() for colour in range(colours)]
         given = [(chosen == colour).sum() for colour in range(colours)]
-        chosen[label] = min(range(colours), key=lambda colour: (met[colour], given[colour]))
+        chosen[label] = min(range(colours), key=lambda colour: (beside[colour], given[colour]))
     return chosen.tolist()

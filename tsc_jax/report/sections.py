@@ -1,13 +1,15 @@
-"""What stands in each section of report.html.
+"""The sections of report.html: each is a function from data to a `Section`, or to None where there is nothing to show.
 
 `compared` is what the functions of `diagnosis` take: ground truth and predictions in the protocol's unit, the tIoU
-threshold, and the number of classes. All functions return HTML.
+threshold, and the number of classes C.
 """
 
+import dataclasses
 import itertools
 from collections.abc import Mapping
 
 import numpy as np
+from markupsafe import Markup
 
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.evaluation import diagnosis
@@ -16,95 +18,125 @@ from tsc_jax.evaluation.evaluate import Evaluation, ground_truth
 from tsc_jax.localization.segments import Segments
 from tsc_jax.report import charts
 from tsc_jax.report.lanes import shown_classes
-from tsc_jax.report.page import escape, table
+from tsc_jax.report.page import parts
 
 KIND_COLOURS = (*(charts.colour(number) for number in (2, 0, 3, 1, 4)), "var(--ink-soft)")
-RATE_SLACK = 0.1  # share by which a video may be longer or shorter than its snippets say
-SHOWN_VIDEOS = 3
-SHOWN_LANES = 6
-LARGEST_MAP = 40  # rows of the bank; more are told in tables
-MOST_PAIRS = 10
-MOST_OPEN = 20  # classes whose curves are shown without a click
+SPLITS = {"test": "test videos", "holdout": "held-out training videos"}  # whose metrics scalars.jsonl holds
+RATE_SLACK = 0.1  # share by which the median video may be longer or shorter than its number of snippets implies
+VIDEO_LIMIT = 3  # best and worst videos shown
+LANE_LIMIT = 6  # classes shown per video
+OPEN_LIMIT = 20  # classes whose curves are shown without a click
+MISTAKE_LIMIT = 8  # pairs of confused classes listed
 
 
-def charts_of(*parts: str, kind: str = "charts") -> str:
-    """Charts side by side, as far as there is room; the kind "charts scroll" for those too small to shrink."""
-    return f'<div class="{kind}">{"".join(parts)}</div>'
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """One section of the page.
+
+    Attributes:
+      id: of its HTML element.
+      title: its heading.
+      reading: how to read it, plain text.
+      advice: what to do if it looks bad, plain text.
+      body: its content, safe HTML.
+    """
+
+    id: str
+    title: str
+    reading: str
+    advice: str
+    body: Markup
 
 
-def tiles(compared: tuple, evaluation: Evaluation, metrics: Mapping) -> str:
-    """The numbers that matter most."""
-    truth, _, threshold, _ = compared
-    place = metrics["tiou"].index(threshold)
-    missed = len(truth) - len(np.setdiff1d(diagnosis.found_instances(*compared), [-1]))
-    numbers = {
-        "average mAP, all tIoUs": f"{metrics['average_mAP']['all']:.1f}",
-        f"mAP at {threshold:g}": f"{metrics['mAP'][place]:.1f}",
-        f"its floor at {threshold:g}": f"{evaluation.floor[place]:.1f}",
-        "classification mAP": f"{metrics['classification_mAP']:.1f}",
-        "instances never found": f"{missed} of {len(truth)}",
-    }
-    shown = "".join(f"<div><b>{value}</b>{escape(name)}</div>" for name, value in numbers.items())
-    return f'<div class="tiles">{shown}</div>'
-
-
-def mean_ap(evaluation: Evaluation, metrics: Mapping, split: Split, snippets_per_second: float) -> str:
-    """mAP beside the floor, and what is likely wrong where both are compared to nothing."""
+def mean_ap(evaluation: Evaluation, metrics: Mapping, split: Split, snippets_per_second: float) -> Section:
+    """Shows mAP beside the floor, and a warning if the rate of the snippets is probably wrong."""
     header = ["mAP (%) at tIoU", *(f"{tiou:g}" for tiou in metrics["tiou"]), "average"]
     rows = {"this run": metrics["mAP"], "floor": evaluation.floor}
     cells = [[name, *(round(float(value), 1) for value in (*row, np.mean(row)))] for name, row in rows.items()]
-    notices = [f'<p class="notice">{escape(notice)}</p>' for notice in rate_notice(split, snippets_per_second)]
-    return "\n".join([*notices, f'<div class="scroll">{table(header, cells)}</div>'])
+    return Section(
+        "map",
+        "mAP",
+        "The table shows mAP in percent at each tIoU threshold, and its floor: the mAP of one whole-video segment per"
+        " true class, which needs the labels but no localization.",
+        "If mAP is 0 or below the floor at every threshold, the times are wrong rather than the model: check that the"
+        " snippet rate is the rate at which the features were extracted. If mAP is low only at high thresholds, see"
+        " the localization errors below.",
+        rate_notice(split, snippets_per_second) + parts.scroll(parts.table(header, cells)),
+    )
 
 
-def rate_notice(split: Split, snippets_per_second: float) -> list[str]:
-    """A sentence where snippets and durations do not fit, the usual reason of an mAP of 0."""
+def rate_notice(split: Split, snippets_per_second: float) -> Markup:
+    """Warns if the numbers of snippets do not fit the durations, the usual reason for an mAP of 0."""
     covered = np.median([video.num_snippets / snippets_per_second / video.duration for video in split.videos])
     if abs(covered - 1) <= RATE_SLACK:
-        return []
-    return [
-        f"At {snippets_per_second:g} snippets a second the features of a video make up {covered:.2f} of its duration"
-        " (median), expected about 1: the rate given to launch.prepare, or the durations, are likely wrong."
-    ]
+        return Markup()
+    return parts.notice(
+        f"At {snippets_per_second:g} snippets per second, the features of a video cover {covered:.2f} times its"
+        " duration (median); expected about 1. The rate given to launch.prepare or the durations are probably wrong."
+    )
 
 
-def map_over_steps(curves: Mapping) -> str:
-    """A chart for the test videos and one for the held-out ones; nothing where there are no scalars."""
-    parts, names, colours = [], [], []
-    for split, title in (("test", "test videos"), ("holdout", "held-out training videos")):
-        tious = [name for name in curves if name.startswith(f"{split}/mAP@") and ":" not in name and "all" not in name]
-        if not tious:
+def map_over_steps(curves: Mapping) -> Section | None:
+    """Shows one chart per evaluated split, with one line per tIoU threshold; `curves` are of `read_scalars`."""
+    drawn, thresholds, colours = [], [], []
+    for split, title in SPLITS.items():
+        names = [name for name in curves if name.startswith(f"{split}/mAP@") and ":" not in name and "all" not in name]
+        if not names:
             continue
-        names = [name.split("@")[1] for name in tious]
-        # To the ink rather than from the surface, where the first could hardly be seen.
+        thresholds = [name.split("@")[1] for name in names]
+        # Shades from the colour to the ink: the first of those from the surface could hardly be seen.
         colours = [charts.shade(share, "var(--ink)", charts.colour(0)) for share in np.linspace(0, 1, len(names))]
         lines = [
-            charts.Line(f"mAP@{short}", *curves[name], fill)
-            for short, name, fill in zip(names, tious, colours, strict=True)
+            charts.Line(f"mAP@{threshold}", *curves[name], colour)
+            for threshold, name, colour in zip(thresholds, names, colours, strict=True)
         ]
-        parts.append(charts.line_chart(f"mAP (%), {title}", lines, "step", y_limits=(0, 100), size=(420, 240)))
-    return charts_of(*parts) + charts.legend([f"tIoU {name}" for name in names], colours) if parts else ""
+        drawn.append(charts.line_chart(f"mAP (%), {title}", lines, "step", y_limits=(0, 100), size=(420, 240)))
+    if not drawn:
+        return None
+    return Section(
+        "steps",
+        "mAP over steps",
+        "Each line is one tIoU threshold; higher thresholds are darker in the light theme and brighter in the dark one."
+        " The best step on held-out training videos is chosen without looking at the test videos.",
+        "If mAP still rises at the end, train longer (config.train.steps). If it peaks early and then falls, use"
+        " best_on_holdout (config.eval.holdout) or train shorter.",
+        parts.charts(drawn) + parts.legend([f"tIoU {each}" for each in thresholds], colours),
+    )
 
 
-def losses(curves: Mapping) -> str:
-    """A chart for each kind of term, a line for each branch; a sentence where there are no scalars."""
-    if "total" not in curves:
-        return "<p>There is no scalars.jsonl beside these weights: they were exported or imported.</p>"
-    branches = {"temporal": charts.colour(0), "semantic": charts.colour(1)}
-    parts = [charts.line_chart("total, weighted", [charts.Line("total", *curves["total"], "var(--ink)")], "step")]
-    kinds = dict.fromkeys(name.split("/")[1] for name in curves if name.split("/")[0] in branches)
-    for kind in kinds:
-        lines = [
-            charts.Line(branch, *curves[f"{branch}/{kind}"], fill)
-            for branch, fill in branches.items()
-            if f"{branch}/{kind}" in curves
-        ]
-        parts.append(charts.line_chart(kind, lines, "step"))
-    return charts_of(*parts) + charts.legend(list(branches), list(branches.values()))
+def losses(curves: Mapping) -> Section:
+    """Shows one chart per loss term; terms named BRANCH/TERM share the chart of their term, one line per branch."""
+    terms: dict[str, dict[str, tuple]] = {}
+    for name, curve in curves.items():
+        if name.split("/")[0] not in SPLITS:
+            branch, _, term = name.removeprefix("loss/").rpartition("/")
+            terms.setdefault(term, {})[branch] = curve
+    branches = sorted({branch for curves_of_term in terms.values() for branch in curves_of_term if branch})
+    colours = {"": "var(--ink)"} | {branch: charts.colour(number) for number, branch in enumerate(branches)}
+    drawn = [
+        charts.line_chart(
+            "total, weighted" if term == "total" else term,
+            [charts.Line(branch or term, *curve, colours[branch]) for branch, curve in terms[term].items()],
+            "step",
+        )
+        for term in sorted(terms, key=lambda term: term != "total")
+    ]
+    body = parts.charts(drawn) + (parts.legend(branches, [colours[each] for each in branches]) if branches else "")
+    if not drawn:
+        body = Markup("<p>There is no scalars.jsonl beside these weights: they were exported or imported.</p>")
+    return Section(
+        "losses",
+        "Losses over steps",
+        "Each chart is one term of the loss before its weight; the total is their weighted sum. All should fall, then"
+        " level off.",
+        "If the classification terms stay where they began, the model does not learn the labels: raise"
+        " config.optimizer.learning_rate or check the labels. If the lines jump, lower the learning rate.",
+        body,
+    )
 
 
-def classes(compared: tuple, names: tuple[str, ...]) -> str:
-    """AP per class, best first, and the precision-recall curve of each in the same order."""
+def classes(compared: tuple, names: tuple[str, ...]) -> Section:
+    """Shows the AP of each class, best first, and their precision-recall curves in the same order."""
     truth, predictions, threshold, number = compared
     precisions = 100 * average_precisions(truth, predictions, [threshold], number)[0]
     counts = np.bincount(truth.label, minlength=number)
@@ -117,107 +149,124 @@ def classes(compared: tuple, names: tuple[str, ...]) -> str:
         texts=[f"{precisions[label]:.1f}, {instances(counts[label])}" for label in order],
     )
     curves = diagnosis.precision_recall(*compared)
-    multiples = [precision_recall_chart(names[label], *curves[label]) for label in order]
-    is_open = " open" if len(order) <= MOST_OPEN else ""
-    summary = f"<summary>precision over recall of {len(order)} classes</summary>"
-    return f"{charts_of(bars)}<details{is_open}>{summary}{charts_of(*multiples)}</details>"
+    small = parts.charts([precision_recall_chart(names[label], *curves[label]) for label in order])
+    summary = f"precision over recall of {len(order)} classes"
+    return Section(
+        "classes",
+        "Classes",
+        "The bars show the average precision of each class, the curves its precision over its recall: a curve that"
+        " starts low means confident errors, a curve that ends early means instances that no prediction finds.",
+        "If one class is far below the others, look up under Errors which class it is confused with, and check"
+        " whether it has enough training videos.",
+        parts.charts([bars]) + parts.fold(summary, small, open=len(order) <= OPEN_LIMIT),
+    )
 
 
 def instances(number: int) -> str:
-    """A number of them in words."""
+    """Returns "1 instance", "2 instances" and so on."""
     return f"{number} instance{'' if number == 1 else 's'}"
 
 
-def precision_recall_chart(name: str, recall: np.ndarray, precision: np.ndarray) -> str:
-    """Steps that fall to 0 where recall ends; the area under them is the average precision."""
+def precision_recall_chart(name: str, recall: np.ndarray, precision: np.ndarray) -> Markup:
+    """Draws steps that fall to 0 where recall ends; the area under them is the average precision."""
     x = np.concatenate([[0], np.repeat(recall, 2)])
     y = np.concatenate([np.repeat(precision, 2), [0]])
     line = charts.Line(name, x, y, charts.colour(0))
     limits = {"x_limits": (0, 1), "y_limits": (0, 1)}
-    return charts.line_chart(charts.shortened(name), [line], "recall", size=(180, 145), **limits)
+    return charts.line_chart(charts.shortened(name, 24), [line], "recall", size=(180, 145), **limits)
 
 
-def errors(compared: tuple, names: tuple[str, ...]) -> str:
-    """The kinds of error by slices of the ranking, what each costs, and which classes are taken for which."""
+def errors(compared: tuple, names: tuple[str, ...]) -> Section:
+    """Shows the kinds of error along the ranking, what each kind costs, and which classes are confused."""
     profile = diagnosis.error_profile(*compared)
-    shares = 100 * profile / np.maximum(profile.sum(axis=1, keepdims=True), 1)
-    labels = [f"{place}G" for place in range(1, len(profile) + 1)]
-    profile_chart = charts.bar_chart(
-        "predictions of each kind (%), by slices of G", labels, shares, parts_of=diagnosis.KINDS, colours=KIND_COLOURS,
-        limit=100, length=340, texts=[str(count) for count in profile.sum(axis=1)],
-    )  # fmt: skip
+    shares = charts.bar_chart(
+        "predictions of each kind (%), by slices of G",
+        [f"{place}G" for place in range(1, len(profile) + 1)],
+        100 * profile / np.maximum(profile.sum(axis=1, keepdims=True), 1),
+        parts_of=diagnosis.KINDS,
+        colours=KIND_COLOURS,
+        limit=100,
+        texts=[str(count) for count in profile.sum(axis=1)],
+        length=340,
+    )
     gains = 100 * diagnosis.gains(*compared)
-    gains_chart = charts.bar_chart(
+    costs = charts.bar_chart(
         "mAP gained without them (points)",
         [*diagnosis.KINDS[1:], "all of these"],
         gains,
         texts=[f"{gain:.1f}" for gain in gains],
     )
-    mistaken = diagnosis.mistaken(*compared)
-    most = [divmod(place, len(names)) for place in np.argsort(-mistaken, axis=None, kind="stable")[:8]]
-    rows = [(names[true], names[taken], int(mistaken[true, taken])) for true, taken in most if mistaken[true, taken]]
-    caption = "Wrong labels in 1G, most frequent first"
-    found = table(["true class", "taken for", "predictions"], rows, caption) if rows else ""
-    return charts.legend(diagnosis.KINDS, KIND_COLOURS) + charts_of(profile_chart, gains_chart) + found
-
-
-def lengths(compared: tuple, unit: float) -> str:
-    """mAP and missed instances by length; `unit` is that of the compared segments, in seconds."""
-    by_length = diagnosis.by_length(*compared)
-    upper = by_length.upper * unit
-    bounds = [
-        f"up to {upper[0]:.1f} s",
-        *(f"{low:.1f} to {high:.1f} s" for low, high in itertools.pairwise(upper)),
-    ]
-    names = [f"{name}: {bound}" for name, bound in zip(diagnosis.LENGTHS, bounds, strict=True)]
-    precisions = 100 * by_length.mean_ap
-    missed = 100 * by_length.missed / np.maximum(by_length.instances, 1)
-    precision_texts = ["no instances" if np.isnan(value) else f"{value:.1f}" for value in precisions]
-    missed_texts = [f"{some} of {number}" for some, number in zip(by_length.missed, by_length.instances, strict=True)]
-    return charts_of(
-        charts.bar_chart("mAP (%)", names, precisions, limit=100, texts=precision_texts),
-        charts.bar_chart("never found (%)", names, missed, limit=100, texts=missed_texts, colours=["var(--wrong)"]),
+    return Section(
+        "errors",
+        "Errors",
+        "The predictions of a class with G instances are sorted by falling score and cut into slices of G; a perfect"
+        " detector has only true positives, all in 1G. The second chart shows how much mAP would rise without one kind"
+        " of error; what is still missing to 100 after all of them is due to instances that no prediction finds.",
+        "Wrong label: the features of these classes are alike, or there are too few videos. Localization: the"
+        " boundaries are inexact, see config.proposals. Double detection: suppress overlapping predictions more"
+        " strongly, see config.proposals. Background: the model does not tell actions from background.",
+        parts.legend(diagnosis.KINDS, KIND_COLOURS) + parts.charts([shares, costs]) + mistakes(compared, names),
     )
 
 
-def videos(compared: tuple, predictions: Segments, dataset: Dataset) -> str:
-    """Timelines of the videos with the lowest and the highest average precision; `predictions` are in seconds."""
+def mistakes(compared: tuple, names: tuple[str, ...]) -> Markup:
+    """Lists the pairs of classes that are confused most often."""
+    mistaken = diagnosis.mistaken(*compared)
+    most = [divmod(place, len(names)) for place in np.argsort(-mistaken, axis=None, kind="stable")[:MISTAKE_LIMIT]]
+    rows = [(names[true], names[taken], int(mistaken[true, taken])) for true, taken in most if mistaken[true, taken]]
+    caption = "Wrong labels in 1G, most frequent first"
+    return parts.table(["true class", "predicted class", "predictions"], rows, caption) if rows else Markup()
+
+
+def lengths(compared: tuple, unit: float) -> Section:
+    """Shows mAP and missed instances by length; `unit` is the unit of the compared segments, in seconds."""
+    by_length = diagnosis.by_length(*compared)
+    upper = by_length.upper * unit
+    bounds = [f"up to {upper[0]:.1f} s", *(f"{low:.1f} to {high:.1f} s" for low, high in itertools.pairwise(upper))]
+    names = [f"{name}: {bound}" for name, bound in zip(diagnosis.LENGTHS, bounds, strict=True)]
+    precisions = 100 * by_length.mean_ap
+    precision_texts = ["no instances" if np.isnan(value) else f"{value:.1f}" for value in precisions]
+    missed = 100 * by_length.missed / np.maximum(by_length.instances, 1)
+    missed_texts = [f"{some} of {number}" for some, number in zip(by_length.missed, by_length.instances, strict=True)]
+    drawn = [
+        charts.bar_chart("mAP (%)", names, precisions, limit=100, texts=precision_texts),
+        charts.bar_chart("never found (%)", names, missed, limit=100, texts=missed_texts, colours=["var(--wrong)"]),
+    ]
+    return Section(
+        "lengths",
+        "Length of the instances",
+        "The instances are sorted by length and divided into fifths, XS the shortest: mAP within each fifth, and the"
+        " share of instances that no prediction finds (false negatives).",
+        "If XS is bad, these instances last only a few snippets: extract features at a higher rate. If XL is bad, long"
+        " actions are found in pieces. If all fifths miss equally many, the class was not predicted for these videos"
+        " at all, see config.proposals.",
+        parts.charts(drawn),
+    )
+
+
+def videos(compared: tuple, predictions: Segments, dataset: Dataset) -> Section:
+    """Draws the videos with the lowest and the highest average precision; `predictions` are in seconds."""
     scores = diagnosis.video_precisions(*compared, len(dataset.test.videos))
     colours = np.array(KIND_COLOURS)[diagnosis.kinds(*compared)]
     order = [video for video in np.argsort(scores, kind="stable") if not np.isnan(scores[video])]
-    number = min(SHOWN_VIDEOS, max(len(order) // 2, 1))
+    number = min(VIDEO_LIMIT, max(len(order) // 2, 1))
     truth = ground_truth(dataset.test)
-    parts = [charts.legend(("ground truth", *diagnosis.KINDS), ("var(--ink)", *KIND_COLOURS))]
+    body = parts.legend(("ground truth", *diagnosis.KINDS), ("var(--ink)", *KIND_COLOURS))
     for title, chosen in (("Worst", order[:number]), ("Best", order[number:][::-1][:number])):
-        parts.append(f"<h3>{title}</h3>" if chosen else "")
+        body += parts.heading(title) if chosen else ""
         for index in chosen:
             video, is_own = dataset.test.videos[index], predictions.video == index
             own = truth[truth.video == index], predictions[is_own]
             name = f"{video.name}: AP {100 * scores[index]:.0f}%, {instances(len(own[0]))}"
-            shown = shown_classes(*own)[:SHOWN_LANES]
+            shown = shown_classes(*own)[:LANE_LIMIT]
             picture = charts.lanes(name, video.duration, shown, dataset.classes, *own, colours[is_own])
-            parts.append(charts_of(picture, kind="charts scroll"))
-    return "\n".join(parts)
-
-
-def bank(rows: np.ndarray | None, attention: np.ndarray | None, names: tuple[str, ...]) -> str:
-    """Attention of the classes to the rows, and the rows' similarity; rows in the order of the classes they serve."""
-    if rows is None:
-        return ""
-    order, maps, tables = np.arange(len(rows)), [], []
-    if attention is not None:
-        order = np.argsort(attention.argmax(axis=0), kind="stable")
-        sources, columns = [*names, "background"], [f"row {row}" for row in order]
-        maps.append(("attention to the rows", sources, columns, attention[:, order], attention.max()))
-        strongest = attention.argmax(axis=1)
-        shared = [row for row in order if (strongest == row).sum() > 1]
-        cells = [(str(row), ", ".join(sources[i] for i in np.flatnonzero(strongest == row))) for row in shared]
-        tables += [table(["row", "classes"], cells, "Classes whose strongest row is the same")] if cells else []
-    unit_rows = rows[order] / np.maximum(np.linalg.norm(rows[order], axis=1, keepdims=True), 1e-12)
-    similarity, labels = unit_rows @ unit_rows.T, [f"row {row}" for row in order]
-    maps.append(("similarity of the rows", labels, labels, similarity, 1.0))
-    pairs = sorted(itertools.combinations(range(len(rows)), 2), key=lambda pair: -similarity[pair])[:MOST_PAIRS]
-    cells = [(str(order[one]), str(order[other]), f"{similarity[one, other]:.2f}") for one, other in pairs]
-    if len(rows) > LARGEST_MAP:
-        return "\n".join([*tables, table(["row", "row", "cosine"], cells, "Rows most alike")])
-    return charts_of(*(charts.heat_map(*each) for each in maps), kind="charts scroll") + "\n".join(tables)
+            body += parts.charts([picture], scroll=True)
+    return Section(
+        "videos",
+        "Best and worst videos",
+        "The upper bars are the ground truth, the lower bars the predictions, more opaque with a higher score. AP ranks"
+        " all predictions of the video together.",
+        "If the predictions of a bad video have the right pattern at the wrong times, its features or annotations are"
+        " shifted. If another class is strong, check the labels.",
+        body,
+    )

@@ -1,4 +1,4 @@
-"""scalars.jsonl as event files for TensorBoard, if that is installed; TensorFlow is not needed."""
+"""Writes scalars.jsonl as event files for TensorBoard, if it is installed; TensorFlow is not needed."""
 
 import os
 from pathlib import Path
@@ -12,15 +12,15 @@ FILE = "events.out.tfevents.scalars"  # TensorBoard looks for names with "tfeven
 
 
 def write_events(workdir: Path) -> str:
-    """Writes the scalars of a run, or of the runs of several seeds, into a folder `tensorboard` of each.
+    """Writes the scalars of a run into its folder `tensorboard`, or those of each seed into the seed's folder.
 
-    Written again they replace what was there. Times are left at 0: scalars.jsonl knows steps alone.
+    An event file that is already there is replaced. The times in it are 0, because scalars.jsonl holds only steps.
 
     Args:
       workdir: of launch.train.
 
     Returns:
-      What was written and how to look at it.
+      A sentence that says how many values were written and how to look at them.
 
     Raises:
       InputError: TensorBoard is not installed, or there are no scalars.
@@ -29,34 +29,31 @@ def write_events(workdir: Path) -> str:
         import tensorboard  # noqa: F401
     except ModuleNotFoundError:
         raise InputError(
-            "TensorBoard is not installed, which writes and shows event files: pip install tensorboard"
+            "TensorBoard, which writes and shows event files, is not installed: pip install tensorboard"
         ) from None
-    written = 0
+    count = 0
     for folder in seed_folders(workdir) or [Path(workdir)]:
         scalars = read_scalars(folder / "scalars.jsonl")
         if not scalars:
             raise InputError(f"{folder / 'scalars.jsonl'}: holds no scalars, expected those of launch.train")
         (folder / FOLDER).mkdir(exist_ok=True)
-        path = folder / FOLDER / FILE
-        partial = path.with_name(".partial")
+        partial = folder / FOLDER / ".partial"
         write_records(partial, scalars)
-        os.replace(partial, path)
-        written += sum(len(steps) for steps, _ in scalars.values())
-    return f"{written} values for TensorBoard; look at them with: tensorboard --logdir {workdir}"
+        os.replace(partial, folder / FOLDER / FILE)
+        count += sum(len(steps) for steps, _ in scalars.values())
+    return f"{count} values for TensorBoard; look at them with: tensorboard --logdir {workdir}"
 
 
 def write_records(path: Path, scalars: dict) -> None:
-    """Writes scalars as `read_scalars` gives them into one event file, by rising step."""
+    """Writes the scalars of `read_scalars` into one event file, in the order of their steps."""
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.summary.writer.record_writer import RecordWriter
 
-    rows = sorted(
-        (step, name, value) for name, columns in scalars.items() for step, value in zip(*columns, strict=True)
-    )
+    rows = [(step, name, value) for name, columns in scalars.items() for step, value in zip(*columns, strict=True)]
     with path.open("wb") as file:
         writer = RecordWriter(file)
         writer.write(Event(file_version="brain.Event:2").SerializeToString())
-        for step, name, value in rows:
+        for step, name, value in sorted(rows):
             summary = Summary(value=[Summary.Value(tag=name, simple_value=value)])
             writer.write(Event(step=int(step), summary=summary).SerializeToString())

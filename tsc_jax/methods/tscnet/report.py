@@ -25,7 +25,7 @@ from tsc_jax.methods.tscnet.bank.state import drift
 from tsc_jax.methods.tscnet.bank_attention import attend, class_attention, means, sums_by_class
 from tsc_jax.methods.tscnet.bank_picture import draw_bank
 from tsc_jax.methods.tscnet.bank_section import bank_section
-from tsc_jax.report.training_report import Section
+from tsc_jax.report.sections import Section
 from tsc_jax.training import checkpoints
 from tsc_jax.training.trained import Trained, open_trained, with_dataset
 
