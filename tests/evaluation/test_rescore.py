@@ -73,7 +73,7 @@ def test_video_list(files, tmp_path):
     listed.write_text("a\n\nnowhere\n")
     text = report(files, protocol="published", videos_file=listed)
     assert rows(text)["published"] == [100, 100]
-    assert "names 1 of the 2 annotated videos; not b; left out, as they are not annotated: nowhere" in text
+    assert "names 1 of the 2 annotated videos; not b; skips nowhere, not annotated" in text
     assert rows(report(files, videos_file=listed, all_protocols=True))["all 2 videos"] == [66.7, 66.7, -33.33]
     listed.write_text("nowhere\n")
     with pytest.raises(InputError, match=r"list\.txt: names none of the 2 videos"):
@@ -121,7 +121,7 @@ def test_thumos_quirks_are_counted(shared, tmp_path):
     assert "212 videos, 3358 instances of 20 classes" in text
     assert "17 of 3358 instances have zero length" in text
     assert "96 ambiguous stretches in 36 videos" in text
-    assert "those that some leave out: video_test_0000270, video_test_0001496" in text
+    assert "some lists omit video_test_0000270, video_test_0001496" in text
     table = report((predictions, ground_truth), **choices, all_protocols=True)
     assert "\n  210 videos, without video_test_0000270 and video_test_0001496 " in table
     assert table.count("\n  211 videos, without") == 2 * 2

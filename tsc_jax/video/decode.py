@@ -1,9 +1,9 @@
-"""Video files -> upright RGB frames at 25 a second, as I3D was trained on, and thumbnails for reports."""
+"""Decodes video files into upright RGB frames at 25 per second, as I3D was trained on, and thumbnails for reports."""
 
 import contextlib
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -19,22 +19,23 @@ if TYPE_CHECKING:
 FRAMES_PER_SECOND = 25
 SHORTER_SIDE = 256
 CROP = 224
-_TEXT = {"ansi", "bintext", "idf", "xbin"}  # FFmpeg would paint any .txt, letter by letter
-_LONGEST_STILL = 3600  # seconds that one frame may last; what claims more, or goes back, has damaged time stamps
+_TEXT = {"ansi", "bintext", "idf", "xbin"}  # FFmpeg decodes any .txt with these, by drawing its letters
+_LONGEST_STILL = 3600  # seconds that one frame may last; beyond that, time stamps are damaged
 
 
 def read_frames(path: Path) -> Iterator[np.ndarray]:
-    """The frames of a video at 25 a second, [224, 224, 3] uint8 RGB each, one after the other.
+    """Yields the frames of a video at 25 per second, each uint8 RGB [224, 224, 3].
 
-    Time stamps decide: each frame goes to the place that is nearest to its time since the first frame, and stays
-    until the next, so that frames are left out or repeated where the rate is another or varies. Rotation in the
-    file's metadata is undone. The shorter side becomes 256 pixels (bilinear), of which the centre is cut out.
+    Each frame is shown from the 25th of a second nearest to its time stamp, counted from the first frame, until the
+    next frame is shown; frames of faster, slower or variable rates are therefore skipped or repeated. Frames are turned
+    upright by the file's metadata, scaled (bilinear) to a shorter side of 256 pixels, and cropped to the centre.
 
     Raises:
       InputError: not a file, no video in it, or something in it that cannot be decoded.
     """
     with _open(path) as (container, stream):
-        for frame, times in _at_rate(container.decode(stream), stream, path):
+        gap = 1 / (stream.average_rate or Fraction(FRAMES_PER_SECOND))
+        for frame, times in repetitions(container.decode(stream), gap, path):
             if times > 0:
                 picture = _centre(_upright(frame, SHORTER_SIDE), CROP)
                 for _ in range(times):
@@ -42,7 +43,7 @@ def read_frames(path: Path) -> Iterator[np.ndarray]:
 
 
 def seconds(path: Path) -> float | None:
-    """How long a video is, as far as its header says.
+    """Returns the duration of a video in seconds, None if its header does not give it.
 
     Raises:
       InputError: not a file, or no video in it.
@@ -52,34 +53,28 @@ def seconds(path: Path) -> float | None:
 
 
 def thumbnails(path: Path, number: int, height: int = 90) -> list[tuple[float, bytes]]:
-    """Small pictures of a video, evenly spread, each from the middle of its share of the time.
+    """Returns small pictures of a video, one from the middle of each of `number` equal parts.
 
     Args:
-      path: of the video.
-      number: of the pictures, at most; a time that cannot be sought has none.
+      path: the video.
+      number: of pictures; fewer if the decoder cannot seek to a time.
       height: of the pictures, in pixels.
 
     Returns:
-      For each the time in seconds that it was asked for, and a JPEG file.
+      (requested time in seconds, JPEG file) for each picture; none if the duration is unknown.
 
     Raises:
-      InputError: as `read_frames`.
+      InputError: see `read_frames`.
     """
-    pictures = []
     with _open(path) as (container, stream):
         length = _length(container, stream)
-        if length is None:
-            return []
-        for index in range(number):
-            time = (index + 0.5) * length / number
-            frame = _frame_at(container, stream, time)
-            if frame is not None:
-                pictures.append((time, _jpeg(frame, height)))
-    return pictures
+        times = [] if length is None else [(index + 0.5) * length / number for index in range(number)]
+        frames = ((time, _frame_at(container, stream, time)) for time in times)
+        return [(time, _jpeg(frame, height)) for time, frame in frames if frame is not None]
 
 
 def load_decoder() -> ModuleType:
-    """PyAV.
+    """Imports PyAV.
 
     Raises:
       InputError: it is not installed.
@@ -88,22 +83,22 @@ def load_decoder() -> ModuleType:
         import av
     except ImportError:
         raise InputError(
-            "video is decoded by the package av, which is missing: pip install -r requirements-video.txt"
+            "decoding video needs the package av, which is not installed: pip install -r requirements-video.txt"
         ) from None
     return av
 
 
 @contextlib.contextmanager
 def _open(path: Path) -> Iterator[tuple["av.container.InputContainer", "av.VideoStream"]]:
-    """The opened file and its video; whatever the decoder says within the block becomes one sentence."""
+    """Opens a file and its video stream; turns errors of the decoder inside the block into InputError."""
     av = load_decoder()
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}, expected a video file")
-    # Version 18 takes a tag that is not UTF-8 for an error unless it is told otherwise; 19 does not ask.
+    # PyAV 18 fails on metadata that are not UTF-8 unless told otherwise; PyAV 19 never does.
     lenient = {"metadata_errors": "ignore"} if av.__version__.startswith("18.") else {}
     try:
-        # An absolute path, because FFmpeg takes what stands before a colon for a protocol.
+        # An absolute path, because FFmpeg takes the part before a colon for a protocol.
         with av.open(str(path.absolute()), **lenient) as container:
             streams = [
                 stream
@@ -111,17 +106,14 @@ def _open(path: Path) -> Iterator[tuple["av.container.InputContainer", "av.Video
                 if stream.codec_context and not stream.disposition & av.stream.Disposition.attached_pic
             ]
             if not streams:
-                raise InputError(f"{path}: holds {_kinds(container)}, expected a video that can be decoded")
+                others = sorted({stream.type for stream in container.streams} - {"video"})
+                raise InputError(f"{path}: has {' and '.join(others) or 'no stream'}, expected a video")
             if streams[0].codec_context.name in _TEXT:
-                raise InputError(f"{path}: holds text, expected a video that can be decoded")
+                raise InputError(f"{path}: has text, expected a video")
             streams[0].thread_type = "AUTO"
             yield container, streams[0]
     except av.FFmpegError as error:
         raise InputError(f"{path}: cannot be decoded ({error.strerror})") from None
-
-
-def _kinds(container: "av.container.InputContainer") -> str:
-    return " and ".join(sorted({stream.type for stream in container.streams} - {"video"})) or "no stream"
 
 
 def _length(container: "av.container.InputContainer", stream: "av.VideoStream") -> float | None:
@@ -130,35 +122,43 @@ def _length(container: "av.container.InputContainer", stream: "av.VideoStream") 
     return None if container.duration is None else container.duration / 1e6
 
 
-def _at_rate(
-    frames: Iterator["av.VideoFrame"], stream: "av.VideoStream", path: Path
-) -> Iterator[tuple["av.VideoFrame", int]]:
-    """Each frame, and how many of the frames at 25 a second it is."""
-    gap = 1 / (stream.average_rate or Fraction(FRAMES_PER_SECOND))
+def repetitions(frames: Iterable["av.VideoFrame"], gap: Fraction, path: Path) -> Iterator[tuple["av.VideoFrame", int]]:
+    """Yields each frame and how many frames at 25 per second show it.
+
+    A frame without a time stamp, and the end of the last frame, continue at the last distance between two frames.
+
+    Args:
+      frames: as decoded, in the order in which they are shown.
+      gap: seconds between two frames, until the time stamps tell.
+      path: of the video, for the error.
+
+    Raises:
+      InputError: a time stamp is more than an hour after the previous one, or a second or more before it.
+    """
     shown, first, time, begun = None, None, None, 0
     for frame in frames:
-        guess = Fraction(0) if time is None else time + gap
-        here = guess if frame.pts is None else frame.pts * frame.time_base
+        guess = Fraction(0) if shown is None else time + gap
+        start = guess if frame.pts is None else frame.pts * frame.time_base
         if shown is None:
-            first = here
+            first = start
         else:
-            if not -1 < here - time <= _LONGEST_STILL:
-                raise InputError(f"{path}: its time stamps jump from {float(time):.0f} to {float(here):.0f} seconds")
-            end = max(_place(here - first), begun)
+            if not -1 < start - time <= _LONGEST_STILL:
+                raise InputError(f"{path}: its time stamps jump from {float(time):.0f} to {float(start):.0f} seconds")
+            end = max(_nearest_frame(start - first), begun)
             yield shown, end - begun
-            begun, gap = end, max(here - time, Fraction(0)) or gap
-        shown, time = frame, here
+            begun, gap = end, max(start - time, Fraction(0)) or gap
+        shown, time = frame, start
     if shown is not None:
-        yield shown, max(_place(time + gap - first) - begun, 0)
+        yield shown, max(_nearest_frame(time + gap - first) - begun, 0)
 
 
-def _place(time: Fraction) -> int:
-    """The frame at 25 a second that is nearest to a time in seconds."""
+def _nearest_frame(time: Fraction) -> int:
+    """Seconds -> the nearest frame at 25 per second."""
     return math.floor(time * FRAMES_PER_SECOND + Fraction(1, 2))
 
 
 def _upright(frame: "av.VideoFrame", shorter: int) -> np.ndarray:
-    """RGB [H, W, 3] uint8, turned as the file says, its shorter side of so many pixels."""
+    """Returns uint8 RGB [H, W, 3], turned upright, with a shorter side of `shorter` pixels."""
     scale = shorter / min(frame.width, frame.height)
     width, height = (max(round(side * scale), shorter) for side in (frame.width, frame.height))
     small = frame.reformat(width, height, "rgb24", interpolation="BILINEAR").to_ndarray()
@@ -173,7 +173,7 @@ def _centre(picture: np.ndarray, side: int) -> np.ndarray:
 def _frame_at(
     container: "av.container.InputContainer", stream: "av.VideoStream", time: float
 ) -> "av.VideoFrame | None":
-    """The frame that is shown at a time in seconds since the start, None past the end."""
+    """Returns the frame shown at a time in seconds since the start, None if there is none."""
     target = (stream.start_time or 0) + round(time / stream.time_base)
     container.seek(target, stream=stream)
     shown = None

@@ -1,7 +1,7 @@
-"""Raw video -> snippet features.
+"""Turns a video into snippet features.
 
-One feature [1024] for each 16 frames at 25 a second; what is left at the end, fewer than 16, is dropped. RGB only, and
-not the numbers of the public THUMOS or ActivityNet archives: a model is trained and used with the same extractor.
+One feature [1024] per 16 frames at 25 per second; the remainder of fewer than 16 frames is dropped. RGB only. The
+numbers differ from those of the public THUMOS and ActivityNet archives: train and use a model with the same extractor.
 """
 
 import functools
@@ -24,18 +24,18 @@ Extractor = Callable[..., np.ndarray]
 
 
 def make_extractor(dtype: str = "float32", batch_size: int | None = None) -> Extractor:
-    """Reads the weights, once, and gives the function that turns videos into features.
+    """Loads the weights once and returns the function that turns videos into features.
 
     Args:
-      dtype: of weights and activations, float32 or bfloat16; sums are float32 with either.
-      batch_size: snippets computed at once; None is 1 on processors, which gain nothing by more, and 8 elsewhere.
+      dtype: of weights and activations, float32 or bfloat16; both accumulate in float32.
+      batch_size: snippets per batch; None: 1 on CPUs, which gain nothing from more, and 8 elsewhere.
 
     Returns:
-      A function (path, progress=None) -> features [T, 1024] float32. `progress` is called with the number of snippets
-      that were added. It raises InputError where the path is no video, or holds less than a snippet.
+      A function (path, progress=None) -> features [T, 1024] float32. It calls `progress` with the number of snippets
+      of each batch, and raises InputError if the file is not a video or is shorter than a snippet.
 
     Raises:
-      InputError: the packages of requirements-video.txt are not there.
+      InputError: the packages of requirements-video.txt are not installed.
     """
     load_decoder()
     params = i3d.fold(weights.load_variables(), dtype)
@@ -47,38 +47,29 @@ def _extract(
     network: Callable[[np.ndarray], jax.Array],
     size: int,
     path: Path,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> np.ndarray:
-    snippets, done, running = _snippets(path), [], None
-    while batch := list(itertools.islice(snippets, size)):
-        padded = np.zeros((size, *batch[0].shape), np.uint8)
-        padded[: len(batch)] = batch
-        # The next batch is decoded while this one is computed.
-        running, before = (network(padded), len(batch)), running
-        _collect(before, done, progress)
-    _collect(running, done, progress)
-    return np.concatenate(done)
-
-
-def _collect(
-    running: tuple[jax.Array, int] | None, done: list[np.ndarray], progress: Callable[[int], None] | None
-) -> None:
-    if running is not None:
-        features, number = running
-        done.append(np.asarray(features)[:number])
+    snippets, parts = _snippets(path), []
+    batches = iter(lambda: list(itertools.islice(snippets, size)), [])
+    started = ((network(_padded(batch, size)), len(batch)) for batch in batches)
+    # A pair makes the next batch start, so that it is decoded while this one is computed.
+    for (features, number), _ in itertools.pairwise(itertools.chain(started, [None])):
+        parts.append(np.asarray(features)[:number])
         if progress is not None:
             progress(number)
+    return np.concatenate(parts)
+
+
+def _padded(batch: list[np.ndarray], size: int) -> np.ndarray:
+    return np.concatenate([batch, np.zeros((size - len(batch), *batch[0].shape), np.uint8)])
 
 
 def _snippets(path: Path) -> Iterator[np.ndarray]:
-    """[16, 224, 224, 3] uint8 each."""
-    frames, number = read_frames(path), 0
-    while True:
-        snippet = list(itertools.islice(frames, SNIPPET))
-        if len(snippet) < SNIPPET:
-            break
-        number += 1
+    """Yields uint8 [16, 224, 224, 3]."""
+    frames, is_empty = read_frames(path), True
+    while len(snippet := list(itertools.islice(frames, SNIPPET))) == SNIPPET:
+        is_empty = False
         yield np.stack(snippet)
-    if number == 0:
-        found = f"lasts {len(snippet) / FRAMES_PER_SECOND:g} s" if snippet else "holds no frame"
-        raise InputError(f"{path}: {found}, but a snippet is {SNIPPET} frames at {FRAMES_PER_SECOND} a second")
+    if is_empty:
+        length = f"{len(snippet)} frames at {FRAMES_PER_SECOND} per second"
+        raise InputError(f"{path}: has {length}, expected at least {SNIPPET}, one snippet")

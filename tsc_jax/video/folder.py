@@ -1,10 +1,11 @@
-"""Many videos -> a folder in the "per video" layout, which `tsc_jax.data.per_video` reads."""
+"""Turns many videos into a folder in the "per video" layout, which `tsc_jax.data.per_video` reads."""
 
 import collections
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -18,7 +19,7 @@ from tsc_jax.errors import InputError
 from tsc_jax.video import decode, weights
 from tsc_jax.video.extract import SNIPPETS_PER_SECOND, WIDTH, make_extractor
 
-# Whoever changes what comes out of the pixels changes this, so that old and new features are not mixed.
+# Change this with every change of the features, so that old and new ones are not mixed.
 _NAME = "I3D, RGB, Kinetics-400; 16 frames at 25 a second; 224 x 224 of a shorter side of 256"
 
 
@@ -29,86 +30,85 @@ def extract_folder(
     dtype: str = "float32",
     batch_size: int | None = None,
 ) -> int:
-    """Writes features/VIDEO.npy, or features/SPLIT/VIDEO.npy, for each video, and meta.json.
+    """Writes features/VIDEO.npy, or features/SPLIT/VIDEO.npy, per video, and meta.json.
 
-    What is there already and whole stays. A video that cannot be used does not stop the others: what is wrong with it
-    is one line on stderr.
+    Keeps complete files of earlier calls. Prints one line on stderr per video that cannot be used, and continues.
 
     Args:
-      videos: files, each once; their names without the ending are the videos' names.
-      output: folder of the data set; made if need be.
-      split: "train" or "test", or None for videos that belong to none yet.
+      videos: distinct files; a file name without its ending is the name of the video.
+      output: folder of the data set; created if it does not exist.
+      split: "train" or "test"; None if the videos are not divided yet.
       dtype: see `make_extractor`.
       batch_size: see `make_extractor`.
 
     Returns:
-      How many videos have no features.
+      The number of videos without features.
 
     Raises:
-      InputError: a package is missing; `output` holds features of another extractor.
+      InputError: a package is missing, or `output` has features of another extractor.
     """
-    features = output / "features" / (split or "")
     meta = _meta(output, {"name": _NAME, "dtype": dtype, "weights_sha256": weights.SHA256})
-    videos, failures = _named_apart(videos)
-    files = {video: features / f"{video.stem}.npy" for video in videos}
-    wanted = [video for video in videos if not _is_whole(files[video])]
-    for video in (video for video in videos if video not in wanted):
-        print(f"{files[video]}: already there")
+    files, failures = _features_files(videos, output / "features" / (split or ""))
+    wanted = {video: file for video, file in files.items() if not _is_whole(file)}
+    for video, file in files.items():
+        if video not in wanted:
+            print(f"{file}: already there")
     extract = make_extractor(dtype, batch_size) if wanted else None
-    # On a terminal alone; elsewhere the lines tell how far it is.
+    # disable=None: no bar unless stderr is a terminal
     with tqdm.tqdm(total=_expected(wanted), unit="snippet", dynamic_ncols=True, disable=None) as bar:
-        for video in wanted:
+        for video, file in wanted.items():
             bar.set_description(video.stem)
             try:
-                array = extract(video, bar.update)
+                features = extract(video, bar.update)
             except InputError as error:
-                failures.append(str(error))
-                _say(bar, str(error), sys.stderr)
+                failures += 1
+                _print_above(bar, str(error), sys.stderr)
                 continue
-            _write(output / "meta.json", lambda file: file.write(f"{json.dumps(meta, indent=1)}\n".encode()))
-            _write(files[video], lambda file, array=array: np.save(file, array))
-            _say(bar, f"{files[video]}: {list(array.shape)}", sys.stdout)
-    return len(failures)
+            _write(output / "meta.json", lambda out: out.write(f"{json.dumps(meta, indent=1)}\n".encode()))
+            _write(file, lambda out, features=features: np.save(out, features))
+            _print_above(bar, f"{file}: {list(features.shape)}", sys.stdout)
+    return failures
 
 
-def _say(bar: tqdm.tqdm, line: str, stream: TextIO) -> None:
-    """Prints a line above the bar, at once even into a file."""
+def _print_above(bar: tqdm.tqdm, line: str, stream: TextIO) -> None:
+    """Prints a line above the bar and flushes it, for readers of a redirected stream."""
     bar.write(line, stream)
     stream.flush()
 
 
-def _named_apart(videos: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """The videos whose features files have names of their own, and a printed sentence for each of the others."""
+def _features_files(videos: Sequence[Path], folder: Path) -> tuple[dict[Path, Path], int]:
+    """Returns the features file of each video, and the number of videos that share a name; prints a line for these."""
     groups = collections.defaultdict(list)
     for video in videos:
         groups[video.stem].append(video)
-    failures = [
-        f"{video}: {next(other for other in groups[video.stem] if other != video)} has the same name before the ending,"
-        f" and with it the same features file {video.stem}.npy; rename one of them"
-        for video in videos
-        if len(groups[video.stem]) > 1
-    ]
-    for failure in failures:
-        print(failure, file=sys.stderr)
-    return [video for video in videos if len(groups[video.stem]) == 1], failures
+    failures = [video for video in videos if len(groups[video.stem]) > 1]
+    for video in failures:
+        other = next(each for each in groups[video.stem] if each != video)
+        print(
+            f"{video}: has the same name before the ending as {other}, so both would write {video.stem}.npy;"
+            " rename one of them",
+            file=sys.stderr,
+        )
+    return {video: folder / f"{video.stem}.npy" for video in videos if video not in failures}, len(failures)
 
 
 def _meta(output: Path, extractor: dict[str, str]) -> dict:
-    """What meta.json is to hold: what it holds already, the rate and the extractor."""
+    """Returns the content for meta.json: its present content, the rate and the extractor."""
     path = output / "meta.json"
     meta = load_json(path) if path.exists() else {}
-    found = meta.get("extractor")
-    if not isinstance(found, dict) and any((output / "features").rglob("*.npy")):
-        raise InputError(f"--output {output}: holds features that were not made here; give another folder")
-    for key, value in extractor.items():
-        if isinstance(found, dict) and found.get(key) != value:
-            raise InputError(
-                f"--output {output}: holds features of an extractor with {key} {found.get(key)!r}, now it is {value!r};"
-                " give another folder"
-            )
+    before = meta.get("extractor")
+    if isinstance(before, dict):
+        for key, value in extractor.items():
+            if before.get(key) != value:
+                raise InputError(
+                    f"--output {output}: has features of an extractor with {key} {before.get(key)!r}, expected"
+                    f" {value!r}; give another folder"
+                )
+    elif any((output / "features").rglob("*.npy")):
+        raise InputError(f"--output {output}: has features that launch.extract did not make; give another folder")
     rate = meta.get("snippets_per_second", SNIPPETS_PER_SECOND)
     if rate != SNIPPETS_PER_SECOND:
-        raise InputError(f'{path}: "snippets_per_second" is {rate}, but here it is {SNIPPETS_PER_SECOND}')
+        raise InputError(f'{path}: "snippets_per_second" is {rate}, expected {SNIPPETS_PER_SECOND}')
     return meta | {"snippets_per_second": SNIPPETS_PER_SECOND, "extractor": extractor}
 
 
@@ -119,14 +119,12 @@ def _is_whole(path: Path) -> bool:
         return False
 
 
-def _expected(videos: Sequence[Path]) -> int:
-    """About how many snippets there are to compute."""
+def _expected(videos: Iterable[Path]) -> int:
+    """Returns about how many snippets the videos have; extraction reports those that cannot be opened."""
     total = 0.0
     for video in videos:
-        try:
+        with contextlib.suppress(InputError):
             total += (decode.seconds(video) or 0) * SNIPPETS_PER_SECOND
-        except InputError:
-            continue  # said when its turn comes
     return round(total)
 
 

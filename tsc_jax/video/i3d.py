@@ -1,7 +1,7 @@
 """I3D (Inflated Inception-V1; Carreira and Zisserman, 2017) on RGB, as pure functions on a dict of arrays.
 
-Every 3D convolution is computed as a 2D one: the frames under its kernel lie behind one another in the channels,
-[F, H, W, C] -> [F, H, W, taps * C]. That is the same sum, and on processors several times as fast as XLA's own.
+Each 3D convolution is computed as a 2D convolution with the frames under its kernel (taps) as channels,
+[F, H, W, C] -> [F, H, W, taps * C]: the same sum, and several times as fast on CPUs as XLA's 3D convolution.
 Letters of this module: N clips, F frames, H and W pixels, C and D channels.
 """
 
@@ -14,10 +14,10 @@ from jax import lax
 
 WIDTH = 1024
 CLASSES = 400  # of Kinetics
-_EPSILON = 1e-3  # of Sonnet's BatchNorm, with which the weights were trained
+_EPSILON = 1e-3  # of the BatchNorm that the weights were trained with (Sonnet's)
 _STAGES = (("3b", "3c"), ("4b", "4c", "4d", "4e", "4f"), ("5b", "5c"))
 _CONVOLUTIONS = ("Conv3d_1a_7x7", "Conv3d_2b_1x1", "Conv3d_2c_3x3")
-# Of an Inception block: the convolutions that all read its input, then the others.
+# Convolutions of an Inception block: those that read its input, then the others.
 _REDUCTIONS = ("Branch_0/Conv3d_0a_1x1", "Branch_1/Conv3d_0a_1x1", "Branch_2/Conv3d_0a_1x1")
 _BRANCHES = ("Branch_1/Conv3d_0b_3x3", "Branch_2/Conv3d_0b_3x3", "Branch_3/Conv3d_0b_1x1")
 
@@ -25,14 +25,14 @@ Params = dict[str, dict[str, jax.Array]]
 
 
 def fold(variables: Mapping[str, Mapping], dtype: str = "float32") -> Params:
-    """What the functions below take: BatchNorm within the weights, convolutions of one input joined, taps as channels.
+    """Folds BatchNorm into the weights, joins convolutions with the same input, and makes taps channels.
 
     Args:
-      variables: "params" and "batch_stats" of I3D as Flax names them; kernels are [taps, H, W, C, D].
-      dtype: of the kernels, and so of all activations; biases stay float32.
+      variables: "params" and "batch_stats" of I3D in Flax's names; kernels are [taps, H, W, C, D].
+      dtype: of the kernels and so of all activations; biases stay float32.
 
     Returns:
-      Of each layer "kernel" [H, W, taps * C, D] and "bias" [D]. Blocks have "NAME/reductions" and one for each branch.
+      "kernel" [H, W, taps * C, D] and "bias" [D] per layer; a block has "NAME/reductions" and a layer per branch.
     """
     params, statistics = variables["params"], variables["batch_stats"]
     folded = {name: _fold(params[name], statistics[name]) for name in _CONVOLUTIONS}
@@ -51,7 +51,7 @@ def fold(variables: Mapping[str, Mapping], dtype: str = "float32") -> Params:
 
 
 def _fold(params: Mapping, statistics: Mapping) -> tuple[np.ndarray, np.ndarray]:
-    """Kernel [H, W, taps * C, D] and bias [D] of a convolution and the BatchNorm after it, which has no scale."""
+    """Returns kernel [H, W, taps * C, D] and bias [D] of a convolution with its BatchNorm, which has no scale."""
     mean, variance = (np.asarray(statistics["BatchNorm_0"][name], np.float64).reshape(-1) for name in ("mean", "var"))
     scale = 1 / np.sqrt(variance + _EPSILON)
     kernel = np.asarray(params["Conv_0"]["kernel"], np.float64) * scale
@@ -62,11 +62,11 @@ def _fold(params: Mapping, statistics: Mapping) -> tuple[np.ndarray, np.ndarray]
 
 
 def features(params: Params, frames: jax.Array) -> jax.Array:
-    """The global mean of Mixed_5c, which is what snippet features of I3D are.
+    """Returns the global mean of Mixed_5c, the snippet feature of I3D.
 
     Args:
       params: from `fold`.
-      frames: [N, F, H, W, 3], RGB as uint8 or in [-1, 1]; it was trained on F 64, H and W 224.
+      frames: RGB [N, F, H, W, 3], uint8 or float in [-1, 1]; the weights were trained with F 64, H and W 224.
 
     Returns:
       [N, 1024] float32.
@@ -75,13 +75,13 @@ def features(params: Params, frames: jax.Array) -> jax.Array:
 
 
 def logits(params: Params, means: jax.Array) -> jax.Array:
-    """The 400 classes of Kinetics [N, 400] from `features` [N, 1024]."""
+    """`features` [N, 1024] -> logits of the classes of Kinetics [N, 400]."""
     kernel = params["logits"]["kernel"][0, 0].astype(jnp.float32)
     return means @ kernel + params["logits"]["bias"]
 
 
 def mixed_5c(params: Params, frames: jax.Array) -> jax.Array:
-    """The last block's output, [N, F / 8, H / 32, W / 32, 1024] float32 rounded up; arguments as in `features`."""
+    """Returns the last block's output [N, F / 8, H / 32, W / 32, 1024] float32, sizes rounded up; see `features`."""
     if frames.dtype == jnp.uint8:
         frames = frames.astype(jnp.float32) / 255 * 2 - 1
     x = _convolution(params["Conv3d_1a_7x7"], frames, stride=2)
@@ -108,7 +108,7 @@ def _inception(params: Params, name: str, x: jax.Array) -> jax.Array:
 
 
 def _convolution(layer: Mapping[str, jax.Array], x: jax.Array, stride: int = 1) -> jax.Array:
-    """ReLU of a 3D convolution of x [N, F, H, W, C] with TensorFlow's "SAME" padding."""
+    """3D convolution of x [N, F, H, W, C] with TensorFlow's "SAME" padding, then ReLU."""
     kernel = layer["kernel"]
     clips, length, *size, channels = x.shape
     taps = kernel.shape[2] // channels
@@ -129,7 +129,7 @@ def _convolution(layer: Mapping[str, jax.Array], x: jax.Array, stride: int = 1) 
 
 
 def _max_pool(x: jax.Array, window: tuple[int, ...], strides: tuple[int, ...]) -> jax.Array:
-    """Maxima of x [N, F, H, W, C], none of it negative, axis by axis, with TensorFlow's "SAME" padding."""
+    """3D max pooling of x [N, F, H, W, C] >= 0, axis by axis, with TensorFlow's "SAME" padding."""
     for axis, (size, stride) in enumerate(zip(window, strides, strict=True), 1):
         length = x.shape[axis]
         outputs = -(-length // stride)
@@ -144,6 +144,6 @@ def _max_pool(x: jax.Array, window: tuple[int, ...], strides: tuple[int, ...]) -
 
 
 def _same(length: int, size: int, stride: int) -> tuple[int, int]:
-    """How much "SAME" pads before and after an axis."""
+    """Returns the "SAME" padding before and after an axis."""
     total = max((-(-length // stride) - 1) * stride + size - length, 0)
     return total // 2, total - total // 2
