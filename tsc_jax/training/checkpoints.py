@@ -28,6 +28,7 @@ import orbax.checkpoint as ocp
 from tsc_jax.errors import DamagedCheckpointError, InputError
 
 FORMAT = 2
+SCANS = 20  # attempts at listing steps while a run deletes old ones
 LAST = "last"
 BEST_ON_HOLDOUT = "best_on_holdout"
 BEST_ON_TEST = "best_on_test"
@@ -52,11 +53,21 @@ def read_checkpoints(workdir: Path, selection: str) -> ocp.CheckpointManager | N
     folder = folder_of(workdir, selection)
     if not folder.is_dir():
         return None
-    manager = ocp.CheckpointManager(folder, options=ocp.CheckpointManagerOptions(read_only=True))
+    manager = _while_steps_vanish(
+        lambda: ocp.CheckpointManager(folder, options=ocp.CheckpointManagerOptions(read_only=True))
+    )
     if manager.latest_step() is None:
         manager.close()
         return None
     return manager
+
+
+def _while_steps_vanish(scan: Callable[[], Any]) -> Any:
+    """What `scan` returns; it is repeated where a training run deletes a step under it."""
+    for _ in range(SCANS):
+        with contextlib.suppress(FileNotFoundError):
+            return scan()
+    return scan()
 
 
 def folder_of(workdir: Path, selection: str) -> Path:
@@ -154,7 +165,7 @@ def newest(manager: ocp.CheckpointManager, read: Callable[[int], Any]) -> Any:
             if Path(manager.directory, str(steps[0])).exists():
                 print(f"{error}; passed over", file=sys.stderr)
             else:
-                manager.reload()
+                _while_steps_vanish(manager.reload)
     if tried:
         raise InputError(f"{manager.directory}: every step is damaged; delete the folder to begin anew")
     return None

@@ -1,5 +1,6 @@
 """What a recipe must be before training starts; methods check their own sections (`methods.make`)."""
 
+import jax
 import ml_collections
 import numpy as np
 
@@ -8,6 +9,7 @@ from tsc_jax.data.checks import MAX_NAME_BYTES, long_name, name_bytes
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation import protocols, results
+from tsc_jax.training.runs import train_and_holdout
 
 # The least value of each number.
 LEAST = {
@@ -22,14 +24,8 @@ LEAST = {
 }
 
 
-def check_values(config: ml_collections.ConfigDict, dataset: Dataset, train_split: Split) -> None:
-    """Raises InputError for invalid values, and for videos, that would otherwise fail late in training.
-
-    Args:
-      config: the recipe.
-      dataset: its data set.
-      train_split: the videos that are trained on.
-    """
+def check_values(config: ml_collections.ConfigDict, dataset: Dataset) -> None:
+    """Raises InputError for invalid values, and for videos, that would otherwise fail late in training."""
     for key, least in LEAST.items():
         section, name = key.split(".")
         if config[section][name] < least:
@@ -38,12 +34,25 @@ def check_values(config: ml_collections.ConfigDict, dataset: Dataset, train_spli
         raise InputError(f"config.eval.holdout is {config.eval.holdout}, expected 0 or more and less than 1")
     if not config.checkpoint.every_minutes > 0:
         raise InputError(f"config.checkpoint.every_minutes is {config.checkpoint.every_minutes}, expected more than 0")
+    check_seeds(config.train)
     check_selection(config.eval)
     if config.eval.protocol not in protocols.PROTOCOLS:
         known = ", ".join(protocols.PROTOCOLS)
         raise InputError(f"config.eval.protocol is {config.eval.protocol!r}, expected one of {known}")
+    train_split, _ = train_and_holdout(config, dataset)
     check_videos(config, dataset, train_split)
     check_batches(config.train, train_split, dataset.classes)
+
+
+def check_seeds(train: ml_collections.ConfigDict) -> None:
+    """Raises InputError for seeds that no run can have, and for several of them over several processes."""
+    if not (train.seed >= 0 and train.seeds >= 1 and train.seed + train.seeds <= 2**31):
+        raise InputError(
+            f"config.train.seed is {train.seed} and config.train.seeds {train.seeds}, expected a first seed from 0 and"
+            " at least 1 of them, below 2147483648"
+        )
+    if train.seeds > 1 and jax.process_count() > 1:
+        raise InputError(f"config.train.seeds is {train.seeds}, but over several processes only one run is trained")
 
 
 def check_videos(config: ml_collections.ConfigDict, dataset: Dataset, train_split: Split) -> None:

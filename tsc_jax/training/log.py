@@ -38,7 +38,7 @@ class RunLog:
         self.pending = None
         self.writes = jax.process_index() == 0
         self.noted = (first_step, time.monotonic())
-        for path in self.paths if self.writes else ():
+        for path in filter(Path.exists, self.paths) if self.writes else ():
             kept = [line for line in whole_lines(path) if json.loads(line)["step"] <= first_step]
             partial = path.with_suffix(".partial")
             partial.write_text("".join(f"{line}\n" for line in kept))

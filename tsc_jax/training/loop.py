@@ -19,7 +19,7 @@ from tsc_jax.training.checks import check_values
 from tsc_jax.training.interruption import SaveClock, preemption_notice
 from tsc_jax.training.log import RunLog
 from tsc_jax.training.parallel import make_train_step, on_devices, on_one_device
-from tsc_jax.training.runs import Run, check_finite, open_runs, refresh, sizes_of, start, train_and_holdout
+from tsc_jax.training.runs import Run, check_finite, open_runs, refresh, sizes_of, start
 
 
 def train(config: ml_collections.ConfigDict, workdir: Path) -> None:
@@ -34,7 +34,7 @@ def train(config: ml_collections.ConfigDict, workdir: Path) -> None:
       PreemptedError: SIGTERM came; the run is saved.
     """
     dataset = open_dataset(config.data.data_dir, config.data.name)
-    check_values(config, dataset, train_and_holdout(config, dataset)[0])
+    check_values(config, dataset)
     with open_runs(config, Path(workdir), dataset) as runs:
         stopped_at = train_runs(config, dataset, runs)
     if stopped_at is not None:
@@ -81,7 +81,7 @@ def train_runs(config: ml_collections.ConfigDict, dataset: Dataset, runs: Sequen
             checkpoints.wait(run.last for run in runs)
             for number, run in enumerate(runs):
                 own = on_one_device(state, number)
-                check_finite(run, own, step)
+                check_finite(run, step, own, np.ravel(values["total"])[number])
                 if judged:
                     judge(run, number, step, own, inference, dataset, log)
                 if saved:

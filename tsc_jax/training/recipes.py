@@ -1,5 +1,6 @@
 """Recipes of earlier runs: which of their keys may differ now, and what a key that they lack means."""
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,16 +25,14 @@ ADDED: dict[str, Any] = {}
 
 def complete(recipe: Mapping[str, Any]) -> ml_collections.ConfigDict:
     """The recipe of a checkpoint as a config, with the keys of ADDED that it lacks."""
-    config = ml_collections.ConfigDict(recipe)
-    there = flatten(config.to_dict())
+    completed = copy.deepcopy(dict(recipe))
     for key, value in ADDED.items():
-        if key not in there:
-            section, _, name = key.rpartition(".")
-            target = config
-            for part in section.split(".") if section else ():
-                target = target.setdefault(part, ml_collections.ConfigDict())
-            target[name] = value
-    return config.lock()
+        *sections, name = key.split(".")
+        section = completed
+        for part in sections:
+            section = section.setdefault(part, {})
+        section.setdefault(name, value)
+    return ml_collections.ConfigDict(completed).lock()
 
 
 def differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -69,16 +69,9 @@ def open_runs(config: ml_collections.ConfigDict, workdir: Path, dataset: Dataset
     """Opens the runs that `config` asks for; their checkpoints are complete and closed at the end, come what may.
 
     Raises:
-      InputError: seeds that cannot be used, a workdir that holds other runs, or a checkpoint that cannot be written.
+      InputError: a workdir that holds other runs, or a checkpoint that cannot be written.
     """
     first, number = config.train.seed, config.train.seeds
-    if not (first >= 0 and number >= 1 and first + number <= 2**31):
-        raise InputError(
-            f"config.train.seed is {first} and config.train.seeds {number}, expected a first seed from 0 and at least"
-            " 1 of them, below 2147483648"
-        )
-    if number > 1 and jax.process_count() > 1:
-        raise InputError(f"config.train.seeds is {number}, but over several processes only one run is trained")
     folders = {workdir: first}
     if number > 1:
         folders = {Path(workdir, f"seed_{seed}"): seed for seed in range(first, first + number)}
@@ -202,13 +195,12 @@ def scores_of(run: Run) -> dict[str, float]:
     return {selection: about["score"] for selection, about in abouts.items() if about is not None}
 
 
-def check_finite(run: Run, state: TrainState, steps: int) -> None:
-    """Raises InputError where some number of the state after `steps` is not finite."""
-    if bool(all_finite(state)):
-        return
-    raise InputError(
-        f"--workdir {run.workdir}, step {steps}: the state is not finite, so it is not saved; {run.way_on}"
-    )
+def check_finite(run: Run, step: int, state: TrainState, loss: jax.Array) -> None:
+    """Raises InputError where some number of the state after `step`, or the loss of that step, is not finite."""
+    if not all_finite((state, loss)):
+        raise InputError(
+            f"--workdir {run.workdir}, step {step}: the state is not finite, so it is not saved; {run.way_on}"
+        )
 
 
 @jax.jit
@@ -247,7 +239,9 @@ def check_same_run(now: Mapping, then: Mapping | None, workdir: Path, dataset: D
         raise InputError(f"--workdir {workdir} holds weights exported for inference, which training cannot go on from")
     check_data(then, dataset, workdir)
     earlier = json.loads(recipes.complete(then["config"]).to_json())
-    for key, (old, new) in recipes.differences(now["config"], earlier).items():
+    differences = recipes.differences(now["config"], earlier)
+    # Another method has other keys, which would say less.
+    for key, (old, new) in sorted(differences.items(), key=lambda each: each[0] != "method"):
         if key not in recipes.FREE:
             raise InputError(
                 f"--workdir {workdir} was made with config.{key} = {old}, now it is {new};"
