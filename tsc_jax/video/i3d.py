@@ -13,7 +13,6 @@ import numpy as np
 from jax import lax
 
 WIDTH = 1024
-CLASSES = 400  # of Kinetics
 _EPSILON = 1e-3  # of the BatchNorm that the weights were trained with (Sonnet's)
 _STAGES = (("3b", "3c"), ("4b", "4c", "4d", "4e", "4f"), ("5b", "5c"))
 _CONVOLUTIONS = ("Conv3d_1a_7x7", "Conv3d_2b_1x1", "Conv3d_2c_3x3")
@@ -42,8 +41,6 @@ def fold(variables: Mapping[str, Mapping], dtype: str = "float32") -> Params:
             np.concatenate(arrays, axis=-1) for arrays in zip(*(units[each] for each in _REDUCTIONS), strict=True)
         )
         folded |= {f"{name}/{each}": units[each] for each in _BRANCHES}
-    logits = params["Logits/Conv3d_0c_1x1"]["Conv_0"]
-    folded["logits"] = (np.asarray(logits["kernel"])[0], np.asarray(logits["bias"]))
     return {
         name: {"kernel": jnp.asarray(kernel, dtype), "bias": jnp.asarray(bias, jnp.float32)}
         for name, (kernel, bias) in folded.items()
@@ -72,12 +69,6 @@ def features(params: Params, frames: jax.Array) -> jax.Array:
       [N, 1024] float32.
     """
     return mixed_5c(params, frames).mean((1, 2, 3), jnp.float32)
-
-
-def logits(params: Params, means: jax.Array) -> jax.Array:
-    """`features` [N, 1024] -> logits of the classes of Kinetics [N, 400]."""
-    kernel = params["logits"]["kernel"][0, 0].astype(jnp.float32)
-    return means @ kernel + params["logits"]["bias"]
 
 
 def mixed_5c(params: Params, frames: jax.Array) -> jax.Array:
