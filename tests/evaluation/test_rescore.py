@@ -101,6 +101,17 @@ def test_videos_without_predictions_are_named(files):
         report(files)
 
 
+def test_a_choice_that_leaves_no_instance_has_no_row(files):
+    predictions, ground_truth = files
+    everything_is_short = report(files, all_protocols=True, snippets_per_second=0.01)
+    assert rows(everything_is_short)["published"] == [0, 0]
+    assert "without 4 instances of zero length" not in everything_is_short
+    empty = {"subset": "test", "duration": 5.0, "annotations": []}
+    ground_truth.write_text(json.dumps({"database": DATABASE | {"d": empty}}))
+    predictions.write_text(json.dumps({"results": {"d": [{"label": "jump", "segment": [0, 1], "score": 1}]}}))
+    assert "videos with predictions" not in report(files, all_protocols=True)
+
+
 def test_no_floor_without_durations(files):
     _, ground_truth = files
     database = {name: {key: entry[key] for key in ("subset", "annotations")} for name, entry in DATABASE.items()}

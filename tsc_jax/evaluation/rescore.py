@@ -88,7 +88,9 @@ def rescore(
     for each in PROTOCOLS if all_protocols else [protocol]:
         rows = {each: mean_ap(request, each)}
         if all_protocols:
-            rows |= variations(request, each)
+            rows |= {
+                name: _score(truth, *compared) for name, *compared in variations(request, each) if len(compared[0])
+            }
         instances = _instances(request)
         if not np.isnan(truth.durations[instances.video]).any():
             floor = floor_predictions(instances, truth.durations)
@@ -99,7 +101,7 @@ def rescore(
 
 def mean_ap(request: Request, protocol: str) -> np.ndarray:
     """Returns detection mAP in percent, float64 [tIoUs]."""
-    return _score(request, *_compared(request, protocol))
+    return _score(request.truth, *_compared(request, protocol))
 
 
 def quirks(request: Request) -> Iterator[str]:
@@ -124,36 +126,34 @@ def quirks(request: Request) -> Iterator[str]:
         yield f"{stretches}: {inside} lie mostly in one and are not scored"
 
 
-def variations(request: Request, protocol: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields a name and mAP for each choice that can be changed."""
-    truth, videos = request.truth, request.videos
+def variations(request: Request, protocol: str) -> Iterator[tuple[str, Segments, Segments, Sequence[float]]]:
+    """Yields each choice that can be changed: its name, and instances, predictions and tIoUs after the change."""
+    truth, videos, tious = request.truth, request.videos, request.tious
 
-    def but(**changes) -> np.ndarray:
-        return mean_ap(dataclasses.replace(request, **changes), protocol)
+    def but(**changes) -> tuple[Segments, Segments, Sequence[float]]:
+        return _compared(dataclasses.replace(request, **changes), protocol)
 
-    with_predictions = videos & np.isin(truth.videos, request.named)
     if not videos.all():
-        yield f"  all {len(videos)} videos", but(videos=np.ones_like(videos))
-    if with_predictions.any() and (with_predictions != videos).any():
-        yield f"  only the {with_predictions.sum()} videos with predictions", but(videos=with_predictions)
+        yield f"  all {len(videos)} videos", *but(videos=np.ones_like(videos))
+    with_predictions = videos & np.isin(truth.videos, request.named)
+    if (with_predictions != videos).any():
+        yield f"  only the {with_predictions.sum()} videos with predictions", *but(videos=with_predictions)
     disputed = _disputed(request)
-    for omitted in dict.fromkeys(map(tuple, (disputed[:1], disputed[1:], disputed))):
+    for omitted in filter(None, dict.fromkeys(map(tuple, (disputed[:1], disputed[1:], disputed)))):
         kept = videos & ~np.isin(truth.videos, omitted)
-        if omitted and kept.any():
-            yield f"  {kept.sum()} videos, without {' and '.join(omitted)}", but(videos=kept)
+        yield f"  {kept.sum()} videos, without {' and '.join(omitted)}", *but(videos=kept)
     if request.ambiguous is not None:
-        yield "  predictions in ambiguous stretches count", but(ambiguous=None)
+        yield "  predictions in ambiguous stretches count", *but(ambiguous=None)
 
-    instances, predictions = _compared(request, protocol)
+    instances, *others = _compared(request, protocol)
     if (empty := _is_empty(instances)).any():
-        yield f"  without {empty.sum()} instances of zero length", _score(request, instances[~empty], predictions)
+        yield f"  without {empty.sum()} instances of zero length", instances[~empty], *others
     if (past_end := _starts_past_end(truth, _instances(request))).any():
-        without = _score(request, instances[~past_end], predictions)
-        yield f"  without {past_end.sum()} instances past the video's end", without
-    yield "  of equal tIoUs the earlier instance", _score(request, instances[::-1], predictions)
-    rounded = np.linspace(request.tious[0], request.tious[-1], len(request.tious))
-    if np.allclose(rounded, request.tious, atol=1e-9) and (rounded != request.tious).any():
-        yield "  tIoUs with the rounding errors of NumPy's linspace", but(tious=rounded)
+        yield f"  without {past_end.sum()} instances past the video's end", instances[~past_end], *others
+    yield "  of equal tIoUs the earlier instance", instances[::-1], *others
+    rounded = np.linspace(tious[0], tious[-1], len(tious))
+    if np.allclose(rounded, tious, atol=1e-9) and (rounded != tious).any():
+        yield "  tIoUs with the rounding errors of NumPy's linspace", *but(tious=rounded)
 
 
 def _instances(request: Request) -> Segments:
@@ -161,17 +161,18 @@ def _instances(request: Request) -> Segments:
     return request.truth.segments[request.videos[request.truth.segments.video]]
 
 
-def _compared(request: Request, protocol: str) -> tuple[Segments, Segments]:
-    """Returns the instances and the scored predictions of the evaluated videos, in the unit of the protocol."""
+def _compared(request: Request, protocol: str) -> tuple[Segments, Segments, Sequence[float]]:
+    """Returns the evaluated instances and the scored predictions in the unit of the protocol, and the tIoUs."""
     predictions = request.predictions[request.videos[request.predictions.video]]
     if request.ambiguous is not None:
         predictions = predictions[~is_ambiguous(predictions, request.ambiguous)]
-    rate = request.snippets_per_second
-    return to_protocol(_instances(request), rate, protocol), to_protocol(predictions, rate, protocol, predicted=True)
+    unit = (request.snippets_per_second, protocol)
+    predictions = to_protocol(predictions, *unit, predicted=True)
+    return to_protocol(_instances(request), *unit), predictions, request.tious
 
 
-def _score(request: Request, instances: Segments, predictions: Segments) -> np.ndarray:
-    return 100 * mean_average_precision(instances, predictions, request.tious, len(request.truth.classes))
+def _score(truth: GroundTruth, instances: Segments, predictions: Segments, tious: Sequence[float]) -> np.ndarray:
+    return 100 * mean_average_precision(instances, predictions, tious, len(truth.classes))
 
 
 def _is_empty(instances: Segments) -> np.ndarray:
