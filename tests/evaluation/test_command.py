@@ -1,4 +1,4 @@
-"""launch.evaluate without a model, as typed."""
+"""Runs launch.evaluate without a model, as a process."""
 
 import json
 import subprocess
@@ -47,7 +47,7 @@ def test_wrong_input_ends_with_one_sentence(files, wrong, sentence):
 
 
 @pytest.mark.parametrize("flag", ["--subset=test", "--all_protocols", "--snippets_per_second=2", "--ambiguous=a.txt"])
-def test_flags_that_a_run_has_no_use_for_are_refused(flag):
+def test_flags_that_a_run_does_not_use_are_refused(flag):
     result = evaluate("--workdir=runs/none", flag)
     assert result.returncode == 1
     assert result.stderr.startswith(f"{flag.split('=')[0]} was given beside --workdir")

@@ -1,4 +1,4 @@
-"""The diagnosis: as loops over predictions give it, and by hand for each kind of error."""
+"""The diagnosis equals plain loops over predictions, and hand-made cases of each kind of error."""
 
 import dataclasses
 
@@ -23,12 +23,12 @@ def rows(segments):
 
 
 def ranked(predictions):
-    """Numbers of the predictions by falling score."""
+    """Returns the indices of the predictions by falling score."""
     return sorted(range(len(predictions)), key=lambda i: -predictions[i][4])
 
 
-def found_by(truth, predictions, threshold):
-    """The instance that each prediction takes, in turn; None where none is left."""
+def assigned(truth, predictions, threshold):
+    """Returns the instance that each prediction takes in its turn, None if none is free."""
     taken = {}
     for i in ranked(predictions):
         video, label, start, end, _ = predictions[i]
@@ -40,12 +40,12 @@ def found_by(truth, predictions, threshold):
     return [taken[i] for i in range(len(predictions))]
 
 
-def kind_by(prediction, found, truth, threshold):
-    """The table of the docstring, row by row."""
+def expected_kind(prediction, instance, truth, threshold):
+    """Follows the table in the docstring of `diagnosis.kinds` row by row."""
     video, label, start, end, _ = prediction
     own = [oracles.tiou((start, end), row[2:4]) for row in truth if row[0] == video and row[1] == label]
     other = [oracles.tiou((start, end), row[2:4]) for row in truth if row[0] == video and row[1] != label]
-    if found is not None:
+    if instance is not None:
         return "true positive"
     if max(own, default=0) >= threshold:
         return "double detection"
@@ -59,19 +59,18 @@ def kind_by(prediction, found, truth, threshold):
 @given(segments(25), segments(50), THRESHOLDS)
 def test_kinds_and_profile_equal_the_loops(ground_truth, predictions, threshold):
     truth, predicted = rows(ground_truth), rows(predictions)
-    found = found_by(truth, predicted, threshold)
-    expected = [kind_by(row, match, truth, threshold) for row, match in zip(predicted, found, strict=True)]
+    instances = assigned(truth, predicted, threshold)
+    expected = [expected_kind(row, match, truth, threshold) for row, match in zip(predicted, instances, strict=True)]
     kinds = diagnosis.kinds(ground_truth, predictions, threshold, CLASSES)
     assert [diagnosis.KINDS[kind] for kind in kinds] == expected
 
     profile = np.zeros((10, 6), int)
     for label in range(CLASSES):
-        instances = sum(row[1] == label for row in truth)
+        size = sum(row[1] == label for row in truth)
         of_class = [i for i in ranked(predicted) if predicted[i][1] == label]
-        for place, i in enumerate(of_class[: 10 * instances]):
-            profile[place // instances, diagnosis.KINDS.index(expected[i])] += 1
-    found = diagnosis.error_profile(ground_truth, predictions, threshold, CLASSES)
-    np.testing.assert_array_equal(found, profile)
+        for place, i in enumerate(of_class[: 10 * size]):
+            profile[place // size, diagnosis.KINDS.index(expected[i])] += 1
+    np.testing.assert_array_equal(diagnosis.error_profile(ground_truth, predictions, threshold, CLASSES), profile)
 
 
 @given(segments(25), segments(50), THRESHOLDS)
@@ -111,7 +110,7 @@ def test_gains_are_what_is_lost_to_each_kind(ground_truth, predictions, threshol
 @given(segments(25).filter(len), segments(50), THRESHOLDS)
 def test_lengths_equal_the_loops(ground_truth, predictions, threshold):
     truth, predicted = rows(ground_truth), rows(predictions)
-    found = found_by(truth, predicted, threshold)
+    instances = assigned(truth, predicted, threshold)
     result = diagnosis.by_length(ground_truth, predictions, threshold, CLASSES)
     lower = [-1, *result.upper[:4]]
     upper = [*result.upper[:4], np.inf]
@@ -122,14 +121,16 @@ def test_lengths_equal_the_loops(ground_truth, predictions, threshold):
 
         members = {i for i, row in enumerate(truth) if inside(row)}
         assert result.instances[number] == len(members)
-        assert result.missed[number] == len(members - set(found))
+        assert result.missed[number] == len(members - set(instances))
         if not members:
             assert np.isnan(result.mean_ap[number])
             continue
-        kept = [i for i, row in enumerate(predicted) if (inside(row) if found[i] is None else found[i] in members)]
+        kept = [
+            i for i, row in enumerate(predicted) if (inside(row) if instances[i] is None else instances[i] in members)
+        ]
         averages = []
         for label in {truth[i][1] for i in members}:
-            hits = [found[i] is not None for i in ranked(predicted) if i in kept and predicted[i][1] == label]
+            hits = [instances[i] is not None for i in ranked(predicted) if i in kept and predicted[i][1] == label]
             precision = [sum(hits[: i + 1]) / (i + 1) for i in range(len(hits))]
             total = sum(truth[i][1] == label for i in members)
             averages.append(sum(max(precision[i:]) for i, hit in enumerate(hits) if hit) / total)
@@ -154,17 +155,17 @@ def test_fifths_of_distinct_lengths_and_one_length_alone():
 
 @given(segments(25), segments(50), THRESHOLDS)
 def test_videos_are_scored_each_by_itself(ground_truth, predictions, threshold):
-    found = diagnosis.video_precisions(ground_truth, predictions, threshold, CLASSES, VIDEOS)
+    precisions = diagnosis.video_precisions(ground_truth, predictions, threshold, CLASSES, VIDEOS)
     for video in range(VIDEOS):
         truth, predicted = (rows(each[each.video == video]) for each in (ground_truth, predictions))
         if not truth:
-            assert np.isnan(found[video])
+            assert np.isnan(precisions[video])
             continue
-        taken = found_by(truth, predicted, threshold)
+        taken = assigned(truth, predicted, threshold)
         hits = [taken[i] is not None for i in ranked(predicted)]
         precision = [sum(hits[: i + 1]) / (i + 1) for i in range(len(hits))]
         expected = sum(max(precision[i:]) for i, hit in enumerate(hits) if hit) / len(truth)
-        assert found[video] == pytest.approx(expected, abs=1e-12)
+        assert precisions[video] == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -197,8 +198,8 @@ def test_each_kind_of_error(label, start, end, kind):
 def test_mistaken_counts_wrong_labels_of_high_score():
     ground_truth = make_segments(0, [0, 1, 1], [0, 10, 20], [10, 20, 30])
     predictions = make_segments(0, [0, 0, 1, 1, 1], [10, 0, 0, 10, 0], [20, 10, 9, 20, 10], [5, 4, 3, 2, 1])
-    found = diagnosis.mistaken(ground_truth, predictions, 0.5, 2)
-    np.testing.assert_array_equal(found, [[0, 1], [1, 0]])
+    counts = diagnosis.mistaken(ground_truth, predictions, 0.5, 2)
+    np.testing.assert_array_equal(counts, [[0, 1], [1, 0]])
 
 
 def test_no_predictions_at_all():

@@ -21,15 +21,15 @@ def test_published_ground_truth_is_rounded_as_python_rounds(seconds):
 
 @given(st.lists(st.integers(0, 10**6), min_size=1), st.sampled_from([25 / 16, 30 / 16, 4.0, 0.3, 29.97 / 8]))
 def test_snippets_come_back_from_seconds_exactly(snippets, rate):
-    """Through a results file in seconds and back: no tIoU may move off its threshold."""
+    """A results file in seconds must not move a tIoU off its threshold."""
     in_seconds = make_segments(0, 0, snippets, snippets).scaled(1 / rate)
-    found = to_protocol(in_seconds, rate, "published", predicted=True)
-    np.testing.assert_array_equal(found.start, snippets)
+    restored = to_protocol(in_seconds, rate, "published", predicted=True)
+    np.testing.assert_array_equal(restored.start, snippets)
 
 
 def test_predictions_between_snippets_are_not_rounded():
-    found = to_protocol(make_segments(0, 0, [1.0], [2.5]), 0.5, "published", predicted=True)
-    np.testing.assert_array_equal([found.start, found.end], [[0.5], [1.25]])
+    between = to_protocol(make_segments(0, 0, [1.0], [2.5]), 0.5, "published", predicted=True)
+    np.testing.assert_array_equal([between.start, between.end], [[0.5], [1.25]])
 
 
 def test_seconds_stay_as_they_are():
@@ -72,7 +72,7 @@ def test_wrong_thresholds_are_refused(text):
         parse_tious(text)
 
 
-def test_mostly_ambiguous_predictions_are_found(tmp_path):
+def test_mostly_ambiguous_predictions_are_detected(tmp_path):
     path = tmp_path / "ambiguous.txt"
     path.write_text("b  10.0 20.0\nelsewhere 0 1\n\na 0 4\n")
     ambiguous = read_ambiguous(path, ["a", "b"])

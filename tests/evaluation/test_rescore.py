@@ -1,4 +1,4 @@
-"""Scoring a results file without a model: every choice moves the number as it should."""
+"""Scores results files without a model: each choice changes mAP as it should."""
 
 import json
 
@@ -9,7 +9,7 @@ from tsc_jax.errors import InputError
 from tsc_jax.evaluation.rescore import rescore
 from tsc_jax.evaluation.results import read_ground_truth, write_predictions
 
-# At 1 snippet a second "flash" of video "b" rounds to nothing, "late" starts after its video's end.
+# At 1 snippet per second "flash" rounds to zero length; "late" starts after the end of its video.
 DATABASE = {
     "a": {
         "subset": "test",
@@ -27,7 +27,7 @@ DATABASE = {
 
 @pytest.fixture
 def files(tmp_path):
-    """Annotations, and predictions that are the annotations of the test videos."""
+    """Returns a results file that repeats the annotations of the test videos, and the annotations."""
     ground_truth, predictions = tmp_path / "g.json", tmp_path / "p.json"
     ground_truth.write_text(json.dumps({"database": DATABASE}))
     truth = read_ground_truth(ground_truth)
@@ -40,16 +40,16 @@ def report(files, **choices):
 
 
 def rows(text):
-    """Name of each row of the tables and its numbers; of equal names the last."""
+    """Returns the numbers of each row of the tables by its name; the last of equal names."""
     lines = [line.rsplit("  ", line.count("  ")) for line in text.split("\n") if not line.startswith(("mAP", "-"))]
     parts = [[part.strip() for part in line if part.strip()] for line in lines]
     return {part[0]: [float(cell) for cell in part[1:]] for part in parts if len(part) > 1}
 
 
 def test_annotations_score_100(files):
-    found = rows(report(files))
-    assert found["seconds"] == [100, 100]
-    assert found["floor: true labels, whole videos"] == [0, 0]
+    values = rows(report(files))
+    assert values["seconds"] == [100, 100]
+    assert values["floor: true labels, whole videos"] == [0, 0]
 
 
 def test_published_loses_what_rounds_to_nothing(files):
@@ -99,6 +99,17 @@ def test_videos_without_predictions_are_named(files):
     predictions.write_text(json.dumps({"results": {"elsewhere": []}}))
     with pytest.raises(InputError, match=r"p\.json: names none of the 2 videos"):
         report(files)
+
+
+def test_a_choice_that_leaves_no_instance_has_no_row(files):
+    predictions, ground_truth = files
+    everything_is_short = report(files, all_protocols=True, snippets_per_second=0.01)
+    assert rows(everything_is_short)["published"] == [0, 0]
+    assert "without 4 instances of zero length" not in everything_is_short
+    empty = {"subset": "test", "duration": 5.0, "annotations": []}
+    ground_truth.write_text(json.dumps({"database": DATABASE | {"d": empty}}))
+    predictions.write_text(json.dumps({"results": {"d": [{"label": "jump", "segment": [0, 1], "score": 1}]}}))
+    assert "videos with predictions" not in report(files, all_protocols=True)
 
 
 def test_no_floor_without_durations(files):

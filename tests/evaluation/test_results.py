@@ -1,4 +1,4 @@
-"""Files in ActivityNet's form, metrics and the table."""
+"""Reads and writes files in ActivityNet's form; computes metrics and their table."""
 
 import json
 
@@ -29,13 +29,13 @@ def test_predictions_read_back_as_they_were(tmp_path_factory, seed, count):
     path = tmp_path_factory.mktemp("results") / "predictions.json"
     segments = random_segments(seed, count)
     results.write_predictions(path, segments, VIDEOS, CLASSES)
-    found, names = results.read_predictions(path, VIDEOS, CLASSES)
+    restored, names = results.read_predictions(path, VIDEOS, CLASSES)
     assert names == VIDEOS
     for column in ("video", "label", "start", "end", "score"):
-        np.testing.assert_array_equal(getattr(found, column), getattr(segments, column))
+        np.testing.assert_array_equal(getattr(restored, column), getattr(segments, column))
     assert [each.name for each in path.parent.iterdir()] == ["predictions.json"]
     before, after = (
-        average_precisions(random_segments(seed + 1, 20), each, [0.1, 0.5], 2) for each in (segments, found)
+        average_precisions(random_segments(seed + 1, 20), each, [0.1, 0.5], 2) for each in (segments, restored)
     )
     np.testing.assert_array_equal(before, after)
 
@@ -49,13 +49,13 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_strings_are_times_and_other_videos_are_passed_over(tmp_path):
+def test_times_may_be_strings_and_other_videos_are_skipped(tmp_path):
     path = tmp_path / "p.json"
     entry = {"label": "run", "segment": ["1.5", 2], "score": "0.25"}
     path.write_text(json.dumps({"results": {"other": [entry], "v1": [entry], "v0": []}}))
-    found, names = results.read_predictions(path, VIDEOS, CLASSES)
+    restored, names = results.read_predictions(path, VIDEOS, CLASSES)
     assert names == ("other", "v1", "v0")
-    assert (found.video, found.label, found.start, found.end, found.score) == (1, 1, 1.5, 2, 0.25)
+    assert (restored.video, restored.label, restored.start, restored.end, restored.score) == (1, 1, 1.5, 2, 0.25)
 
 
 GOOD = {"label": "run", "segment": [1, 2], "score": 0.5}

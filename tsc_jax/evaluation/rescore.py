@@ -1,7 +1,6 @@
 """Scores any results file against any annotations and shows how much each choice of the protocol changes mAP."""
 
 import dataclasses
-import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -21,28 +20,26 @@ DISPUTED = ("video_test_0000270", "video_test_0001496")
 
 
 @dataclasses.dataclass(frozen=True)
-class Choices:
-    """All that mAP depends on besides predictions and annotations.
+class Request:
+    """What to score.
 
     Attributes:
-      protocol: one of `protocols.PROTOCOLS`.
-      tious: thresholds.
-      snippets_per_second: rate of the snippet features.
+      truth: the annotations.
+      predictions: in seconds, of the V annotated videos.
+      named: names of all videos in the results file.
       videos: bool [V], whether a video is evaluated.
       ambiguous: stretches in seconds whose predictions are not scored; None: all predictions are scored.
-      with_zero_length: whether instances without length, in the protocol's unit, count.
-      with_past_end: whether instances that start after the end of their video count.
-      later_wins: whether a prediction takes the later of two instances with equal tIoU.
+      tious: thresholds.
+      snippets_per_second: rate of the snippet features.
     """
 
-    protocol: str
-    tious: Sequence[float]
-    snippets_per_second: float
+    truth: GroundTruth
+    predictions: Segments
+    named: Sequence[str]
     videos: np.ndarray
     ambiguous: Segments | None
-    with_zero_length: bool = True
-    with_past_end: bool = True
-    later_wins: bool = True
+    tious: Sequence[float]
+    snippets_per_second: float
 
 
 def rescore(
@@ -77,50 +74,45 @@ def rescore(
     predictions, named = read_predictions(predictions_file, truth.videos, truth.classes)
     listed = truth.videos if videos_file is None else [line for line in read_lines(videos_file) if line]
     ambiguous = None if ambiguous_file is None else read_ambiguous(ambiguous_file, truth.videos)
-    choices = Choices(protocol, tious, snippets_per_second, np.isin(truth.videos, listed), ambiguous)
     for file, names in ((predictions_file, named), (videos_file, listed)):
         if not set(names) & set(truth.videos):
             raise InputError(f"{file}: names none of the {len(truth.videos)} videos of {ground_truth_file}")
+    videos = np.isin(truth.videos, listed)
+    request = Request(truth, predictions, named, videos, ambiguous, tious, snippets_per_second)
 
     text = [f"{ground_truth_file}: {_counts(len(truth.videos), truth.segments)} in the {truth.subset} subset"]
     if videos_file is not None:
         text.append(f"{videos_file}: {_difference(listed, truth.videos)}")
     text.append(f"{predictions_file}: {len(predictions)} predictions; {_difference(named, truth.videos)}")
-    text += quirks(truth, predictions, choices)
-    if not all_protocols:
-        return "\n".join([*text, "", _table(truth, predictions, {protocol: choices})])
-    for each in PROTOCOLS:
-        varied = variations(truth, named, dataclasses.replace(choices, protocol=each))
-        text += ["", _table(truth, predictions, dict(varied), baseline=each)]
+    text += quirks(request)
+    for each in PROTOCOLS if all_protocols else [protocol]:
+        rows = {each: mean_ap(request, each)}
+        if all_protocols:
+            rows |= {
+                name: _score(truth, *compared) for name, *compared in variations(request, each) if len(compared[0])
+            }
+        instances = _instances(request)
+        if not np.isnan(truth.durations[instances.video]).any():
+            floor = floor_predictions(instances, truth.durations)
+            rows[FLOOR] = mean_ap(dataclasses.replace(request, predictions=floor), each)
+        text += ["", table(tious, rows, baseline=each if all_protocols else None)]
     return "\n".join(text)
 
 
-def mean_ap(truth: GroundTruth, predictions: Segments, choices: Choices) -> np.ndarray:
-    """Returns detection mAP in percent, float64 [tIoUs]; predictions in seconds."""
-    instances = _instances(truth, choices)
-    predictions = predictions[choices.videos[predictions.video]]
-    if choices.ambiguous is not None:
-        predictions = predictions[~is_ambiguous(predictions, choices.ambiguous)]
-    if not choices.with_past_end:
-        instances = instances[~_starts_past_end(truth, instances)]
-    unit = (choices.snippets_per_second, choices.protocol)
-    instances, predictions = to_protocol(instances, *unit), to_protocol(predictions, *unit, predicted=True)
-    if not choices.with_zero_length:
-        instances = instances[instances.end > instances.start]
-    if not choices.later_wins:
-        instances = instances[::-1]
-    return 100 * mean_average_precision(instances, predictions, choices.tious, len(truth.classes))
+def mean_ap(request: Request, protocol: str) -> np.ndarray:
+    """Returns detection mAP in percent, float64 [tIoUs]."""
+    return _score(request.truth, *_compared(request, protocol))
 
 
-def quirks(truth: GroundTruth, predictions: Segments, choices: Choices) -> Iterator[str]:
+def quirks(request: Request) -> Iterator[str]:
     """Yields a sentence per oddity of the evaluated annotations."""
-    instances = _instances(truth, choices)
-    if not choices.videos.all():
-        yield f"evaluated: {_counts(choices.videos.sum(), instances)}"
+    truth, instances = request.truth, _instances(request)
+    if not request.videos.all():
+        yield f"evaluated: {_counts(request.videos.sum(), instances)}"
     for protocol in PROTOCOLS:
-        if empty := _zero_length(instances, protocol, choices.snippets_per_second):
+        if empty := _is_empty(to_protocol(instances, request.snippets_per_second, protocol)).sum():
             yield f"protocol {protocol}: {empty} of {len(instances)} instances have zero length and can only be missed"
-    if disputed := _disputed(truth, choices):
+    if disputed := _disputed(request):
         yield f"THUMOS-14 is evaluated on 212, 211 or 210 videos; some lists omit {', '.join(disputed)}"
     past_end = instances[_starts_past_end(truth, instances)]
     if len(past_end):
@@ -128,67 +120,67 @@ def quirks(truth: GroundTruth, predictions: Segments, choices: Choices) -> Itera
         yield f"{len(past_end)} instances start after the end of their video: in {where}"
     if np.isnan(truth.durations[instances.video]).any():
         yield "some videos have no duration, so no floor is given"
-    if choices.ambiguous is not None:
-        inside = is_ambiguous(predictions, choices.ambiguous).sum()
-        stretches = f"{len(choices.ambiguous)} ambiguous stretches in {len(np.unique(choices.ambiguous.video))} videos"
-        yield f"{stretches}: {inside} of {len(predictions)} predictions lie mostly in one and are not scored"
+    if (ambiguous := request.ambiguous) is not None:
+        inside = f"{is_ambiguous(request.predictions, ambiguous).sum()} of {len(request.predictions)} predictions"
+        stretches = f"{len(ambiguous)} ambiguous stretches in {len(np.unique(ambiguous.video))} videos"
+        yield f"{stretches}: {inside} lie mostly in one and are not scored"
 
 
-def variations(truth: GroundTruth, named: Sequence[str], choices: Choices) -> Iterator[tuple[str, Choices]]:
-    """Yields the choices under the name of their protocol, then a named copy per changed choice.
+def variations(request: Request, protocol: str) -> Iterator[tuple[str, Segments, Segments, Sequence[float]]]:
+    """Yields each choice that can be changed: its name, and instances, predictions and tIoUs after the change."""
+    truth, videos, tious = request.truth, request.videos, request.tious
 
-    Args:
-      truth: the annotations.
-      named: names of the videos in the results file.
-      choices: the baseline.
-    """
-    but = functools.partial(dataclasses.replace, choices)
-    yield choices.protocol, choices
-    instances = _instances(truth, choices)
-    with_predictions = choices.videos & np.isin(truth.videos, named)
-    if not choices.videos.all():
-        yield f"  all {len(truth.videos)} videos", but(videos=np.ones_like(choices.videos))
-    if with_predictions.any() and (with_predictions != choices.videos).any():
-        yield f"  only the {with_predictions.sum()} videos with predictions", but(videos=with_predictions)
-    disputed = _disputed(truth, choices)
-    for omitted in dict.fromkeys(map(tuple, (disputed[:1], disputed[1:], disputed))):
-        kept = choices.videos & ~np.isin(truth.videos, omitted)
-        if omitted and kept.any():
-            yield f"  {kept.sum()} videos, without {' and '.join(omitted)}", but(videos=kept)
-    if choices.ambiguous is not None:
-        yield "  predictions in ambiguous stretches count", but(ambiguous=None)
-    if empty := _zero_length(instances, choices.protocol, choices.snippets_per_second):
-        yield f"  without {empty} instances of zero length", but(with_zero_length=False)
-    if past_end := _starts_past_end(truth, instances).sum():
-        yield f"  without {past_end} instances past the video's end", but(with_past_end=False)
-    yield "  of equal tIoUs the earlier instance", but(later_wins=False)
-    rounded = np.linspace(choices.tious[0], choices.tious[-1], len(choices.tious))
-    if np.allclose(rounded, choices.tious, atol=1e-9) and (rounded != choices.tious).any():
-        yield "  tIoUs with the rounding errors of NumPy's linspace", but(tious=rounded)
+    def but(**changes) -> tuple[Segments, Segments, Sequence[float]]:
+        return _compared(dataclasses.replace(request, **changes), protocol)
+
+    if not videos.all():
+        yield f"  all {len(videos)} videos", *but(videos=np.ones_like(videos))
+    with_predictions = videos & np.isin(truth.videos, request.named)
+    if (with_predictions != videos).any():
+        yield f"  only the {with_predictions.sum()} videos with predictions", *but(videos=with_predictions)
+    disputed = _disputed(request)
+    for omitted in filter(None, dict.fromkeys(map(tuple, (disputed[:1], disputed[1:], disputed)))):
+        kept = videos & ~np.isin(truth.videos, omitted)
+        yield f"  {kept.sum()} videos, without {' and '.join(omitted)}", *but(videos=kept)
+    if request.ambiguous is not None:
+        yield "  predictions in ambiguous stretches count", *but(ambiguous=None)
+
+    instances, *others = _compared(request, protocol)
+    if (empty := _is_empty(instances)).any():
+        yield f"  without {empty.sum()} instances of zero length", instances[~empty], *others
+    if (past_end := _starts_past_end(truth, _instances(request))).any():
+        yield f"  without {past_end.sum()} instances past the video's end", instances[~past_end], *others
+    yield "  of equal tIoUs the earlier instance", instances[::-1], *others
+    rounded = np.linspace(tious[0], tious[-1], len(tious))
+    if np.allclose(rounded, tious, atol=1e-9) and (rounded != tious).any():
+        yield "  tIoUs with the rounding errors of NumPy's linspace", *but(tious=rounded)
 
 
-def _table(truth: GroundTruth, predictions: Segments, rows: dict[str, Choices], baseline: str | None = None) -> str:
-    """Formats a row of mAP per entry, and the floor of the first."""
-    values = {name: mean_ap(truth, predictions, choices) for name, choices in rows.items()}
-    first = next(iter(rows.values()))
-    instances = _instances(truth, first)
-    if not np.isnan(truth.durations[instances.video]).any():
-        values[FLOOR] = mean_ap(truth, floor_predictions(instances, truth.durations), first)
-    return table(first.tious, values, baseline)
-
-
-def _instances(truth: GroundTruth, choices: Choices) -> Segments:
+def _instances(request: Request) -> Segments:
     """Returns the instances of the evaluated videos, in seconds."""
-    return truth.segments[choices.videos[truth.segments.video]]
+    return request.truth.segments[request.videos[request.truth.segments.video]]
 
 
-def _zero_length(instances: Segments, protocol: str, snippets_per_second: float) -> int:
-    instances = to_protocol(instances, snippets_per_second, protocol)
-    return int((instances.start == instances.end).sum())
+def _compared(request: Request, protocol: str) -> tuple[Segments, Segments, Sequence[float]]:
+    """Returns the evaluated instances and the scored predictions in the unit of the protocol, and the tIoUs."""
+    predictions = request.predictions[request.videos[request.predictions.video]]
+    if request.ambiguous is not None:
+        predictions = predictions[~is_ambiguous(predictions, request.ambiguous)]
+    unit = (request.snippets_per_second, protocol)
+    predictions = to_protocol(predictions, *unit, predicted=True)
+    return to_protocol(_instances(request), *unit), predictions, request.tious
 
 
-def _disputed(truth: GroundTruth, choices: Choices) -> list[str]:
-    return [name for name in DISPUTED if name in np.array(truth.videos)[choices.videos]]
+def _score(truth: GroundTruth, instances: Segments, predictions: Segments, tious: Sequence[float]) -> np.ndarray:
+    return 100 * mean_average_precision(instances, predictions, tious, len(truth.classes))
+
+
+def _is_empty(instances: Segments) -> np.ndarray:
+    return instances.start == instances.end
+
+
+def _disputed(request: Request) -> list[str]:
+    return [name for name in DISPUTED if name in np.array(request.truth.videos)[request.videos]]
 
 
 def _starts_past_end(truth: GroundTruth, instances: Segments) -> np.ndarray:

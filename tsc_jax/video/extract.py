@@ -20,10 +20,8 @@ SNIPPET = 16
 SNIPPETS_PER_SECOND = FRAMES_PER_SECOND / SNIPPET
 WIDTH = i3d.WIDTH
 
-Extractor = Callable[..., np.ndarray]
 
-
-def make_extractor(dtype: str = "float32", batch_size: int | None = None) -> Extractor:
+def make_extractor(dtype: str = "float32", batch_size: int | None = None) -> Callable[..., np.ndarray]:
     """Loads the weights once and returns the function that turns videos into features.
 
     Args:

@@ -1,6 +1,5 @@
 """Turns many videos into a folder in the "per video" layout, which `tsc_jax.data.per_video` reads."""
 
-import collections
 import contextlib
 import json
 import os
@@ -35,7 +34,7 @@ def extract_folder(
     Keeps complete files of earlier calls. Prints one line on stderr per video that cannot be used, and continues.
 
     Args:
-      videos: distinct files; a file name without its ending is the name of the video.
+      videos: files; a file name without its ending is the name of the video.
       output: folder of the data set; created if it does not exist.
       split: "train" or "test"; None if the videos are not divided yet.
       dtype: see `make_extractor`.
@@ -45,15 +44,15 @@ def extract_folder(
       The number of videos without features.
 
     Raises:
-      InputError: a package is missing, or `output` has features of another extractor.
+      InputError: a package is missing, `output` has features of another extractor, or two videos have the same name.
     """
     meta = _meta(output, {"name": _NAME, "dtype": dtype, "weights_sha256": weights.SHA256})
-    files, failures = _features_files(videos, output / "features" / (split or ""))
+    files = _features_files(videos, output / "features" / (split or ""))
     wanted = {video: file for video, file in files.items() if not _is_whole(file)}
     for video, file in files.items():
         if video not in wanted:
             print(f"{file}: already there")
-    extract = make_extractor(dtype, batch_size) if wanted else None
+    failures, extract = 0, make_extractor(dtype, batch_size) if wanted else None
     # disable=None: no bar unless stderr is a terminal
     with tqdm.tqdm(total=_expected(wanted), unit="snippet", dynamic_ncols=True, disable=None) as bar:
         for video, file in wanted.items():
@@ -76,20 +75,14 @@ def _print_above(bar: tqdm.tqdm, line: str, stream: TextIO) -> None:
     stream.flush()
 
 
-def _features_files(videos: Sequence[Path], folder: Path) -> tuple[dict[Path, Path], int]:
-    """Returns the features file of each video, and the number of videos that share a name; prints a line for these."""
-    groups = collections.defaultdict(list)
+def _features_files(videos: Sequence[Path], folder: Path) -> dict[Path, Path]:
+    """Returns the features file per video; raises InputError if two videos would write the same one."""
+    owner = {}
     for video in videos:
-        groups[video.stem].append(video)
-    failures = [video for video in videos if len(groups[video.stem]) > 1]
-    for video in failures:
-        other = next(each for each in groups[video.stem] if each != video)
-        print(
-            f"{video}: has the same name before the ending as {other}, so both would write {video.stem}.npy;"
-            " rename one of them",
-            file=sys.stderr,
-        )
-    return {video: folder / f"{video.stem}.npy" for video in videos if video not in failures}, len(failures)
+        other = owner.setdefault(video.stem, video)
+        if other != video:
+            raise InputError(f"{video}: would write the same {video.stem}.npy as {other}; rename one of them")
+    return {video: folder / f"{video.stem}.npy" for video in videos}
 
 
 def _meta(output: Path, extractor: dict[str, str]) -> dict:

@@ -10,55 +10,37 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import flatten_dict
 from jax import lax
 
 WIDTH = 1024
-CLASSES = 400  # of Kinetics
 _EPSILON = 1e-3  # of the BatchNorm that the weights were trained with (Sonnet's)
 _STAGES = (("3b", "3c"), ("4b", "4c", "4d", "4e", "4f"), ("5b", "5c"))
-_CONVOLUTIONS = ("Conv3d_1a_7x7", "Conv3d_2b_1x1", "Conv3d_2c_3x3")
-# Convolutions of an Inception block: those that read its input, then the others.
-_REDUCTIONS = ("Branch_0/Conv3d_0a_1x1", "Branch_1/Conv3d_0a_1x1", "Branch_2/Conv3d_0a_1x1")
-_BRANCHES = ("Branch_1/Conv3d_0b_3x3", "Branch_2/Conv3d_0b_3x3", "Branch_3/Conv3d_0b_1x1")
 
 Params = dict[str, dict[str, jax.Array]]
 
 
 def fold(variables: Mapping[str, Mapping], dtype: str = "float32") -> Params:
-    """Folds BatchNorm into the weights, joins convolutions with the same input, and makes taps channels.
+    """Folds each BatchNorm, which has no scale, into its convolution, and makes taps channels.
 
     Args:
       variables: "params" and "batch_stats" of I3D in Flax's names; kernels are [taps, H, W, C, D].
       dtype: of the kernels and so of all activations; biases stay float32.
 
     Returns:
-      "kernel" [H, W, taps * C, D] and "bias" [D] per layer; a block has "NAME/reductions" and a layer per branch.
+      "kernel" [H, W, taps * C, D] and "bias" [D] per convolution.
     """
-    params, statistics = variables["params"], variables["batch_stats"]
-    folded = {name: _fold(params[name], statistics[name]) for name in _CONVOLUTIONS}
-    for name in (f"Mixed_{each}" for stage in _STAGES for each in stage):
-        units = {each: _fold(params[name][each], statistics[name][each]) for each in params[name]}
-        folded[f"{name}/reductions"] = tuple(
-            np.concatenate(arrays, axis=-1) for arrays in zip(*(units[each] for each in _REDUCTIONS), strict=True)
-        )
-        folded |= {f"{name}/{each}": units[each] for each in _BRANCHES}
-    logits = params["Logits/Conv3d_0c_1x1"]["Conv_0"]
-    folded["logits"] = (np.asarray(logits["kernel"])[0], np.asarray(logits["bias"]))
-    return {
-        name: {"kernel": jnp.asarray(kernel, dtype), "bias": jnp.asarray(bias, jnp.float32)}
-        for name, (kernel, bias) in folded.items()
-    }
-
-
-def _fold(params: Mapping, statistics: Mapping) -> tuple[np.ndarray, np.ndarray]:
-    """Returns kernel [H, W, taps * C, D] and bias [D] of a convolution with its BatchNorm, which has no scale."""
-    mean, variance = (np.asarray(statistics["BatchNorm_0"][name], np.float64).reshape(-1) for name in ("mean", "var"))
-    scale = 1 / np.sqrt(variance + _EPSILON)
-    kernel = np.asarray(params["Conv_0"]["kernel"], np.float64) * scale
-    taps, height, width, channels, outputs = kernel.shape
-    kernel = kernel.transpose(1, 2, 0, 3, 4).reshape(height, width, taps * channels, outputs)
-    bias = np.asarray(params["BatchNorm_0"]["bias"], np.float64).reshape(-1) - mean * scale
-    return kernel.astype(np.float32), bias.astype(np.float32)
+    params, statistics = (flatten_dict(variables[part], sep="/") for part in ("params", "batch_stats"))
+    folded = {}
+    for name in (key.removesuffix("/BatchNorm_0/mean") for key in statistics if key.endswith("mean")):
+        mean, variance = (np.float64(statistics[f"{name}/BatchNorm_0/{key}"]).reshape(-1) for key in ("mean", "var"))
+        scale = 1 / np.sqrt(variance + _EPSILON)
+        kernel = np.float64(params[f"{name}/Conv_0/kernel"]) * scale
+        taps, height, width, channels, outputs = kernel.shape
+        kernel = kernel.transpose(1, 2, 0, 3, 4).reshape(height, width, taps * channels, outputs)
+        bias = np.float64(params[f"{name}/BatchNorm_0/bias"]).reshape(-1) - mean * scale
+        folded[name] = {"kernel": jnp.asarray(np.float32(kernel), dtype), "bias": jnp.asarray(bias, jnp.float32)}
+    return folded
 
 
 def features(params: Params, frames: jax.Array) -> jax.Array:
@@ -72,12 +54,6 @@ def features(params: Params, frames: jax.Array) -> jax.Array:
       [N, 1024] float32.
     """
     return mixed_5c(params, frames).mean((1, 2, 3), jnp.float32)
-
-
-def logits(params: Params, means: jax.Array) -> jax.Array:
-    """`features` [N, 1024] -> logits of the classes of Kinetics [N, 400]."""
-    kernel = params["logits"]["kernel"][0, 0].astype(jnp.float32)
-    return means @ kernel + params["logits"]["bias"]
 
 
 def mixed_5c(params: Params, frames: jax.Array) -> jax.Array:
@@ -98,13 +74,16 @@ def mixed_5c(params: Params, frames: jax.Array) -> jax.Array:
 
 
 def _inception(params: Params, name: str, x: jax.Array) -> jax.Array:
-    wide, narrow, pooled = (params[f"{name}/{each}"] for each in _BRANCHES)
-    inner = [branch["kernel"].shape[2] // 3 for branch in (wide, narrow)]
-    outer = params[f"{name}/reductions"]["bias"].shape[0] - sum(inner)
-    reduced = _convolution(params[f"{name}/reductions"], x)
-    direct, *inputs = jnp.split(reduced, (outer, outer + inner[0]), axis=-1)
-    branches = [_convolution(branch, each) for branch, each in zip((wide, narrow), inputs, strict=True)]
-    return jnp.concatenate([direct, *branches, _convolution(pooled, _max_pool(x, (3, 3, 3), (1, 1, 1)))], axis=-1)
+    def convolution(unit: str, x: jax.Array) -> jax.Array:
+        return _convolution(params[f"{name}/{unit}"], x)
+
+    branches = [
+        convolution("Branch_0/Conv3d_0a_1x1", x),
+        convolution("Branch_1/Conv3d_0b_3x3", convolution("Branch_1/Conv3d_0a_1x1", x)),
+        convolution("Branch_2/Conv3d_0b_3x3", convolution("Branch_2/Conv3d_0a_1x1", x)),
+        convolution("Branch_3/Conv3d_0b_1x1", _max_pool(x, (3, 3, 3), (1, 1, 1))),
+    ]
+    return jnp.concatenate(branches, axis=-1)
 
 
 def _convolution(layer: Mapping[str, jax.Array], x: jax.Array, stride: int = 1) -> jax.Array:
