@@ -12,13 +12,13 @@ from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
 from tsc_jax.localization.segments import Segments
+from tsc_jax.report.lanes import drawn_predictions
 from tsc_jax.report.page import COLOURS, macros
 
 LETTER = 6.3  # mean width of a letter, in pixels
 NAME_LIMIT = 34  # letters shown of a name
 POINT_LIMIT = 600  # points of a line; more cannot be told apart
 STRONGEST_CELL = 0.5  # share of colour at which the number in a cell can still be read
-FAINTEST = 0.05  # predictions below this share of a video's best score are not drawn
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,12 +190,12 @@ def lanes(
       width: in pixels.
     """
     axis = make_axis((0, duration), names_width(classes[label] for label in shown), width - 10)
-    best = predictions.score.max(initial=1e-12)
+    drawn, opacity = drawn_predictions(predictions)
 
-    def bar(segments: Segments, row: int, below: float, name: str, style: str) -> tuple:
+    def bar(segments: Segments, row: int, below: float, what: str, style: str) -> tuple:
         start, end = segments.start[row], segments.end[row]
         left, right = axis.place(start), axis.place(end)
-        return left, below, right - left, style, f"{name}: {start:.1f} to {end:.1f} s"
+        return left, below, right - left, style, f"{what}: {start:.1f} to {end:.1f} s"
 
     rows = []
     for label in shown:
@@ -204,11 +204,9 @@ def lanes(
             bar(truth, row, 0, f"{name}, ground truth", "fill:var(--ink)")
             for row in np.flatnonzero(truth.label == label)
         ]
-        drawn = np.flatnonzero((predictions.label == label) & (predictions.score >= FAINTEST * best))
-        for row in drawn[np.argsort(predictions.score[drawn], kind="stable")]:
-            score = predictions.score[row]
-            style = f"fill:{colours[row]};opacity:{min(score / best, 1):.2f}"
-            bars.append(bar(predictions, row, 11, f"{name}, score {score:.3f}", style))
+        for row in drawn[predictions.label[drawn] == label]:
+            style = f"fill:{colours[row]};opacity:{opacity[row]:.2f}"
+            bars.append(bar(predictions, row, 11, f"{name}, score {predictions.score[row]:.3f}", style))
         rows.append((name, bars))
     return SVG.lanes(title, width, axis, rows)
 

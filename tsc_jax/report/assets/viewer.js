@@ -136,7 +136,7 @@ function drawLane(lane) {
 
 function tellChosen() {
   const { chosen } = view;
-  const text = chosen ? [index.classes[chosen.label], ...Object.values(describe(chosen))].filter(Boolean).join(", ") : "Click a segment, or press \u2191 or \u2193 on the timeline, to read it here.";
+  const text = chosen ? [index.classes[chosen.label], ...Object.values(describe(chosen))].filter(Boolean).join(", ") : "Click a segment, or press \u2191 or \u2193 on the timeline, to see its details here.";
   byId("chosen").classList.toggle("soft", !chosen);
   if (byId("chosen").textContent !== text) byId("chosen").textContent = text;
 }
