@@ -1,4 +1,4 @@
-"""A data set and an evaluation of it, with names that a page must escape."""
+"""Makes up a data set and its evaluation, with names that a page must escape."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ TIOUS = [0.1, 0.3, 0.5, 0.7]
 
 
 def made_up_dataset(videos: int = 9, seed: int = 0) -> Dataset:
-    """Videos of 20 to 40 seconds with 1 to 4 instances of all classes but the last."""
+    """Makes videos of 20 to 40 seconds with 1 to 4 instances of all classes but the last."""
     rng = np.random.default_rng(seed)
 
     def video(index: int) -> Video:
@@ -31,7 +31,7 @@ def made_up_dataset(videos: int = 9, seed: int = 0) -> Dataset:
 
 
 def made_up_predictions(truth: Segments, seed: int = 0) -> Segments:
-    """Each instance six times, moved and some under another name; the further from the truth the lower the score."""
+    """Predicts instances six times each, moved and some as another class; scores fall with the distance moved."""
     rng = np.random.default_rng(seed)
     rows = np.repeat(np.arange(1, len(truth)), 6)  # the first is missed
     moved = rng.exponential(1.0, len(rows))
@@ -41,8 +41,10 @@ def made_up_predictions(truth: Segments, seed: int = 0) -> Segments:
     return make_segments(truth.video[rows], label, start, end, np.exp(-moved) * rng.uniform(0.5, 1, len(rows)))
 
 
-def made_up_evaluation(dataset: Dataset, protocol: str = "seconds", predictions: Segments | None = None):
-    """(Evaluation, metrics) of made-up predictions."""
+def made_up_evaluation(
+    dataset: Dataset, protocol: str = "seconds", predictions: Segments | None = None, outputs: bool = False
+):
+    """Returns (Evaluation, metrics) of made-up predictions; with `outputs`, CAS and attention of every video are 0."""
     truth = ground_truth(dataset.test)
     predictions = made_up_predictions(truth) if predictions is None else predictions
     compared = (
@@ -51,12 +53,14 @@ def made_up_evaluation(dataset: Dataset, protocol: str = "seconds", predictions:
     )
     mean_ap = 100 * detection.mean_average_precision(*compared, TIOUS, len(CLASSES))
     metrics = results.make_metrics(protocol, TIOUS, mean_ap, 75.0, 30, "best on test")
-    nothing = [None] * len(dataset.test.videos)
-    return Evaluation(predictions, metrics, np.array([50.0, 10, 0, 0]), nothing, nothing), metrics
+    lengths = [video.num_snippets for video in dataset.test.videos]
+    cas = [np.zeros((t, len(CLASSES) + 1)) if outputs else None for t in lengths]
+    attention = [np.zeros(t) if outputs else None for t in lengths]
+    return Evaluation(predictions, metrics, np.array([50.0, 10, 0, 0]), cas, attention), metrics
 
 
 def at_rate(dataset: Dataset, factor: float) -> Dataset:
-    """The same with `factor` times as many snippets in every test video."""
+    """Returns the data set with `factor` times as many snippets in every test video."""
     videos = tuple(
         dataclasses.replace(video, num_snippets=int(factor * video.num_snippets)) for video in dataset.test.videos
     )

@@ -1,4 +1,4 @@
-"""What a browser would make of a page: its elements, scripts and attributes."""
+"""Parses pages into their elements, attributes, scripts and charts."""
 
 import html.parser
 import json
@@ -10,11 +10,11 @@ class Page(html.parser.HTMLParser):
     """A parsed page.
 
     Attributes:
-      tags: names of all elements in their order.
-      attributes: (name, value) of all of them.
-      scripts: (attributes, text) of every script element.
-      policy: of the Content-Security-Policy.
-      text: all text but that of scripts and styles.
+      tags: names of all elements, in order.
+      attributes: (name, value) of all elements.
+      scripts: (attributes, text) of all script elements.
+      policy: the Content-Security-Policy.
+      text: all text outside of scripts and styles.
     """
 
     def __init__(self, text: str):
@@ -39,7 +39,7 @@ class Page(html.parser.HTMLParser):
             self.text += data
 
     def data(self, identity: str):
-        """The JSON of the block with this id."""
+        """Returns the JSON in the block with this id."""
         (text,) = (text for attributes, text in self.scripts if attributes.get("id") == identity)
         return json.loads(text)
 

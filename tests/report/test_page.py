@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.report.pages import Page
-from tsc_jax.report.page import PAGES, assets, parts, sayable, write_page
+from tsc_jax.report.page import PAGES, asset, parts, sayable, write_page
 
 HOSTILE = "</script></style></noscript><img src=x onerror=alert(1)><!--<script>&lt; \"' \u2028 \udcff \x00"
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
@@ -84,7 +84,7 @@ def test_characters_that_utf8_cannot_encode_become_question_marks(tmp_path):
 
 def themes():
     """The colours of the light and of the dark theme, by name."""
-    light, dark = re.findall(r":root \{(.*?)\}", assets(["page.css"]), re.S)
+    light, dark = re.findall(r":root \{(.*?)\}", asset("page.css"), re.S)
     read = re.compile(r"--([\w-]+): #([0-9a-f]{6});").findall
     return {"light": dict(read(light)), "dark": dict(read(dark))}
 

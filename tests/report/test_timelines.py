@@ -1,4 +1,4 @@
-"""The page of timelines: what it holds is what it was given, and a real browser draws it."""
+"""The page of timelines holds what it was given, and a real browser draws it."""
 
 import re
 
@@ -25,19 +25,19 @@ RATE = 1.5
 NOTHING = make_segments([], [], [], [])
 
 
-def random_video(seed, name="video", snippets=40, classes=8, found=30, truth=True):
-    """A video with segments anywhere in it and noise for curves."""
+def random_video(seed, name="video", snippets=40, classes=8, number=30, truth=True):
+    """Makes a video with random segments and curves."""
     rng = np.random.default_rng(seed)
     duration = snippets / RATE
-    times = np.sort(rng.uniform(0, duration, (found, 2)))
-    predictions = make_segments(0, rng.integers(classes, size=found), *times.T, rng.normal(0.5, 0.3, found))
+    times = np.sort(rng.uniform(0, duration, (number, 2)))
+    predictions = make_segments(0, rng.integers(classes, size=number), *times.T, rng.normal(0.5, 0.3, number))
     known = make_segments(0, [0, 1], [1, 3], [2, 5]) if truth else None
     cas = rng.normal(0, 5, (snippets, classes + 1))
     return VideoTimeline(name, duration, predictions, known, cas, rng.uniform(size=snippets), [(1.0, JPEG)])
 
 
 def written(path, videos, classes=8, title="title"):
-    """The parsed page of `videos`; `classes` is their number or their names."""
+    """Writes the page of `videos` and parses it; `classes` is the number of classes or their names."""
     names = [f"action {i}" for i in range(classes)] if isinstance(classes, int) else classes
     write_timelines(path, title, names, RATE, videos)
     return Page(path.read_text(encoding="utf-8"))
@@ -62,8 +62,8 @@ def test_the_page_holds_what_it_was_given_to_three_digits(tmp_path):
 
 def test_lanes_are_the_true_classes_then_the_best_predicted():
     truth = make_segments(0, [4, 2], [0, 0], [1, 1])
-    found = make_segments(0, [1, 2, 3, 1], [0] * 4, [1] * 4, [0.1, 0.9, 0.5, 0.8])
-    assert shown_classes(truth, found) == [2, 4, 1, 3]
+    predictions = make_segments(0, [1, 2, 3, 1], [0] * 4, [1] * 4, [0.1, 0.9, 0.5, 0.8])
+    assert shown_classes(truth, predictions) == [2, 4, 1, 3]
 
 
 @hypothesis.given(st.lists(st.lists(st.integers(0, 19), max_size=4, unique=True), max_size=3))
@@ -97,7 +97,7 @@ def test_the_page_asks_the_network_for_nothing_and_is_the_same_twice(tmp_path):
 
 
 def test_tables_are_there_without_javascript(tmp_path):
-    video = random_video(0, found=LISTED + 5)
+    video = random_video(0, number=LISTED + 5)
     empty = VideoTimeline("empty", 0, NOTHING, None, np.zeros((0, 9)), np.zeros(0))
     page = written(tmp_path / "page.html", [video, empty])
     assert page.tags.count("tr") == 2 + 2 + LISTED
@@ -121,22 +121,22 @@ def browse(tmp_path_factory):
 
 
 def lanes_of(dom):
-    return re.findall(r'class="lane" data-lane="(\w+)" data-found="(\d+)" data-truth="(\d+)"', dom)
+    return re.findall(r'class="lane" data-lane="(\w+)" data-predictions="(\d+)" data-truth="(\d+)"', dom)
 
 
 def test_a_browser_draws_the_lanes(tmp_path, browse):
     one = VideoTimeline(HOSTILE, 1 / RATE, NOTHING, NOTHING, np.ones((1, 4)), np.ones(1))
-    found = make_segments(0, [0, 0, 2], [1, 2, 5], [4, 5, 9], [1.0, 0.5, 0.05])
+    predictions = make_segments(0, [0, 0, 2], [1, 2, 5], [4, 5, 9], [1.0, 0.5, 0.05])
     truth = make_segments(0, [1], [3], [5])
-    usual = VideoTimeline("usual", 12, found, truth, np.ones((18, 4)), np.ones(18), [(1, JPEG)])
+    usual = VideoTimeline("usual", 12, predictions, truth, np.ones((18, 4)), np.ones(18), [(1, JPEG)])
     written(tmp_path / "page.html", [one, usual], [HOSTILE, "b", "c"], HOSTILE)
     address = (tmp_path / "page.html").as_uri()
-    dom, complaints = browse(address, "--dump-dom")
-    assert not complaints
+    dom, messages = browse(address, "--dump-dom")
+    assert not messages
     assert [lane for lane, *_ in lanes_of(dom)] == ["whole", "axis", "attention", "background"]
-    dom, complaints = browse(f"{address}#2", "--dump-dom")
-    assert not complaints
-    actions = [(int(found), int(truth)) for lane, found, truth in lanes_of(dom) if lane == "action"]
+    dom, messages = browse(f"{address}#2", "--dump-dom")
+    assert not messages
+    actions = [(int(predictions), int(truth)) for lane, predictions, truth in lanes_of(dom) if lane == "action"]
     # Class 2 is below the slider, at a tenth of the best score.
     assert actions == [(0, 1), (2, 0)]
     assert "frames" in [lane for lane, *_ in lanes_of(dom)]
@@ -145,8 +145,8 @@ def test_a_browser_draws_the_lanes(tmp_path, browse):
 
 @pytest.mark.parametrize(("theme", "setting"), [("light", 1), ("dark", 0)])
 def test_a_browser_shows_both_themes(tmp_path, browse, theme, setting):
-    found = make_segments(0, [0], [1], [9], [1.0])
-    video = VideoTimeline("video", 12, found, None, np.ones((18, 2)), np.ones(18))
+    predictions = make_segments(0, [0], [1], [9], [1.0])
+    video = VideoTimeline("video", 12, predictions, None, np.ones((18, 2)), np.ones(18))
     written(tmp_path / "page.html", [video], 1)
     picture = tmp_path / "page.png"
     flags = (f"--blink-settings=preferredColorScheme={setting}", f"--screenshot={picture}")

@@ -50,7 +50,7 @@ def hands(tmp_path_factory, browser):
 
 
 def test_the_wheel_zooms_about_the_pointer_and_moves(hands):
-    found = hands("""{
+    seen = hands("""{
       scrolls: send("wheel", 0.25, { deltaY: 200 }),
       zoomed: [send("wheel", 0.25, { deltaY: -400 }), ...shown()],
       moved: after(() => send("wheel", 0.25, { deltaX: wide / 2 })),
@@ -58,19 +58,19 @@ def test_the_wheel_zooms_about_the_pointer_and_moves(hands):
       deepest: after(() => times(50, () => send("wheel", 0.25, { deltaY: -400 }))),
       widest: after(() => times(50, () => send("wheel", 0.9, { deltaY: 400 }))),
     }""")
-    assert found["scrolls"] is False  # nothing to zoom out of: the page scrolls
-    prevented, start, end = found["zoomed"]
+    assert seen["scrolls"] is False  # nothing to zoom out of: the page scrolls
+    prevented, start, end = seen["zoomed"]
     assert prevented and end - start == pytest.approx(SECONDS * np.exp(-0.6))
     assert start + 0.25 * (end - start) == pytest.approx(25)
     half = (end - start) / 2
-    assert found["moved"] == pytest.approx([start + half, end + half] if end + half <= 100 else [100 - 2 * half, 100])
-    assert found["shifted"] == pytest.approx([each - half for each in found["moved"]])
-    assert np.diff(found["deepest"]) == pytest.approx(8 / RATE)  # eight snippets
-    assert found["widest"] == [0, SECONDS]
+    assert seen["moved"] == pytest.approx([start + half, end + half] if end + half <= 100 else [100 - 2 * half, 100])
+    assert seen["shifted"] == pytest.approx([each - half for each in seen["moved"]])
+    assert np.diff(seen["deepest"]) == pytest.approx(8 / RATE)  # eight snippets
+    assert seen["widest"] == [0, SECONDS]
 
 
 def test_keys_zoom_move_and_choose(hands):
-    found = hands("""{
+    seen = hands("""{
       in: after(() => key("+")), right: after(() => key("ArrowRight")), left: after(() => key("ArrowLeft")),
       out: after(() => key("-")),
       far: after(() => (key("+"), key("+"), times(99, () => key("ArrowLeft")))),
@@ -79,19 +79,19 @@ def test_keys_zoom_move_and_choose(hands):
       buttons: after(() => byId("in").click()),
     }""")
     span = SECONDS / 1.5
-    assert found["in"] == pytest.approx([50 - span / 2, 50 + span / 2])
-    assert found["right"] == pytest.approx([each + span / 10 for each in found["in"]])
-    assert found["left"] == pytest.approx(found["in"])
-    assert found["out"] == pytest.approx([0, SECONDS])
-    assert found["far"] == pytest.approx([0, span / 1.5])
-    assert found["whole"] == [0, SECONDS]
-    assert found["other"] is True  # not taken from the browser
-    assert found["chosen"] == [20, 22, 60, 60, 22]
-    assert found["buttons"] == pytest.approx(found["in"])
+    assert seen["in"] == pytest.approx([50 - span / 2, 50 + span / 2])
+    assert seen["right"] == pytest.approx([each + span / 10 for each in seen["in"]])
+    assert seen["left"] == pytest.approx(seen["in"])
+    assert seen["out"] == pytest.approx([0, SECONDS])
+    assert seen["far"] == pytest.approx([0, span / 1.5])
+    assert seen["whole"] == [0, SECONDS]
+    assert seen["other"] is True  # not taken from the browser
+    assert seen["chosen"] == [20, 22, 60, 60, 22]
+    assert seen["buttons"] == pytest.approx(seen["in"])
 
 
 def test_a_drag_moves_a_click_chooses_a_double_click_fits(hands):
-    found = hands("""{
+    seen = hands("""{
       dragged: after(() => {
         setWindow(50, 50);
         send("pointerdown", 0.5); send("pointermove", 0.3); send("pointerup", 0.3);
@@ -110,17 +110,17 @@ def test_a_drag_moves_a_click_chooses_a_double_click_fits(hands):
         return view.chosen.score;
       })(),
     }""")
-    assert found["dragged"] == pytest.approx([35, 85])
-    assert found["untouched"] is None
-    assert found["strip"] == pytest.approx([35, 85])
-    assert found["clicked"] == [0, SECONDS]
-    assert found["chosen"] == [60, 64, 0.5]
-    assert found["fitted"] == pytest.approx([58, 66])
-    assert found["truth"] is None
+    assert seen["dragged"] == pytest.approx([35, 85])
+    assert seen["untouched"] is None
+    assert seen["strip"] == pytest.approx([35, 85])
+    assert seen["clicked"] == [0, SECONDS]
+    assert seen["chosen"] == [60, 64, 0.5]
+    assert seen["fitted"] == pytest.approx([58, 66])
+    assert seen["truth"] is None
 
 
 def test_two_fingers_pinch_and_choose_nothing(hands):
-    found = hands("""{
+    seen = hands("""{
       pinched: after(() => {
         send("pointerdown", 0.25, { pointerId: 5 }, "action", 20);
         send("pointerdown", 0.35, { pointerId: 6 }, "action", 20);
@@ -134,9 +134,9 @@ def test_two_fingers_pinch_and_choose_nothing(hands):
       still: pressed.size,
     }""")
     # What was between the fingers stays there; the one that lifts last does so above a segment.
-    assert found["pinched"] == pytest.approx([12.5, 62.5])
-    assert found["lifted"] == found["pinched"]
-    assert found["chosen"] is None and found["still"] == 0
+    assert seen["pinched"] == pytest.approx([12.5, 62.5])
+    assert seen["lifted"] == seen["pinched"]
+    assert seen["chosen"] is None and seen["still"] == 0
 
 
 def test_scores_below_zero_are_seen_where_there_are_no_others(hands):

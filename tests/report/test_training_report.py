@@ -111,8 +111,8 @@ def test_the_numbers_are_those_of_the_diagnosis(tmp_path, scalars, protocol):
     assert np.mean(list(shown.values())) == pytest.approx(metrics["mAP"][2], rel=1e-3)
 
     profile = diagnosis.error_profile(*compared)
-    found = dict.fromkeys((f"{i + 1}G: {kind}" for i in range(10) for kind in diagnosis.KINDS), 0.0)
-    found |= {
+    shown = dict.fromkeys((f"{i + 1}G: {kind}" for i in range(10) for kind in diagnosis.KINDS), 0.0)
+    shown |= {
         key: float(share)
         for key, share in (
             tooltip.rsplit(" ", 1)
@@ -121,7 +121,7 @@ def test_the_numbers_are_those_of_the_diagnosis(tmp_path, scalars, protocol):
         )
     }
     expected = 100 * profile / np.maximum(profile.sum(axis=1, keepdims=True), 1)
-    np.testing.assert_allclose(list(found.values()), expected.ravel(), rtol=1e-3)
+    np.testing.assert_allclose(list(shown.values()), expected.ravel(), rtol=1e-3)
 
     longest = diagnosis.by_length(*compared).upper[-1] / (1 if protocol == "seconds" else RATE)
     assert f"to {longest:.1f} s</text>" in text

@@ -15,11 +15,11 @@ from tsc_jax.doctor.segments import video_length
 
 SHOWN = 5  # examples of a finding in the text
 LINE = 120  # characters
-INDENT = " " * 9  # of the lines of a finding after its first
+INDENT = " " * 9  # of all lines of a finding but the first
 
 
 def contents(examination: Examination) -> dict:
-    """Describes each subset: counts, the hours of the videos whose length is known, and T; None where unknown."""
+    """Returns the counts of each subset, the hours of videos of known length, and the least, median and largest T."""
     source = examination.holdings.source
     if source is None:
         return {}
@@ -61,14 +61,10 @@ def verdict(findings: Sequence[Finding]) -> str:
 
 
 def as_json(examination: Examination) -> str:
-    """Returns everything, including all examples."""
+    """Returns the contents, all findings with all examples, and the verdict."""
     findings = [
-        {
-            "check": each.check,
-            **dataclasses.asdict(CHECKS[each.check]),
-            "count": len(each.examples),
-            "examples": list(each.examples),
-        }
+        {"check": each.check, **dataclasses.asdict(CHECKS[each.check])}
+        | {"count": len(each.examples), "examples": list(each.examples)}
         for each in examination.findings
     ]
     content = {
@@ -95,18 +91,15 @@ def as_text(examination: Examination) -> str:
 
 
 def _table(content: dict) -> str:
-    columns = ("videos", "snippets", "segments", "hours", "classes", "T min / median / max")
-    rows = [("", *columns)]
+    """Returns the contents as aligned columns, then the width, the rate and the classes."""
+    rows = [("", "videos", "snippets", "segments", "hours", "classes", "T min / median / max")]
     for split, row in content["subsets"].items():
         hours = "-" if row["hours"] is None else f"{row['hours']:.2f}"
         lengths = " / ".join(f"{each:g}" for each in row["T"] or ()) or "-"
         cells = (row["videos"], row["snippets"] or "-", row["segments"], hours, row["classes"], lengths)
-        rows.append((split, *map(str, cells)))
+        rows.append((split.ljust(max(map(len, SPLITS))), *map(str, cells)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for first, *others in rows:
-        cells = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
-        lines.append("  ".join([first.ljust(widths[0]), *cells]))
+    lines = ["  ".join(map(str.rjust, row, widths)) for row in rows]
     rate = content["snippets_per_second"]
     width = "width unknown" if content["width"] is None else f"width {content['width']}"
     lines.append(f"{width}, {'unknown' if rate is None else f'{rate:g}'} snippets per second")
@@ -116,6 +109,7 @@ def _table(content: dict) -> str:
 
 
 def _block(finding: Finding) -> str:
+    """Returns severity, title and number of a finding, a few examples, and the advice."""
     check, examples = CHECKS[finding.check], finding.examples
     more = [f"and {len(examples) - SHOWN} more"] if len(examples) > SHOWN else []
     lines = [f"{finding.severity:7}  {check.title}: {len(examples)}"]

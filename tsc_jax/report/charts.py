@@ -12,13 +12,13 @@ from markupsafe import Markup
 from matplotlib.ticker import MaxNLocator
 
 from tsc_jax.localization.segments import Segments
+from tsc_jax.report.lanes import drawn_predictions
 from tsc_jax.report.page import COLOURS, macros
 
 LETTER = 6.3  # mean width of a letter, in pixels
 NAME_LIMIT = 34  # letters shown of a name
 POINT_LIMIT = 600  # points of a line; more cannot be told apart
 STRONGEST_CELL = 0.5  # share of colour at which the number in a cell can still be read
-FAINTEST = 0.05  # predictions below this share of a video's best score are not drawn
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +73,11 @@ def colour(number: int) -> str:
 def shade(share: float, of: str = "var(--colour-0)", ground: str = "var(--surface)") -> str:
     """Returns a mixture of two colours: share 0 is `ground`, share 1 is `of`."""
     return f"color-mix(in oklab, {of} {100 * min(max(share, 0), 1):.0f}%, {ground})"
+
+
+def cell_colour(share: float) -> str:
+    """Returns the colour of a cell at this share, from -1 to 1, of the strongest value."""
+    return shade(STRONGEST_CELL * abs(share), colour(0 if share >= 0 else 1))
 
 
 def shortened(name: str, limit: int = NAME_LIMIT) -> str:
@@ -140,31 +145,17 @@ def bar_chart(
     left = names_width(names)
     widths = values * length / (limit or values.sum(axis=1).max(initial=0) or 1)
     starts = left + np.cumsum(widths, axis=1) - widths
-    rows = []
-    for row, (name, note) in enumerate(zip(names, texts, strict=True)):
-        kinds = [f"{name}: {part} " if part else f"{name}: " for part in parts_of]
-        tooltips = [f"{kind}{value:.4g}" for kind, value in zip(kinds, values[row], strict=True)]
-        styles = [f"fill:{fill}" for fill in colours]
-        bars = [bar for bar in zip(starts[row], widths[row], styles, tooltips, strict=True) if bar[1]]
-        rows.append((name, note, bars))
     width = math.ceil(left + length + 8 + text_width(texts))
-    return SVG.bar_chart(title, width, left, length, rows)
+    return SVG.bar_chart(title, width, left, length, names, texts, parts_of, colours, values, starts, widths)
 
 
 def heat_map(title: str, rows: Sequence[str], columns: Sequence[str], values: np.ndarray, full: float = 1.0) -> Markup:
     """Draws values [R, C] as cells, the strongest colour at `full`; negative values have another colour."""
     cell = 36 if max(len(rows), len(columns)) <= 12 else 16
     left, top = names_width(rows), 21 + 0.75 * names_width(columns)
-
-    def describe(row: str, column: str, value: float) -> tuple[str, str, str]:
-        fill = shade(STRONGEST_CELL * abs(value) / full, colour(0 if value >= 0 else 1))
-        return f"fill:{fill}", f"{row}, {column}: {value:.3f}", f"{value:.2f}"
-
-    cells = [[describe(rows[r], columns[c], values[r, c]) for c in range(len(columns))] for r in range(len(rows))]
     # The slanted name of the last column extends to the right.
     width = left + cell * len(columns) + 0.75 * text_width([shortened(columns[-1])])
-    height = top + cell * len(rows)
-    return SVG.heat_map(title, math.ceil(width), math.ceil(height), left, top, cell, rows, columns, cells)
+    return SVG.heat_map(title, math.ceil(width), left, math.ceil(top), cell, rows, columns, values, full)
 
 
 def lanes(
@@ -190,27 +181,14 @@ def lanes(
       width: in pixels.
     """
     axis = make_axis((0, duration), names_width(classes[label] for label in shown), width - 10)
-    best = predictions.score.max(initial=1e-12)
-
-    def bar(segments: Segments, row: int, below: float, name: str, style: str) -> tuple:
-        start, end = segments.start[row], segments.end[row]
-        left, right = axis.place(start), axis.place(end)
-        return left, below, right - left, style, f"{name}: {start:.1f} to {end:.1f} s"
-
+    drawn, opacity = drawn_predictions(predictions)
+    columns = (predictions.start, predictions.end, predictions.score, np.array(colours), opacity)
     rows = []
     for label in shown:
-        name = classes[label]
-        bars = [
-            bar(truth, row, 0, f"{name}, ground truth", "fill:var(--ink)")
-            for row in np.flatnonzero(truth.label == label)
-        ]
-        drawn = np.flatnonzero((predictions.label == label) & (predictions.score >= FAINTEST * best))
-        for row in drawn[np.argsort(predictions.score[drawn], kind="stable")]:
-            score = predictions.score[row]
-            style = f"fill:{colours[row]};opacity:{min(score / best, 1):.2f}"
-            bars.append(bar(predictions, row, 11, f"{name}, score {score:.3f}", style))
-        rows.append((name, bars))
+        instances, own = truth[truth.label == label], drawn[predictions.label[drawn] == label]
+        times = zip(instances.start, instances.end, strict=True)
+        rows.append((classes[label], times, zip(*(column[own] for column in columns), strict=True)))
     return SVG.lanes(title, width, axis, rows)
 
 
-SVG = macros("charts.svg", shortened=shortened)
+SVG = macros("charts.svg", shortened=shortened, cell_colour=cell_colour)

@@ -12,10 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tsc_jax.localization.segments import Segments
-from tsc_jax.report.lanes import shown_classes
+from tsc_jax.report.lanes import drawn_predictions, shown_classes
 
 LANE_LIMIT = 12  # classes that have a lane
-FAINTEST = 0.05  # predictions below this share of the best score are not drawn
 
 
 @plt.rc_context({"text.parse_math": False})  # names may contain dollars
@@ -49,13 +48,11 @@ def draw_video(
         layout="constrained",
     )  # fmt: skip
     lanes, curve, activations = axes
-    best = max(predictions.score.max(initial=0), 1e-12)
-    drawn = predictions[np.argsort(predictions.score, kind="stable")]
-    drawn = drawn[drawn.score > FAINTEST * best]
+    drawn, opacity = drawn_predictions(predictions)
     for lane, (label, colour) in enumerate(zip(shown, colours, strict=True)):
         draw_segments(lanes, truth[truth.label == label], lane - 0.4, colour, 1.0)
-        own = drawn[drawn.label == label]
-        draw_segments(lanes, own, lane + 0.02, colour, own.score / best, hatch="////")
+        own = drawn[predictions.label[drawn] == label]
+        draw_segments(lanes, predictions[own], lane + 0.02, colour, opacity[own], hatch="////")
         activations.plot(seconds, cas[:, label], color=colour, label=classes[label])
     lanes.set_yticks(range(len(shown)), [classes[label] for label in shown])
     lanes.set_ylim(len(shown) - 0.5, -0.5)

@@ -1,4 +1,4 @@
-"""Chooses which classes a picture of a video shows, and in which colours."""
+"""Chooses which classes and predictions a picture of a video shows, in which colours and how opaque."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,20 @@ import numpy as np
 
 from tsc_jax.localization.segments import Segments
 
+FAINTEST = 0.05  # predictions below this share of a video's best score are not drawn
+
 
 def shown_classes(truth: Segments, predictions: Segments) -> list[int]:
     """Returns the classes of a video: the true ones, then those predicted, the highest score first."""
     by_score = predictions.label[np.argsort(-predictions.score, kind="stable")]
     return list(dict.fromkeys([*np.unique(truth.label).tolist(), *by_score.tolist()]))
+
+
+def drawn_predictions(predictions: Segments) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the rows of the predictions that are drawn, by rising score, and the opacity of all predictions."""
+    opacity = np.clip(predictions.score / predictions.score.max(initial=1e-12), 0, 1)
+    order = np.argsort(predictions.score, kind="stable")
+    return order[opacity[order] >= FAINTEST], opacity
 
 
 def colour_classes(classes: int, shown: Sequence[Sequence[int]], colours: int) -> list[int]:

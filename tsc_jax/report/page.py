@@ -51,10 +51,14 @@ def content_policy(script: str) -> str:
     )
 
 
+def asset(name: str) -> str:
+    """Returns the text of a file in assets/."""
+    return resources.files("tsc_jax.report").joinpath("assets", name).read_text(encoding="utf-8")
+
+
 def assets(names: Sequence[str]) -> Markup:
-    """Returns the text of files in assets/, one after the other."""
-    folder = resources.files("tsc_jax.report") / "assets"
-    return Markup("".join((folder / name).read_text(encoding="utf-8") for name in names))
+    """Returns the CSS or JavaScript of several files in assets/, one after the other."""
+    return Markup("".join(map(asset, names)))
 
 
 def sayable(text: str) -> str:

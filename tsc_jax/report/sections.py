@@ -6,6 +6,7 @@ threshold, and the number of classes C.
 
 import dataclasses
 import itertools
+import tomllib
 from collections.abc import Mapping
 
 import numpy as np
@@ -18,9 +19,10 @@ from tsc_jax.evaluation.evaluate import Evaluation, ground_truth
 from tsc_jax.localization.segments import Segments
 from tsc_jax.report import charts
 from tsc_jax.report.lanes import shown_classes
-from tsc_jax.report.page import parts
+from tsc_jax.report.page import asset, parts
 
 KIND_COLOURS = (*(charts.colour(number) for number in (2, 0, 3, 1, 4)), "var(--ink-soft)")
+TEXTS = tomllib.loads(asset("sections.toml"))  # title, reading and advice by id
 SPLITS = {"test": "test videos", "holdout": "held-out training videos"}  # whose metrics scalars.jsonl holds
 RATE_SLACK = 0.1  # share by which the median video may be longer or shorter than its number of snippets implies
 VIDEO_LIMIT = 3  # best and worst videos shown
@@ -48,21 +50,17 @@ class Section:
     body: Markup
 
 
+def section(id: str, body: Markup) -> Section:
+    """Returns a section with its texts in assets/sections.toml."""
+    return Section(id, **TEXTS[id], body=body)
+
+
 def mean_ap(evaluation: Evaluation, metrics: Mapping, split: Split, snippets_per_second: float) -> Section:
     """Shows mAP beside the floor, and a warning if the rate of the snippets is probably wrong."""
     header = ["mAP (%) at tIoU", *(f"{tiou:g}" for tiou in metrics["tiou"]), "average"]
     rows = {"this run": metrics["mAP"], "floor": evaluation.floor}
     cells = [[name, *(round(float(value), 1) for value in (*row, np.mean(row)))] for name, row in rows.items()]
-    return Section(
-        "map",
-        "mAP",
-        "The table shows mAP in percent at each tIoU threshold, and its floor: the mAP of one whole-video segment per"
-        " true class, which needs the labels but no localization.",
-        "If mAP is 0 or below the floor at every threshold, the times are wrong rather than the model: check that the"
-        " snippet rate is the rate at which the features were extracted. If mAP is low only at high thresholds, see"
-        " the localization errors below.",
-        rate_notice(split, snippets_per_second) + parts.scroll(parts.table(header, cells)),
-    )
+    return section("map", rate_notice(split, snippets_per_second) + parts.scroll(parts.table(header, cells)))
 
 
 def rate_notice(split: Split, snippets_per_second: float) -> Markup:
@@ -93,15 +91,7 @@ def map_over_steps(curves: Mapping) -> Section | None:
         drawn.append(charts.line_chart(f"mAP (%), {title}", lines, "step", y_limits=(0, 100), size=(420, 240)))
     if not drawn:
         return None
-    return Section(
-        "steps",
-        "mAP over steps",
-        "Each line is one tIoU threshold; higher thresholds are darker in the light theme and brighter in the dark one."
-        " The best step on held-out training videos is chosen without looking at the test videos.",
-        "If mAP still rises at the end, train longer (config.train.steps). If it peaks early and then falls, use"
-        " best_on_holdout (config.eval.holdout) or train shorter.",
-        parts.charts(drawn) + parts.legend([f"tIoU {each}" for each in thresholds], colours),
-    )
+    return section("steps", parts.charts(drawn) + parts.legend([f"tIoU {each}" for each in thresholds], colours))
 
 
 def losses(curves: Mapping) -> Section:
@@ -124,15 +114,7 @@ def losses(curves: Mapping) -> Section:
     body = parts.charts(drawn) + (parts.legend(branches, [colours[each] for each in branches]) if branches else "")
     if not drawn:
         body = Markup("<p>There is no scalars.jsonl beside these weights: they were exported or imported.</p>")
-    return Section(
-        "losses",
-        "Losses over steps",
-        "Each chart is one term of the loss before its weight; the total is their weighted sum. All should fall, then"
-        " level off.",
-        "If the classification terms stay where they began, the model does not learn the labels: raise"
-        " config.optimizer.learning_rate or check the labels. If the lines jump, lower the learning rate.",
-        body,
-    )
+    return section("losses", body)
 
 
 def classes(compared: tuple, names: tuple[str, ...]) -> Section:
@@ -151,15 +133,7 @@ def classes(compared: tuple, names: tuple[str, ...]) -> Section:
     curves = diagnosis.precision_recall(*compared)
     small = parts.charts([precision_recall_chart(names[label], *curves[label]) for label in order])
     summary = f"precision over recall of {len(order)} classes"
-    return Section(
-        "classes",
-        "Classes",
-        "The bars show the average precision of each class, the curves its precision over its recall: a curve that"
-        " starts low means confident errors, a curve that ends early means instances that no prediction finds.",
-        "If one class is far below the others, look up under Errors which class it is confused with, and check"
-        " whether it has enough training videos.",
-        parts.charts([bars]) + parts.fold(summary, small, open=len(order) <= OPEN_LIMIT),
-    )
+    return section("classes", parts.charts([bars]) + parts.fold(summary, small, open=len(order) <= OPEN_LIMIT))
 
 
 def instances(number: int) -> str:
@@ -196,15 +170,8 @@ def errors(compared: tuple, names: tuple[str, ...]) -> Section:
         gains,
         texts=[f"{gain:.1f}" for gain in gains],
     )
-    return Section(
+    return section(
         "errors",
-        "Errors",
-        "The predictions of a class with G instances are sorted by falling score and cut into slices of G; a perfect"
-        " detector has only true positives, all in 1G. The second chart shows how much mAP would rise without one kind"
-        " of error; what is still missing to 100 after all of them is due to instances that no prediction finds.",
-        "Wrong label: the features of these classes are alike, or there are too few videos. Localization: the"
-        " boundaries are inexact, see config.proposals. Double detection: suppress overlapping predictions more"
-        " strongly, see config.proposals. Background: the model does not tell actions from background.",
         parts.legend(diagnosis.KINDS, KIND_COLOURS) + parts.charts([shares, costs]) + mistakes(compared, names),
     )
 
@@ -232,16 +199,7 @@ def lengths(compared: tuple, unit: float) -> Section:
         charts.bar_chart("mAP (%)", names, precisions, limit=100, texts=precision_texts),
         charts.bar_chart("never found (%)", names, missed, limit=100, texts=missed_texts, colours=["var(--wrong)"]),
     ]
-    return Section(
-        "lengths",
-        "Length of the instances",
-        "The instances are sorted by length and divided into fifths, XS the shortest: mAP within each fifth, and the"
-        " share of instances that no prediction finds (false negatives).",
-        "If XS is bad, these instances last only a few snippets: extract features at a higher rate. If XL is bad, long"
-        " actions are found in pieces. If all fifths miss equally many, the class was not predicted for these videos"
-        " at all, see config.proposals.",
-        parts.charts(drawn),
-    )
+    return section("lengths", parts.charts(drawn))
 
 
 def videos(compared: tuple, predictions: Segments, dataset: Dataset) -> Section:
@@ -261,12 +219,4 @@ def videos(compared: tuple, predictions: Segments, dataset: Dataset) -> Section:
             shown = shown_classes(*own)[:LANE_LIMIT]
             picture = charts.lanes(name, video.duration, shown, dataset.classes, *own, colours[is_own])
             body += parts.charts([picture], scroll=True)
-    return Section(
-        "videos",
-        "Best and worst videos",
-        "The upper bars are the ground truth, the lower bars the predictions, more opaque with a higher score. AP ranks"
-        " all predictions of the video together.",
-        "If the predictions of a bad video have the right pattern at the wrong times, its features or annotations are"
-        " shifted. If another class is strong, check the labels.",
-        body,
-    )
+    return section("videos", body)

@@ -77,10 +77,6 @@ def write_timelines(
         "snippets_per_second": snippets_per_second,
         "videos": [describe(video) for video in videos],
     }
-
-    def named(rows: Sequence[Sequence[float]]) -> list[tuple]:
-        return [(classes[label], *numbers) for label, *numbers in rows]
-
     write_page(
         path,
         "timelines.html",
@@ -88,7 +84,7 @@ def write_timelines(
         facts=facts(videos),
         index=index,
         curves=map(curves, videos),
-        named=named,
+        named=lambda rows: [(classes[label], *numbers) for label, *numbers in rows],
         listed=LISTED,
     )
 

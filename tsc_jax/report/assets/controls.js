@@ -1,4 +1,4 @@
-// What the reader does: the list of videos, the slider, pointer and keys; and the start of it all.
+// Handles what the reader does (list of videos, slider, pointer, keys), and starts the page.
 
 const NARROW = matchMedia("(max-width: 860px)");
 
@@ -38,7 +38,7 @@ function drawAllListed() {
   }
 }
 
-// Videos whose name, or the name of an action of theirs, holds the words.
+// Lists the videos whose name, or the name of one of their actions, contains the words.
 function search() {
   const words = byId("search").value.trim().toLowerCase();
   let count = 0;
@@ -53,7 +53,7 @@ function search() {
 
 const listed = () => [...byId("list").children].filter((item) => !item.hidden);
 
-// The next or previous video of those in the list.
+// Opens the next or previous video of the list.
 function step(by) {
   const places = listed().map((item) => Number(item.dataset.place));
   const place = by > 0 ? places.find((each) => each > view.place) : places.findLast((each) => each < view.place);
@@ -71,7 +71,7 @@ function onListKey(event) {
   event.preventDefault();
 }
 
-// Where a pointer is: the lane, the time, the segment; null beside the lanes.
+// Returns the lane, time and segment under the pointer; null outside the lanes.
 function under(event) {
   const lane = lanes.find((each) => each.canvas === event.target);
   if (!lane) return null;
@@ -114,7 +114,7 @@ function tell(event, segment, time) {
   tip.style.transform = `translate(${Math.max(4, left)}px, ${Math.max(4, top)}px)`;
 }
 
-// One pointer drags, two pinch, a press without a move chooses.
+// One pointer drags, two pointers pinch, and a press without a move chooses a segment.
 const pressed = new Map();
 let grip = null;
 
@@ -181,7 +181,7 @@ function onWheel(event) {
   const before = [view.start, view.end];
   if (Math.abs(sideways) > Math.abs(event.shiftKey ? 0 : event.deltaY)) move((sideways * unit * (view.end - view.start)) / spot.width);
   else zoom(Math.exp(event.deltaY * unit * (event.ctrlKey ? 0.01 : 0.0015)), spot.time);
-  // At the ends the page scrolls as ever.
+  // The page scrolls when the timeline cannot zoom or move further.
   if (event.ctrlKey || before[0] !== view.start || before[1] !== view.end) event.preventDefault();
   hover(event);
 }
@@ -191,7 +191,7 @@ function fit(segment) {
   redraw();
 }
 
-// The segment after or before the chosen one, in the order of time, of those with a lane.
+// Chooses the next or previous segment in time among those that have a lane.
 function choose(by) {
   const order = lanes.flatMap((lane) => (lane.bars ? [...lane.truth, ...lane.bars.map((bar) => bar.segment)] : []));
   order.sort((a, b) => a.start - b.start || a.end - b.end);
@@ -252,7 +252,7 @@ function listen() {
   NARROW.addEventListener("change", () => (byId("videos").open = !NARROW.matches));
 }
 
-// The number after # is the place of a video, counted from 1.
+// Returns the place of the video in the address: the number after #, counted from 1.
 function fromAddress() {
   const place = Number.parseInt(location.hash.slice(1), 10) - 1;
   return place >= 0 && place < index.videos.length ? place : 0;

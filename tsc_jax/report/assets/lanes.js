@@ -1,4 +1,4 @@
-// Drawing: each lane is a canvas as wide as the window of time.
+// Draws the lanes: each is a canvas that shows the window of time.
 
 const HEIGHTS = { whole: 22, axis: 24, frames: 58, attention: 52, action: 104, background: 48 };
 const TRUTH = { top: 4, height: 7 };
@@ -15,7 +15,7 @@ function readTheme() {
 }
 const colourOf = (label) => theme.colours[index.colours[label]];
 
-// A context in CSS pixels on a canvas of the screen's own pixels; width 0 where it is not laid out.
+// Returns a context that draws in CSS pixels at the resolution of the screen; width is 0 if the canvas is not shown.
 function context(canvas, height) {
   const ratio = window.devicePixelRatio || 1;
   const width = canvas.clientWidth;
@@ -38,7 +38,7 @@ function fill(pen, colour, alpha, left, top, width, height, radius = 0) {
   pen.globalAlpha = 1;
 }
 
-// The stretch of pixels of a segment, never thinner than 2.
+// Returns the left edge and the width of a segment, at least 2 pixels.
 function stretch(segment, x) {
   const left = x(segment.start);
   return [left, Math.max(2, x(segment.end) - left)];
@@ -46,7 +46,7 @@ function stretch(segment, x) {
 
 const strength = (score) => (best > 0 ? 0.25 + 0.75 * Math.min(1, Math.max(0, score / best)) : 0.25);
 
-// Rows for predictions that overlap: the best come first and lie highest.
+// Puts predictions that overlap into different rows, the best on top.
 function inRows(segments) {
   const rows = [];
   return segments.map((segment) => {
@@ -62,7 +62,7 @@ function rowHeight(bars) {
   return Math.min(17, FOUND.height / rows);
 }
 
-// Seconds from one mark of the axis to the next.
+// Returns the seconds between two ticks of the axis.
 const tick = (width) => STEPS.find((each) => (each / (view.end - view.start)) * width >= 64) || STEPS[STEPS.length - 1];
 
 function drawAxis(pen, width, height) {
@@ -80,7 +80,7 @@ function drawAxis(pen, width, height) {
   }
 }
 
-// The marks of the axis through a lane; what is past the end of the video is grey.
+// Draws the ticks of the axis through a lane, and the time after the end of the video in grey.
 function drawGrid(pen, width, height) {
   const x = scale(width);
   const step = tick(width);
@@ -104,13 +104,13 @@ function drawWhole(pen, width, height) {
   pen.stroke();
 }
 
-// A video at a glance: ground truth above, predictions below.
+// Draws a whole video: ground truth above, predictions below.
 function drawStrip(pen, video, width, height) {
   const x = scale(width, 0, video === view.video ? view.extent : video.duration || 1);
   const half = Math.floor(height / 2);
   fill(pen, theme.shade, 1, 0, 0, width, height, 3);
-  const found = video.predictions.filter((row) => row[3] >= view.least).reverse();
-  for (const [label, start, end, score] of found) {
+  const worstFirst = video.predictions.filter((row) => row[3] >= view.least).reverse();
+  for (const [label, start, end, score] of worstFirst) {
     const [left, wide] = stretch({ start, end }, x);
     const top = video.truth ? half + 1 : 2;
     fill(pen, colourOf(label), strength(score), left, top, wide, height - top - 2);
@@ -120,8 +120,8 @@ function drawStrip(pen, video, width, height) {
   }
 }
 
-// A curve as steps, one a snippet, or the largest of several where snippets are thinner than half a pixel;
-// what is above zero is filled.
+// Draws a curve in steps of one snippet, or of several (their maximum) if snippets are thinner than half a pixel.
+// The area above zero is filled.
 function drawCurve(pen, curve, low, high, colour, width, top, height) {
   const x = scale(width);
   const rate = index.snippets_per_second;
@@ -182,7 +182,7 @@ function drawAction(pen, width, lane) {
   }
 }
 
-// Where a segment lies in its lane, from top to bottom; undefined where the slider hides it.
+// Returns the top and height of a segment in its lane; undefined if the slider hides it.
 function placeOf(segment, lane) {
   if (isTruth(segment)) return TRUTH;
   const bar = lane.bars.find((each) => each.segment === segment);
@@ -190,7 +190,7 @@ function placeOf(segment, lane) {
   return bar && { top: FOUND.top + bar.row * height, height: height - Math.min(2, height / 4) };
 }
 
-// The segment at a point of a lane: the strongest prediction there, or the ground truth above.
+// Returns the segment at a point of a lane: a prediction, or the ground truth above them.
 function segmentAt(lane, left, top, width) {
   const x = scale(width);
   const covers = (segment) => {
@@ -203,7 +203,7 @@ function segmentAt(lane, left, top, width) {
   return bar ? bar.segment : null;
 }
 
-// Frames side by side, each the one nearest in time to the middle of its place.
+// Draws frames side by side, each the nearest in time to the middle of its place.
 function drawFrames(pen, width, height, frames) {
   const shape = frames.find((frame) => frame.image.naturalWidth > 0);
   if (!shape) return;

@@ -1,4 +1,4 @@
-// What is looked at: the segments of all videos, the curves of one, the window of time, the weakest score shown.
+// The state of the page: all segments, the curves of one video, the window of time, and the lowest score shown.
 "use strict";
 
 window.addEventListener("error", (event) => {
@@ -11,7 +11,7 @@ const byId = (id) => document.getElementById(id);
 const index = JSON.parse(byId("index").textContent);
 const best = Math.max(0, ...index.videos.map((video) => (video.predictions.length ? video.predictions[0][3] : 0)));
 
-// start, end: seconds. time: under the pointer, or null. hovered, chosen: segments, or null.
+// start, end: in seconds; time: under the pointer, or null; hovered, chosen: segments, or null.
 const view = { place: 0, video: null, curves: null, extent: 1, start: 0, end: 1, least: 0, time: null, hovered: null, chosen: null };
 
 function openVideo(place) {
@@ -27,7 +27,7 @@ function openVideo(place) {
   Object.assign(view, { place, video, curves, extent, segments, start: 0, end: extent, time: null, hovered: null, chosen: null });
 }
 
-// The slider's lowest position shows everything, scores below zero too; so does any where there are no others.
+// The lowest position of the slider shows every score, also negative ones; so does every position if no score is positive.
 function setLeast(percent) {
   view.least = percent > 0 && best > 0 ? (best * percent) / 100 : -Infinity;
 }
@@ -37,13 +37,13 @@ const leastText = () => (Number.isFinite(view.least) ? digits(view.least, best <
 const isTruth = (segment) => segment.score === null;
 const isShown = (segment) => isTruth(segment) || segment.score >= view.least;
 
-// Lanes with ground truth or a prediction above the slider; never none where there are classes at all.
+// Returns the lanes with ground truth or a prediction above the slider; at least one if the video has a lane.
 function visibleLanes() {
   const lanes = view.video.lanes.filter((label) => view.segments.some((each) => each.label === label && isShown(each)));
   return lanes.length ? lanes : view.video.lanes.slice(0, 1);
 }
 
-// Shows the stretch of `span` seconds in which `time` is at `share` of the width.
+// Shows the window of `span` seconds in which `time` is at `share` of the width.
 function setWindow(time, span, share = 0.5) {
   const shortest = Math.min(view.extent, Math.max(1, 8 / index.snippets_per_second));
   const clipped = Math.min(view.extent, Math.max(shortest, span));
@@ -58,7 +58,7 @@ function zoom(factor, time = (view.start + view.end) / 2) {
 
 const move = (seconds) => setWindow(view.start + seconds, view.end - view.start, 0);
 
-// tIoU with the ground truth of the same class that overlaps most; null where there is none to compare with.
+// Returns the highest tIoU with the ground truth of the same class; null if the ground truth is unknown.
 function overlapWithTruth(segment) {
   if (!view.video.truth || isTruth(segment)) return null;
   const tious = view.video.truth.filter(([label]) => label === segment.label).map(([, start, end]) => {
@@ -73,7 +73,7 @@ const digits = (value, number) => value.toFixed(number).replace("-", "\u2212");
 
 const counted = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 
-// m:ss, with hours where there are any and tenths where asked for.
+// Returns a time as [h:]mm:ss, with tenths on request.
 function clock(seconds, tenths = false) {
   const total = Math.round(seconds * 10) / 10;
   const whole = tenths ? Math.floor(total) : Math.round(seconds);
@@ -93,7 +93,7 @@ const describe = (segment) => {
   };
 };
 
-// The value of a curve at a time; undefined outside of the video and where it is not finite.
+// Returns the value of a curve at a time; undefined outside the video and where it is not finite.
 function valueAt(curve, time) {
   const value = curve[Math.floor(time * index.snippets_per_second)];
   return value === null || value === undefined ? undefined : value / 1000;

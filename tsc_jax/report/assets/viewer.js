@@ -1,4 +1,4 @@
-// The page around the lanes: the list of videos, the slider, pointer and keys.
+// Fills the page around the lanes: names, counts, legend, table, cursor.
 
 let lanes = [];
 let frames = [];
@@ -29,7 +29,7 @@ function show(place) {
   arrange();
 }
 
-// Makes the lanes anew: for another video, or because the slider shows other segments.
+// Builds the lanes again, for another video or another position of the slider.
 function arrange() {
   const { video, curves } = view;
   const actions = visibleLanes();
@@ -67,7 +67,7 @@ function addLane(top, lane) {
     name.firstChild.prepend(swatch);
   }
   const row = make("div", { className: "lane" }, name, canvas);
-  Object.assign(row.dataset, { lane: lane.kind, found: (lane.bars || []).length, truth: (lane.truth || []).length });
+  Object.assign(row.dataset, { lane: lane.kind, predictions: (lane.bars || []).length, truth: (lane.truth || []).length });
   canvas.setAttribute("role", "img");
   const counts = lane.bars ? `: ${counted(lane.bars.length, "prediction")}, ${counted(lane.truth.length, "true segment")}` : "";
   canvas.setAttribute("aria-label", `${lane.name || "Time"}${counts}`);
@@ -75,23 +75,23 @@ function addLane(top, lane) {
   return { ...lane, canvas, value, height: HEIGHTS[lane.kind] };
 }
 
-// The words around the lanes: counts, legend, what is not drawn, the table.
+// Writes the counts, the legend, the classes without a lane, and the table.
 function describeAll(actions, range) {
   const { video } = view;
-  const found = video.predictions.filter((row) => row[3] >= view.least);
+  const shown = video.predictions.filter((row) => row[3] >= view.least);
   const known = video.truth ? `; ${counted(video.truth.length, "true segment")}` : "";
   byId("score").textContent = leastText();
-  byId("shown").textContent = `${found.length} of ${counted(video.predictions.length, "prediction")}${known}`;
+  byId("shown").textContent = `${shown.length} of ${counted(video.predictions.length, "prediction")}${known}`;
   const key = (name, text) => make("span", {}, make("i", { className: name }), text);
   byId("legend").replaceChildren(
-    ...(video.truth ? [key("truth", "ground truth, shaded through its lane")] : []),
-    key("found", "prediction, stronger where it scores more"),
+    ...(video.truth ? [key("truth", "ground truth, shaded across its lane")] : []),
+    key("prediction", "prediction, more opaque with a higher score"),
     key("curve", `class activation, ${range.map((value) => digits(value, 1)).join(" to ")} in every lane; attention, 0 to 1`),
   );
   const names = (labels) => [...new Set(labels)].filter((label) => !actions.includes(label)).map((label) => index.classes[label]).join(", ");
   const weak = names(video.lanes);
   const more = names(view.segments.filter((each) => isShown(each) && !video.lanes.includes(each.label)).map((each) => each.label));
-  byId("hidden").textContent = [weak && `Below that score: ${weak}.`, more && `Without a lane: ${more}.`].filter(Boolean).join(" ");
+  byId("hidden").textContent = [weak && `Below this score: ${weak}.`, more && `Without a lane: ${more}.`].filter(Boolean).join(" ");
   byId("hidden").hidden = !weak && !more;
   if (byId("segments").open) tabulate();
 }
@@ -136,7 +136,7 @@ function drawLane(lane) {
 
 function tellChosen() {
   const { chosen } = view;
-  const text = chosen ? [index.classes[chosen.label], ...Object.values(describe(chosen))].filter(Boolean).join(", ") : "Click a segment, or press \u2191 or \u2193 on the timeline, to read it here.";
+  const text = chosen ? [index.classes[chosen.label], ...Object.values(describe(chosen))].filter(Boolean).join(", ") : "Click a segment, or press \u2191 or \u2193 on the timeline, to see its details here.";
   byId("chosen").classList.toggle("soft", !chosen);
   if (byId("chosen").textContent !== text) byId("chosen").textContent = text;
 }
