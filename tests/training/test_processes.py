@@ -10,11 +10,12 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pytest
 
-from tests.training.test_run import CLASSES, made_up_source, small_run
-from tsc_jax.data import builder
-from tsc_jax.training import checkpoints
-from tsc_jax.training.initial import state_template
+from tests.training.small import RECIPES
+from tsc_jax import processes as pods
+from tsc_jax.errors import InputError
+from tsc_jax.training.trained import open_trained
 
 
 def free_port() -> int:
@@ -24,14 +25,14 @@ def free_port() -> int:
 
 
 def start(
-    processes: int, devices: int, data_dir: Path, workdir: Path | list[Path], *more: int
+    processes: int, devices: int, data_dir: Path, workdir: Path | list[Path], name: str = "toy", *more: int
 ) -> list[subprocess.Popen]:
     """Starts `worker`, one for each process; they may have a workdir each."""
     workdirs = [workdir] * processes if isinstance(workdir, Path) else workdir
     program, shape = [sys.executable, "-m", "tests.training.worker"], [str(free_port()), str(processes)]
     return [
         subprocess.Popen(
-            [*program, *shape, str(i), str(devices), data_dir, workdirs[i], *map(str, more)],
+            [*program, *shape, str(i), str(devices), data_dir, workdirs[i], name, *map(str, more)],
             cwd=Path(__file__).resolve().parents[2],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -41,7 +42,7 @@ def start(
     ]
 
 
-def run(processes: int, devices: int, data_dir: Path, workdir: Path, *more: int) -> None:
+def run(processes: int, devices: int, data_dir: Path, workdir: Path, *more) -> None:
     """Runs them to their end; fails with all their output where one fails."""
     workers = start(processes, devices, data_dir, workdir, *more)
     try:
@@ -56,26 +57,26 @@ def scalars(workdir: Path) -> list[dict]:
     return [json.loads(line) for line in (workdir / "scalars.jsonl").read_text().splitlines()]
 
 
-def test_any_number_of_processes_takes_the_same_steps(tmp_path):
-    builder.prepare(made_up_source, "made_up", tmp_path / "data")
+@pytest.mark.parametrize("name", RECIPES)
+def test_any_number_of_processes_takes_the_same_steps(data_dir, tmp_path, name):
     losses = {}
     for processes, devices in ((1, 8), (2, 4), (4, 2)):
         workdir = tmp_path / f"{processes}x{devices}"
-        run(processes, devices, tmp_path / "data", workdir, 20)
+        run(processes, devices, data_dir, workdir, name, 20)
         reports = [json.loads((workdir / f"{i}.json").read_text()) for i in range(processes)]
         digests = [digest for report in reports for digest in report["digests"].values()]
         assert len(digests) == 8 and len(set(digests)) == 1
         assert all(report["losses"] == reports[0]["losses"] for report in reports)
         assert all(report["told"] == [i + 1 / 3 for i in range(processes)] for report in reports), "in full precision"
+        assert all(report["told_lengths"] == list(range(processes)) for report in reports)
         losses[processes] = reports[0]["losses"]
     np.testing.assert_allclose(losses[2], losses[1], rtol=1e-5)
     np.testing.assert_allclose(losses[4], losses[1], rtol=1e-5)
 
 
-def test_two_processes_equal_one(tmp_path):
-    builder.prepare(made_up_source, "made_up", tmp_path / "data")
-    run(1, 4, tmp_path / "data", tmp_path / "one")
-    run(2, 2, tmp_path / "data", tmp_path / "two")
+def test_two_processes_equal_one(data_dir, tmp_path):
+    run(1, 4, data_dir, tmp_path / "one")
+    run(2, 2, data_dir, tmp_path / "two")
     one, two = scalars(tmp_path / "one"), scalars(tmp_path / "two")
     assert [line["step"] for line in one] == [line["step"] for line in two]
     for name in ("total", "test/mAP@all"):
@@ -84,11 +85,10 @@ def test_two_processes_equal_one(tmp_path):
     assert (tmp_path / "two" / "checkpoints" / "last" / "6").is_dir()
 
 
-def test_where_one_process_is_killed_the_other_ends_and_a_restart_gives_the_same_bytes(tmp_path):
-    builder.prepare(made_up_source, "made_up", tmp_path / "data")
-    run(2, 2, tmp_path / "data", tmp_path / "whole")
+def test_where_one_process_is_killed_the_other_ends_and_a_restart_gives_the_same_bytes(data_dir, tmp_path):
+    run(2, 2, data_dir, tmp_path / "whole")
 
-    first, second = start(2, 2, tmp_path / "data", tmp_path / "killed")
+    first, second = start(2, 2, data_dir, tmp_path / "killed")
     try:
         deadline = time.monotonic() + 200
         while not (tmp_path / "killed" / "checkpoints" / "last" / "2").is_dir():
@@ -101,19 +101,42 @@ def test_where_one_process_is_killed_the_other_ends_and_a_restart_gives_the_same
     assert first.returncode != 0, output
     told, named = "another process of the run is gone", r"task:1|Task 1|stopped sending heartbeats\):\s+1\b"
     assert told in output or re.search(named, output), output
-    run(2, 2, tmp_path / "data", tmp_path / "killed")
+    run(2, 2, data_dir, tmp_path / "killed")
 
-    template = state_template(small_run(tmp_path / "data"), len(CLASSES), 16)
-    managers = [checkpoints.open_checkpoints(tmp_path / name, checkpoints.LAST) for name in ("whole", "killed")]
-    assert [manager.latest_step() for manager in managers] == [6, 6]
-    jax.tree.map(np.testing.assert_array_equal, *(checkpoints.restore(each, template) for each in managers))
+    whole, killed = (open_trained(tmp_path / name) for name in ("whole", "killed"))
+    assert whole.step == killed.step == 6
+    assert whole.about == killed.about, "all arrays by checksum"
     assert (tmp_path / "whole" / "scalars.jsonl").read_bytes() == (tmp_path / "killed" / "scalars.jsonl").read_bytes()
 
 
-def test_a_workdir_that_not_all_processes_share_is_refused(tmp_path):
-    builder.prepare(made_up_source, "made_up", tmp_path / "data")
-    run(1, 2, tmp_path / "data", tmp_path / "held")
-    workers = start(2, 1, tmp_path / "data", [tmp_path / "held", tmp_path / "empty"])
+def test_a_workdir_that_not_all_processes_share_is_refused(data_dir, tmp_path):
+    run(1, 2, data_dir, tmp_path / "held")
+    workers = start(2, 1, data_dir, [tmp_path / "held", tmp_path / "empty"])
     for worker in workers:
         output, _ = worker.communicate(timeout=200)
         assert worker.returncode and "the processes see the newest steps [6, 0] there" in output
+
+
+def test_a_device_that_is_out_of_memory_is_not_told_as_a_lost_process(monkeypatch):
+    error = jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 17179869184 bytes.\nmore")
+    for number, told in ((1, "^a device is out of memory"), (2, "^process 0: a device is out of memory")):
+        monkeypatch.setattr(jax, "process_count", lambda number=number: number)
+        with pytest.raises(InputError, match=f"{told}.*lower config.train.batch_size"), pods.ends_with_its_peers():
+            raise error
+
+
+def test_process_0_decides_which_step_is_damaged(data_dir, tmp_path, monkeypatch):
+    """Where it reads a step that another process cannot, that process says so instead of going back alone."""
+    from tsc_jax.training import checkpoints, loop
+
+    config = RECIPES["toy"](data_dir)
+    loop.train(config, tmp_path)
+    path = next((checkpoints.folder_of(tmp_path, "last") / "6" / "about").iterdir())
+    path.write_text(path.read_text().replace("made_up", "made-up"))
+    answers = iter([np.array([True, False])])
+    real = pods.of_each
+    monkeypatch.setattr(
+        pods, "of_each", lambda array: next(answers) if np.asarray(array).dtype == bool else real(array)
+    )
+    with pytest.raises(InputError, match=r"step 6: damaged: .*but process 0 could read it"):
+        loop.train(config, tmp_path)

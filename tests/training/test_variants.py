@@ -6,6 +6,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
+from tsc_jax.training.initial import state_template
 
 from tests.training.test_run import CLASSES, data_dir, last_state, small_run  # noqa: F401
 from tsc_jax.data.dataset import open_dataset
@@ -15,7 +16,6 @@ from tsc_jax.inference import make_forward
 from tsc_jax.methods.tscnet import bank_report
 from tsc_jax.training import checkpoints
 from tsc_jax.training.export import export_run
-from tsc_jax.training.initial import state_template
 from tsc_jax.training.loop import train
 
 VARIANT = {

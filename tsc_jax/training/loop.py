@@ -1,6 +1,6 @@
 """Training, read top to bottom."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import jax
@@ -8,7 +8,7 @@ import ml_collections
 import numpy as np
 
 from tsc_jax import methods, processes
-from tsc_jax.data.batches import batch_maker, deal_batch, training_batches
+from tsc_jax.data.batches import Batch, batch_maker, deal_batch, training_batches
 from tsc_jax.data.dataset import Dataset, open_dataset
 from tsc_jax.errors import PreemptedError
 from tsc_jax.evaluation.evaluate import evaluate
@@ -93,12 +93,17 @@ def train_runs(config: ml_collections.ConfigDict, dataset: Dataset, runs: Sequen
     return None
 
 
-def batches_of(runs: Sequence[Run], first_step: int, steps: int, shared_by: int):
+def batches_of(runs: Sequence[Run], first_step: int, steps: int, shared_by: int) -> Iterator[Batch]:
     """The batches of all runs, for the devices of this process; `shared_by` devices share one run."""
-    number = shared_by // jax.process_count() if shared_by > 1 else 1
-    local = slice(jax.process_index() * number, (jax.process_index() + 1) * number)
+    local = local_devices(shared_by)
     makers = [batch_maker(run.train_split, run.config.train, run.config.train.seed, shared_by, local) for run in runs]
     return training_batches(makers, first_step, steps)
+
+
+def local_devices(shared_by: int) -> slice:
+    """The part of the devices that share a global batch which belongs to this process."""
+    number = shared_by // jax.process_count()
+    return slice(jax.process_index() * number, (jax.process_index() + 1) * number)
 
 
 def judge(
