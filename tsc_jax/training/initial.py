@@ -11,7 +11,10 @@ from tsc_jax.methods.tscnet.train_step import TrainState, init_state
 
 def first_state(config: ml_collections.ConfigDict, dataset: Dataset, split: Split) -> TrainState:
     """The state before the first step, its bank fitted on `split`, the videos that are trained on."""
-    return init_state(config, len(dataset.classes), fit_bank(config.bank, dataset, split, config.train.seed))
+    rows, facts = fit_bank(config.bank, split, len(dataset.classes), config.train.seed)
+    known = {name: value for name, value in facts.items() if name != "converged"}
+    bank = new_bank(rows, BankFit(**known, fingerprint=dataset.fingerprint))
+    return init_state(config, len(dataset.classes), bank)
 
 
 def state_template(config: ml_collections.ConfigDict, classes: int, width: int) -> TrainState:

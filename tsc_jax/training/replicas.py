@@ -16,7 +16,6 @@ import orbax.checkpoint as ocp
 from tsc_jax import processes
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.errors import DamagedCheckpointError, InputError
-from tsc_jax.methods.tscnet.bank.fit import check_fit
 from tsc_jax.methods.tscnet.train_step import TrainState
 from tsc_jax.training import checkpoints
 from tsc_jax.training.initial import first_state, state_template
@@ -121,8 +120,6 @@ def start(replicas: Sequence[Replica], dataset: Dataset) -> list[TrainState]:
         except DamagedCheckpointError as error:
             print(f"{error}; going on from the step before it", file=sys.stderr)
             continue
-        for replica, state in zip(replicas, states, strict=True):
-            check_fit(state.bank.fit, dataset, str(replica.last.directory))
         drop_later(replicas, step)
         return states
     raise InputError(

@@ -1,7 +1,7 @@
 """The semantics bank: dataset-level prototypes that every snippet can attend to.
 
-It is explicit carried state: fitted once before training from the training split alone (`fit`), passed into the
-network, and advanced by the train step (`update`).
+It is explicit carried state: `fit` computes it from the training split before the first step, the network takes it as
+an input, and the train step advances it (`update`).
 """
 
 from tsc_jax.methods.tscnet.bank.fit import SOURCES, fit_bank, number_of_rows
