@@ -2,18 +2,22 @@
 
 import contextlib
 import faulthandler
+import json
 import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import jax
 import numpy as np
+import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
 from tsc_jax.errors import InputError
 
 HEARTBEAT_SECONDS = 30  # after which a silent process is given up, and with it the run
+PATIENCE_SECONDS = 7 * 24 * 3600  # of processes that wait for the work of process 0 while it is alive
 
 
 def join(coordinator: str | None, process_id: int | None, num_processes: int | None) -> None:
@@ -78,6 +82,18 @@ def of_each(array: np.ndarray) -> np.ndarray:
     # As bytes: JAX would make float32 of float64.
     stacked = np.asarray(multihost_utils.process_allgather(np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
     return stacked.view(array.dtype).reshape(-1, *array.shape)
+
+
+def of_first(array: np.ndarray, facts: Mapping[str, Any]) -> tuple[np.ndarray, dict[str, Any]]:
+    """Returns what process 0 holds, in every process: an array, whose shape is the same in all, and plain JSON.
+
+    The other processes wait while process 0 is alive. A collective alone would give up after 30 seconds on CPUs.
+    """
+    ocp.multihost.get_barrier_sync_fn()(key="of_first", timeout_ms=PATIENCE_SECONDS * 1000)
+    text = json.dumps(facts).encode()
+    length = of_each(len(text))[0]
+    text = np.frombuffer(text.ljust(length)[:length], np.uint8)
+    return of_each(array)[0], json.loads(of_each(text)[0].tobytes())
 
 
 def share(indices: np.ndarray, process: int | None = None) -> np.ndarray:

@@ -5,7 +5,6 @@
 "class_means"  row c: mean of the snippets of all videos that contain class c; last row: mean of all snippets
 """
 
-import json
 import warnings
 from typing import Any
 
@@ -67,7 +66,7 @@ def fit_bank(
     if processes.is_first():
         rows, facts = fit_rows(settings, split, shape[0], seed)
         facts = {"source": settings.source, "seed": seed, **facts}
-    return from_first(rows.astype(np.float32), facts)
+    return processes.of_first(rows.astype(np.float32), facts)
 
 
 def fit_rows(
@@ -99,15 +98,8 @@ def mixture(settings: ml_collections.ConfigDict, x: np.ndarray, count: int, seed
         max_iter=settings.max_iterations,
         tol=settings.tolerance,
         random_state=seed,
-    )
-    try:
-        model.fit(x)
-    except ValueError as error:
-        raise InputError(
-            f"config.bank.covariance is {settings.covariance!r}, but a mixture of {count} components with such"
-            f" covariances cannot be fitted to {len(x)} snippets: {str(error).splitlines()[0]}"
-        ) from error
-    facts = {"iterations": model.n_iter_, "log_likelihood": float(model.lower_bound_), "converged": model.converged_}
+    ).fit(x)
+    facts = {"iterations": model.n_iter_, "log_likelihood": model.lower_bound_, "converged": model.converged_}
     return model.means_, facts
 
 
@@ -128,14 +120,6 @@ def class_means(split: Split, classes: int) -> np.ndarray:
         sums[contained] += features.sum(axis=0, dtype=np.float64)
         counts[contained] += len(features)
     return np.where(counts > 0, sums, sums[-1]) / np.where(counts > 0, counts, counts[-1])
-
-
-def from_first(rows: np.ndarray, facts: dict[str, Any]) -> tuple[np.ndarray, dict[str, Any]]:
-    """What process 0 holds, in every process: rows, whose shape all know, and plain JSON."""
-    text = json.dumps(facts).encode()
-    length = processes.of_each(len(text))[0]
-    text = np.frombuffer(text.ljust(length)[:length], np.uint8)
-    return processes.of_each(rows)[0], json.loads(processes.of_each(text)[0].tobytes())
 
 
 def check_settings(settings: ml_collections.ConfigDict, classes: int) -> None:
