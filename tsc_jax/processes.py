@@ -3,18 +3,22 @@
 import contextlib
 import faulthandler
 import io
+import json
 import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import jax
 import numpy as np
+import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
 from tsc_jax.errors import InputError
 
 HEARTBEAT_SECONDS = 30  # of silence, after which a process counts as gone and the run ends
+PATIENCE_SECONDS = 7 * 24 * 3600  # for which processes wait for work of process 0 while it is alive
 
 
 def join(coordinator: str | None, process_id: int | None, num_processes: int | None) -> None:
@@ -93,6 +97,15 @@ def of_each(array: np.ndarray) -> np.ndarray:
     # As bytes: JAX would make float32 of float64.
     stacked = np.asarray(multihost_utils.process_allgather(np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
     return stacked.view(array.dtype).reshape(-1, *array.shape)
+
+
+def of_first(array: np.ndarray, facts: Mapping[str, Any]) -> tuple[np.ndarray, dict[str, Any]]:
+    """The array of process 0, of the same shape in all, and its plain JSON values, in every process.
+
+    The other processes wait while process 0 is alive. A collective alone would give up after 30 seconds on CPUs.
+    """
+    ocp.multihost.get_barrier_sync_fn()(key="of_first", timeout_ms=PATIENCE_SECONDS * 1000)
+    return from_first(array), json.loads(bytes_of_each(json.dumps(facts).encode())[0])
 
 
 def share(indices: np.ndarray, process: int | None = None) -> np.ndarray:

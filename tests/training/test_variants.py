@@ -1,7 +1,6 @@
 """A run with class rows that move by evidence, a cosine schedule and averaged weights, from start to export."""
 
 import json
-import shutil
 
 import jax
 import numpy as np
@@ -107,14 +106,3 @@ def test_a_bank_that_cannot_be_shown_is_one_sentence(finished, config, tmp_path,
         bank_report.report_bank(tmp_path, "last", "test", {})
     with pytest.raises(InputError, match=r"config\.model\.dsa is False, so no snippet attends to the bank"):
         bank_report.report_bank(finished, "last", "test", {"model.dsa": False})
-
-
-def test_a_checkpoint_whose_bank_saw_other_videos_is_refused(config, finished, data_dir, tmp_path):  # noqa: F811
-    shutil.copytree(finished, tmp_path / "run")
-    manager, state = checkpoints.open_checkpoints(tmp_path / "run", "last"), last_state(config, finished)
-    about = checkpoints.read_about(manager)
-    fit = state.bank.fit.replace(fingerprint="another")
-    checkpoints.save(manager, state.replace(step=np.int32(8), bank=state.bank.replace(fit=fit)), about)
-    checkpoints.close([manager])
-    with pytest.raises(InputError, match="the bank was fitted on other training videos than made_up has now"):
-        train(small_run(data_dir, **VARIANT, **{"train.steps": 9}), tmp_path / "run")

@@ -1,92 +1,138 @@
-"""Fitting a bank on the training split.
+"""Fits the rows of the bank to the training videos, before the first step.
 
 "mixture"      means of a Gaussian mixture (published)
 "kmeans"       centres of k-means
-"class_means"  row c: mean of the snippets of the videos that contain class c; last row: of all videos
+"class_means"  row c: mean of the snippets of all videos that contain class c; last row: mean of all snippets
 """
+
+import warnings
+from typing import Any
 
 import ml_collections
 import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+from threadpoolctl import threadpool_limits
 
 from tsc_jax import processes
 from tsc_jax.data.dataset import Split
 from tsc_jax.errors import InputError
-from tsc_jax.methods.tscnet.bank.kmeans import lloyd, start_centres
-from tsc_jax.methods.tscnet.bank.mixture import COVARIANCES, em, start_mixture
-from tsc_jax.methods.tscnet.bank.passes import standardize
-from tsc_jax.methods.tscnet.bank.snippets import Snippets, of_split
+from tsc_jax.methods.tscnet.bank.snippets import numbers, of_split
 from tsc_jax.methods.tscnet.bank.update import UPDATE_RULES
 
 SOURCES = ("mixture", "kmeans", "class_means")
+COVARIANCES = ("diag", "full", "spherical")
 
 
 def number_of_rows(settings: ml_collections.ConfigDict, classes: int) -> int:
-    """K: as `config.bank` says, or one for each class and one for background."""
+    """K: `config.bank.rows`, or if that is 0 one row per class and one for background."""
     return settings.rows or classes + 1
 
 
-def fit_bank(settings, split, classes, seed):
-    rows = number_of_rows(settings, classes)
-    if settings.source == "class_means":
-        means, facts = class_means(split, classes), {"snippets": total_snippets(split)}
-    else:
-        snippets = of_split(split, settings.snippets_per_video, seed)
-        if rows > snippets.total:
-            raise InputError(
-                f"config.bank.rows is {rows}, but there are only {snippets.total} training snippets to fit"
-            )
-        means, objectives = fit_rows(settings, snippets, rows, seed)
-        facts = {"snippets": snippets.total, "iterations": len(objectives), "log_likelihood": float(objectives[-1])}
-    return np.asarray(means, np.float32), facts | {"source": settings.source, "seed": seed}
+def fit_bank(
+    settings: ml_collections.ConfigDict, split: Split, classes: int, seed: int
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Fits the bank on process 0, which alone reads the snippets, and tells the other processes the result.
+
+    The bytes of the rows depend on the seed, but not on the number of threads or processes.
+
+    Args:
+      settings: `config.bank`.
+      split: the training videos.
+      classes: C.
+      seed: draws the snippets and the start of the fit.
+
+    Returns:
+      The rows, float32 [K, D], and facts about the fit (plain JSON):
+        source, seed: as given.
+        snippets: how many it saw.
+        iterations: how many it took; 0 for class means.
+        log_likelihood: mean over the snippets before the last iteration, of standardized features; for k-means minus
+          the mean squared distance to the nearest centre; 0 for class means.
+        converged: whether it stopped before `max_iterations`.
+
+    Raises:
+      InputError: there are fewer snippets than rows.
+    """
+    shape = number_of_rows(settings, classes), split.features(0).shape[1]
+    snippets = np.prod(numbers(len(split.videos), settings.snippets_per_video))
+    if settings.source != "class_means" and shape[0] > snippets:
+        raise InputError(f"config.bank.rows is {shape[0]}, but there are only {snippets} training snippets to fit")
+    rows, facts = np.zeros(shape), {}
+    if processes.is_first():
+        rows, facts = fit_rows(settings, split, shape[0], seed)
+        facts = {"source": settings.source, "seed": seed, **facts}
+    return processes.of_first(rows.astype(np.float32), facts)
 
 
 def fit_rows(
-    settings: ml_collections.ConfigDict, snippets: Snippets, rows: int, seed: int
-) -> tuple[np.ndarray, list[float]]:
-    """The K means [K, D] of a mixture or of k-means, and the objective before each iteration."""
-    snippets, offset, scale = standardize(snippets)
-    if settings.source == "kmeans":
-        start = start_centres(snippets, rows, seed, settings.max_iterations)
-        means, objectives = lloyd(snippets, start, settings.max_iterations)
-    else:
-        start = start_mixture(snippets, rows, seed, settings.covariance, settings.max_iterations)
-        mixture, objectives = em(snippets, start, settings.covariance, settings.max_iterations, settings.tolerance)
-        means = mixture.means
-    return means * scale + offset, objectives
+    settings: ml_collections.ConfigDict, split: Split, count: int, seed: int
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Returns `count` rows, float64 [K, D], and the facts except `source` and `seed`."""
+    if settings.source == "class_means":
+        snippets = sum(video.num_snippets for video in split.videos)
+        facts = {"snippets": snippets, "iterations": 0, "log_likelihood": 0.0, "converged": True}
+        return class_means(split, count - 1), facts
+    x = of_split(split, settings.snippets_per_video, seed).astype(np.float64)
+    offset = x.mean(axis=0)
+    x -= offset
+    scale = max(x.std(), 1e-12)  # one for all features: their relative spread stays as it is
+    x /= scale
+    fit = kmeans if settings.source == "kmeans" else mixture
+    # With several threads the order of sums, and so the last bits of the rows, would depend on their number.
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        rows, facts = fit(settings, x, count, seed)
+    return rows * scale + offset, {"snippets": len(x), **facts}
 
 
-def check_bank(settings: ml_collections.ConfigDict, classes: int) -> None:
-    """Raises InputError where `config.bank` holds what cannot be."""
-    for key, known in (("source", SOURCES), ("covariance", COVARIANCES), ("update_rule", UPDATE_RULES)):
-        if settings[key] not in known:
-            raise InputError(f"config.bank.{key} is {settings[key]!r}, expected one of {', '.join(known)}")
-    for key, least in (("rows", 0), ("snippets_per_video", 1), ("max_iterations", 1)):
-        if settings[key] < least:
-            raise InputError(f"config.bank.{key} is {settings[key]}, expected {least} or more")
-    rows, by_class = number_of_rows(settings, classes), [("source", "class_means"), ("update_rule", "ema")]
-    for key, value in by_class:
-        if settings[key] == value and rows != classes + 1:
-            raise InputError(
-                f"config.bank.{key} is {value!r}, which gives each class a row and background one, but"
-                f" config.bank.rows is {rows}; expected {classes + 1}, or 0 for as many"
-            )
-    if not 0 <= settings.momentum <= 1:
-        raise InputError(f"config.bank.momentum is {settings.momentum}, expected 0 to 1")
+def mixture(settings: ml_collections.ConfigDict, x: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, dict]:
+    """The means of a Gaussian mixture of standardized snippets [S, D], started from k-means, and facts."""
+    model = GaussianMixture(
+        count,
+        covariance_type=settings.covariance,
+        max_iter=settings.max_iterations,
+        tol=settings.tolerance,
+        random_state=seed,
+    ).fit(x)
+    facts = {"iterations": model.n_iter_, "log_likelihood": model.lower_bound_, "converged": model.converged_}
+    return model.means_, facts
 
 
-def total_snippets(split: Split) -> int:
-    """Snippets of all its videos."""
-    return sum(video.num_snippets for video in split.videos)
+def kmeans(settings: ml_collections.ConfigDict, x: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, dict]:
+    """The centres of k-means of standardized snippets [S, D], started by k-means++, and facts."""
+    model = KMeans(count, n_init=1, max_iter=settings.max_iterations, random_state=seed).fit(x)
+    converged = model.n_iter_ < settings.max_iterations
+    facts = {"iterations": model.n_iter_, "log_likelihood": -model.inertia_ / len(x), "converged": converged}
+    return model.cluster_centers_, facts
 
 
 def class_means(split: Split, classes: int) -> np.ndarray:
-    """[C + 1, D]; a class that no video contains gets the mean of all."""
-    mine = processes.share(np.arange(len(split.videos)))
+    """[C + 1, D]; a class that no video contains gets the mean of all snippets."""
     sums, counts = np.zeros((classes + 1, split.features(0).shape[1])), np.zeros((classes + 1, 1))
-    for index in mine:
+    for index, video in enumerate(split.videos):
         features = split.features(index)
-        contained = np.append(split.videos[index].labels, True)
+        contained = np.append(video.labels, True)
         sums[contained] += features.sum(axis=0, dtype=np.float64)
         counts[contained] += len(features)
-    sums, counts = (processes.of_each(each).sum(axis=0) for each in (sums, counts))
     return np.where(counts > 0, sums, sums[-1]) / np.where(counts > 0, counts, counts[-1])
+
+
+def check_bank(settings: ml_collections.ConfigDict, classes: int) -> None:
+    """Raises InputError if a value of `config.bank` is invalid."""
+    for key, known in (("source", SOURCES), ("covariance", COVARIANCES), ("update_rule", UPDATE_RULES)):
+        if settings[key] not in known:
+            raise InputError(f"config.bank.{key} is {settings[key]!r}, expected one of {', '.join(known)}")
+    for key, least in (("rows", 0), ("snippets_per_video", 1), ("max_iterations", 1), ("tolerance", 0)):
+        if not settings[key] >= least:
+            raise InputError(f"config.bank.{key} is {settings[key]}, expected {least} or more")
+    rows = number_of_rows(settings, classes)
+    for key, value in (("source", "class_means"), ("update_rule", "ema")):
+        if settings[key] == value and rows != classes + 1:
+            raise InputError(
+                f"config.bank.{key} is {value!r}, which needs one row per class and one for background, but"
+                f" config.bank.rows is {rows}; expected {classes + 1} or 0"
+            )
+    if not 0 <= settings.momentum <= 1:
+        raise InputError(f"config.bank.momentum is {settings.momentum}, expected 0 to 1")
