@@ -1,0 +1,43 @@
+"""Writes files and folders whole, or not at all."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[Path]:
+    """Yields a temporary path beside `path` and renames it to `path` when the block ends.
+
+    If the block raises, what it wrote is deleted and `path` stays as it was.
+
+    Args:
+      path: the file or folder to write. Its parent folder must exist. A file replaces a file; a folder replaces
+        nothing but an empty folder.
+    """
+    path = Path(path)
+    # A short name, because path.name may be as long as the disk allows; always the same one, so that the next
+    # attempt replaces what a killed process left behind.
+    temporary = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.partial")
+    _delete(temporary)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        _delete(temporary)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Writes a text file (UTF-8, line feeds only) whole, or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
