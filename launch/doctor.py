@@ -33,7 +33,7 @@ def main(argv: list[str]) -> None:
     from tsc_jax.doctor import report
     from tsc_jax.doctor.examine import examine
     from tsc_jax.doctor.reading import detect_layout
-    from tsc_jax.evaluation.results import write_text
+    from tsc_jax.files import write_text
 
     directory = Path(_SOURCE.value)
     layout = _LAYOUT.value or detect_layout(directory)

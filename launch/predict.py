@@ -34,6 +34,7 @@ def main(argv: list[str]) -> None:
     from tsc_jax import predict
     from tsc_jax.api import load
     from tsc_jax.evaluation import results
+    from tsc_jax.files import write_text
 
     localizer = load(_CHECKPOINT.value, _SELECTION.value, _RATE.value)
     classes, truth = localizer.classes, {}
@@ -52,7 +53,7 @@ def main(argv: list[str]) -> None:
             names = [video.name for video in inputs]
             results.write_predictions(Path(_OUTPUT.value), found.segments, names, classes)
         if _CSV.value is not None:
-            results.write_text(Path(_CSV.value), predict.as_csv(found, classes))
+            write_text(Path(_CSV.value), predict.as_csv(found, classes))
         if _REPORT.value is not None:
             predict.write_report(Path(_REPORT.value), found, truth, localizer)
     if failures:

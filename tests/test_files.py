@@ -36,8 +36,7 @@ def test_after_an_error_everything_is_as_before(tmp_path, as_folder):
     with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:
         if as_folder:
             temporary.mkdir()
-            temporary = temporary / "inner"
-        temporary.write_text("half")
+        (temporary / "inner" if as_folder else temporary).write_text("half")
         raise KeyboardInterrupt
     assert path.read_text() == "before"
     assert os.listdir(tmp_path) == ["kept"]

@@ -2,11 +2,10 @@
 
 import collections
 import json
-import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import TextIO
 
 import numpy as np
 import tqdm
@@ -15,6 +14,7 @@ from tsc_jax.data.annotations import load_json
 from tsc_jax.data.features import check_features
 from tsc_jax.data.pickles import load_npy
 from tsc_jax.errors import InputError
+from tsc_jax.files import replacing, write_text
 from tsc_jax.video import decode, weights
 from tsc_jax.video.extract import SNIPPETS_PER_SECOND, WIDTH, make_extractor
 
@@ -65,8 +65,10 @@ def extract_folder(
                 failures.append(str(error))
                 _say(bar, str(error), sys.stderr)
                 continue
-            _write(output / "meta.json", lambda file: file.write(f"{json.dumps(meta, indent=1)}\n".encode()))
-            _write(files[video], lambda file, array=array: np.save(file, array))
+            features.mkdir(parents=True, exist_ok=True)
+            write_text(output / "meta.json", f"{json.dumps(meta, indent=1)}\n")
+            with replacing(files[video]) as temporary, temporary.open("wb") as file:
+                np.save(file, array)
             _say(bar, f"{files[video]}: {list(array.shape)}", sys.stdout)
     return len(failures)
 
@@ -128,15 +130,3 @@ def _expected(videos: Sequence[Path]) -> int:
         except InputError:
             continue  # said when its turn comes
     return round(total)
-
-
-def _write(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Writes a file under another name first, so that no half of it is ever found."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            write(file)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
