@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from tests.methods.tscnet.tensors import STEP, made_up_tensors
+from tests.torch import state_dicts
 from tests.training.test_run import CLASSES, made_up_source, small_run
 from tsc_jax.data import builder
 from tsc_jax.errors import InputError
 from tsc_jax.methods.tscnet.train_step import for_inference
 from tsc_jax.report.run import report
-from tsc_jax.torch.files import read_state_dict, write_state_dict
+from tsc_jax.torch.files import read_state_dict
 from tsc_jax.training import checkpoints
 from tsc_jax.training.initial import state_template
 from tsc_jax.training.loop import train
@@ -35,7 +36,7 @@ def write_model(path: Path, config, bank_name: str = THUMOS, **changes) -> dict[
     """A file with made-up tensors of CLASSES and width 16; `changes` replace tensors, None leaves them out."""
     tensors = made_up_tensors(config, len(CLASSES), 16, bank_name) | changes
     tensors = {name: tensor for name, tensor in tensors.items() if tensor is not None}
-    write_state_dict(path, tensors)
+    state_dicts.write(path, tensors)
     return tensors
 
 
@@ -209,7 +210,7 @@ def test_the_commands(shared, tmp_path):
     """The recorded weights of the published implementation, in and out."""
     recording = np.load(shared / "golden" / "model.npz")
     tensors = {name[5:]: recording[name] for name in recording.files if name.startswith("init/")}
-    write_state_dict(tmp_path / "model.pkl", tensors)
+    state_dicts.write(tmp_path / "model.pkl", tensors)
     classes = tmp_path / "classes.txt"
     classes.write_text("\n".join("abcde"))
     fitting = ["--config.model.attention_channels=0.5", "--config.data.name=other", f"--classes={classes}"]
