@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from tsc_jax.errors import InputError
+
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
@@ -28,6 +30,14 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         _delete(temporary)
+
+
+def check_target(flag: str, path: str | os.PathLike) -> None:
+    """Raises InputError if the file that --`flag` names cannot be written: it is a folder, or its folder is missing."""
+    if Path(path).is_dir():
+        raise InputError(f"--{flag} {path}: is a folder, expected the name of a file")
+    if not Path(path).absolute().parent.is_dir():
+        raise InputError(f"--{flag} {path}: its folder does not exist")
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

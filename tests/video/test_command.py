@@ -61,7 +61,7 @@ def extracted(videos, tmp_path_factory) -> Path:
     ]
     assert [line.split(": ")[0] for line in err[:3]] == [str(path) for path in bad]
     assert err[2].endswith("lasts 0.6 s, but a snippet is 16 frames at 25 a second")
-    assert err[3:] == ["3 of 5 videos have no features"]
+    assert err[3:] == ["3 of 5 videos gave no features"]
     assert {path.name for path in output.rglob("*")} == {"features", "meta.json", "one.npy", "two.npy"}
     return output
 
@@ -130,7 +130,7 @@ def test_what_does_not_go_together_is_one_sentence(extracted, videos, tmp_path):
     assert not (tmp_path / "none").exists()
 
     code, out, err = run(videos / "none.mp4", videos / "none.mp4", f"--output={tmp_path / 'none'}")
-    assert (code, out, err[1:]) == (1, [], ["1 of 1 videos have no features"])
+    assert (code, out, err[1:]) == (1, [], ["1 of 1 videos gave no features"])
 
 
 def test_ctrl_c_leaves_nothing_half_written(videos, tmp_path):
