@@ -95,8 +95,6 @@ class Unpickler(pickle._Unpickler):
 
     def _add_members(self) -> None:
         members = self.pop_mark()
-        if not isinstance(self.stack[-1], set):
-            raise InputError(f"refused to add to a {type(self.stack[-1]).__name__}")
         self.stack[-1].update(map(as_key, members))
 
     def _refuse(self) -> None:

@@ -250,6 +250,15 @@ def test_the_state_of_a_type_cannot_make_it_another(folder, state):
     refused(folder, program)
 
 
+@pytest.mark.parametrize("shape", [("x", 1), (1, [None]), (2,), (-1, -1), 1, (1,) * 1000])
+def test_the_shape_of_an_object_array_is_checked(folder, shape):
+    """A product with text or a list in it would repeat that."""
+    array = b"cnumpy.core.multiarray\n_reconstruct\n" + plain((None, 0, "b")) + b"R"
+    objects = b"cnumpy\ndtype\n" + plain(("O8",)) + b"R"
+    error = refused(folder, array + b"(K\x01" + plain(shape) + objects + b"\x89]Natb")
+    assert "shape" in str(error)
+
+
 def test_text_that_is_no_text_is_refused(folder):
     """Every element of U1 is a number of a character; 0x110000 and above are none."""
     array = np.array(["a", "b"])

@@ -108,7 +108,7 @@ def test_a_video_is_an_input_of_the_prediction(extracted, videos):
         times = [time for time, jpeg in pictures if jpeg.startswith(b"\xff\xd8")]
         assert len(times) == len(pictures) > 10
         assert times == sorted(times) and times[-1] < each.duration
-    assert "run takes width 9" in open_inputs([videos / "one.mp4"], localizer(9))[1][0]
+    assert "run expects width 9" in open_inputs([videos / "one.mp4"], localizer(9))[1][0]
 
 
 def test_what_does_not_go_together_is_one_sentence(extracted, videos, tmp_path):

@@ -130,6 +130,11 @@ class _Unpickler(Unpickler):
         elif isinstance(target, np.ndarray):
             _, shape, element, fortran_order, content = state
             dtype = element.dtype
+            if not (
+                isinstance(shape, tuple) and len(shape) <= 64 and all(isinstance(n, int) and n >= 0 for n in shape)
+            ):
+                raise InputError("holds an array whose shape is not a tuple of sizes")
+            # NumPy would read beyond the end of a shorter list.
             if dtype.hasobject and not (isinstance(content, list) and math.prod(shape) == len(content)):
                 raise InputError("holds an array with more or fewer objects than its shape says")
             content = content if dtype.hasobject else _as_bytes(content)

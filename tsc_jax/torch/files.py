@@ -39,7 +39,9 @@ def read_state_dict(path: str | os.PathLike) -> dict[str, np.ndarray]:
       InputError: the file is missing, damaged, or holds no state_dict.
     """
     with opened(Path(path), "PyTorch file") as file:
-        content, read_storage = (_read_zip if file.read(4) == b"PK\3\4" else _read_legacy)(file)
+        start = file.read(4)
+        file.seek(0)
+        content, read_storage = (_read_zip if start == b"PK\3\4" else _read_legacy)(file)
         if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
             content = content["state_dict"]
         tensors, read = _named_tensors(content), functools.cache(read_storage)  # tensors may share a storage
@@ -86,24 +88,14 @@ def _rebuild_tensor(storage: _Storage, offset: int, shape: tuple, strides: tuple
     return _Tensor(storage, offset, shape, strides)
 
 
-def _rebuild_parameter(tensor: _Tensor, *_: Any) -> _Tensor:
-    """Replaces torch._utils._rebuild_parameter."""
-    return tensor
-
-
-def _ordered_dict(items: list = ()) -> dict:
-    """Replaces collections.OrderedDict."""
-    return {as_key(key): value for key, value in items}
-
-
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and 0 <= value < 2**63
 
 
 _TABLE = {
-    "collections.OrderedDict": _ordered_dict,
+    "collections.OrderedDict": lambda items=(): {as_key(key): value for key, value in items},
     "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
-    "torch._utils._rebuild_parameter": _rebuild_parameter,
+    "torch._utils._rebuild_parameter": lambda tensor, *_: tensor,
     **{f"{module}.{name}Storage": np.dtype(dtype) for module in ("torch", "torch.cuda")
        for name, dtype in _DTYPES.items()},
 }  # fmt: skip
@@ -164,13 +156,9 @@ def _read_zip(file: BinaryIO) -> tuple[Any, Callable[[_Storage], np.ndarray]]:
     return _Unpickler(io.BytesIO(read(names[0]))).load(), read_storage
 
 
-def _read_legacy(file: BinaryIO) -> tuple[Any, Callable[[_Storage], np.ndarray]]:
+def _read_legacy(file: io.BufferedReader) -> tuple[Any, Callable[[_Storage], np.ndarray]]:
     """Does the same for the format before PyTorch 1.6: five pickles, then the storages, little-endian."""
-    file.seek(0)
-    if file.read(1) != pickle.PROTO:
-        raise InputError("not a PyTorch file")
-    file.seek(0)
-    if _Unpickler(file).load() != _LEGACY_MAGIC:
+    if file.peek(1)[:1] != pickle.PROTO or _Unpickler(file).load() != _LEGACY_MAGIC:
         raise InputError("not a PyTorch file")
     for _ in ("version of the format", "about the machine"):
         _Unpickler(file).load()
