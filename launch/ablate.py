@@ -1,10 +1,10 @@
-"""Measures what each part of a recipe is worth: variants of it, many seeds each, as a table and a picture.
+"""Measures what each part of a recipe contributes: trains its variants with several seeds, writes tables and a chart.
 
   python -m launch.ablate --config=configs/demo.py --study=modules --workdir=runs/studies
   python -m launch.ablate --config=configs/demo.py --study=localization --config.eval.holdout=0.25 --workdir=runs/chosen
 
-The same command again goes on where it stopped; studies of one recipe may share a workdir, and then their runs.
-With config.eval.holdout the share of training videos held out is scored too: choose by that, report the test.
+The same command resumes an interrupted study. Studies of one recipe may share a workdir; then they share runs. With
+config.eval.holdout, that share of the training videos is held out and scored too: select by it, report the test score.
 """
 
 import shlex
@@ -19,16 +19,19 @@ from tsc_jax import cli
 from tsc_jax.errors import InputError
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The recipe to vary, one of configs/.", lock_config=True)
-_STUDY = flags.DEFINE_enum("study", None, studies.STUDIES, "What is varied; configs/studies.py lists the variants.")
+_STUDY = flags.DEFINE_enum("study", None, studies.STUDIES, "What to vary; configs/studies.py lists the variants.")
 _SEEDS = flags.DEFINE_integer(
-    "seeds", 8, "Runs of each variant: of config.train.seed and the seeds that follow it.", lower_bound=1
+    "seeds",
+    8,
+    "Number of runs per variant; the first has seed config.train.seed, the next ones count up.",
+    lower_bound=1,
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder for runs, metrics and tables.")
 flags.mark_flags_as_required(["config", "study", "workdir"])
 
 
 def main(argv: list[str]) -> None:
-    """The command."""
+    """Runs the command."""
     from tsc_jax.ablation import summary
     from tsc_jax.ablation.grid import Variant, run_study
     from tsc_jax.data.dataset import open_dataset

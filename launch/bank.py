@@ -1,4 +1,4 @@
-"""Shows whether the rows of a run's bank became classes: a line for each row, bank.png and bank.json.
+"""Shows whether the rows of a run's bank became classes: one line per row, bank.png and bank.json.
 
 python -m launch.bank --workdir=runs/demo
 """
@@ -9,15 +9,15 @@ from absl import flags
 
 from tsc_jax import cli
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Run, or export of one, to look at; the files are written there.")
-_SELECTION = flags.DEFINE_string("selection", "last", "Which checkpoint: last, best_on_holdout or best_on_test.")
-_SPLIT = flags.DEFINE_enum("split", "test", ["test", "train"], "Whose snippets are grouped by their true classes.")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Where launch.prepare wrote, if not where the run was trained.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Workdir of a run, or its export; the files are written there.")
+_SELECTION = flags.DEFINE_string("selection", "last", "Checkpoint: last, best_on_holdout or best_on_test.")
+_SPLIT = flags.DEFINE_enum("split", "test", ["test", "train"], "Split whose snippets are grouped by true class.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of prepared data sets; default: the one of the training.")
 flags.mark_flags_as_required(["workdir"])
 
 
 def main(argv: list[str]) -> None:
-    """The command."""
+    """Runs the command."""
     del argv
     from tsc_jax import methods
 

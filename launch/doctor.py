@@ -16,6 +16,7 @@ from absl import flags
 from tsc_jax import cli
 from tsc_jax.data.features import MODALITIES
 from tsc_jax.errors import InputError
+from tsc_jax.files import check_target, write_text
 
 _SOURCE = flags.DEFINE_string("source", None, "Folder that holds the data set, or its annotations.", required=True)
 _LAYOUT = flags.DEFINE_enum("layout", None, ["per_video", "joint"], "Layout of the files; default: detected.")
@@ -33,7 +34,6 @@ def main(argv: list[str]) -> None:
     from tsc_jax.doctor import report
     from tsc_jax.doctor.examine import examine
     from tsc_jax.doctor.reading import detect_layout
-    from tsc_jax.evaluation.results import write_text
 
     directory = Path(_SOURCE.value)
     layout = _LAYOUT.value or detect_layout(directory)
@@ -50,10 +50,7 @@ def check_flags() -> None:
     if _RATE.value is not None and not 0 < _RATE.value < float("inf"):
         raise InputError(f"--snippets_per_second is {_RATE.value}, expected a positive number")
     if _JSON.value is not None:
-        if Path(_JSON.value).is_dir():
-            raise InputError(f"--json {_JSON.value}: is a folder, expected the name of a file")
-        if not Path(_JSON.value).absolute().parent.is_dir():
-            raise InputError(f"--json {_JSON.value}: its folder does not exist")
+        check_target("json", _JSON.value)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Exports what a run learnt, for inference: an orbax checkpoint, a model card and, if asked for, StableHLO.
+"""Exports a run for inference: an orbax checkpoint, a model card and, with --stablehlo, StableHLO programs.
 
 python -m launch.export --workdir=runs/demo --output=runs/demo_export
 """
@@ -11,21 +11,23 @@ from tsc_jax import cli
 from tsc_jax.errors import InputError
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run to export.")
-_OUTPUT = flags.DEFINE_string("output", None, "Folder to make; launch.evaluate takes it as its --workdir.")
-_SELECTION = flags.DEFINE_string("selection", "last", "Which checkpoint: last, best_on_holdout or best_on_test.")
+_OUTPUT = flags.DEFINE_string("output", None, "Folder to write; launch.evaluate takes it as --workdir.")
+_SELECTION = flags.DEFINE_string("selection", "last", "Checkpoint: last, best_on_holdout or best_on_test.")
 _STORAGE = flags.DEFINE_string("storage", "float32", "Type of the arrays on disk: float32 or bfloat16.")
-_STABLEHLO = flags.DEFINE_list("stablehlo", [], "Lengths in snippets to write the forward pass for, as StableHLO.")
+_STABLEHLO = flags.DEFINE_list("stablehlo", [], "Lengths in snippets; writes the forward pass of each as StableHLO.")
 flags.mark_flags_as_required(["workdir", "output"])
 
 
 def main(argv: list[str]) -> None:
-    """The command."""
+    """Runs the command."""
     del argv
     from tsc_jax.training.export import export_run
 
-    wrong = [length for length in _STABLEHLO.value if not (length.isdecimal() and int(length))]
-    if wrong:
-        raise InputError(f"--stablehlo holds {wrong[0]!r}, expected numbers of snippets with commas between them")
+    invalid = [length for length in _STABLEHLO.value if not (length.isdecimal() and int(length))]
+    if invalid:
+        raise InputError(
+            f"--stablehlo holds {invalid[0]!r}, expected positive numbers of snippets, separated by commas"
+        )
     lengths = [int(length) for length in _STABLEHLO.value]
     print(export_run(Path(_WORKDIR.value), Path(_OUTPUT.value), _SELECTION.value, _STORAGE.value, lengths))
 

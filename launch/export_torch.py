@@ -1,6 +1,8 @@
-"""Writes the weights of a run as the state_dict that the published PyTorch code loads.
+"""Writes the weights of a run as a state_dict that the published PyTorch code loads.
 
 python -m launch.export_torch --workdir runs/thumos14 --output MODEL.pkl --selection best_on_holdout
+
+Needs PyTorch: pip install -r requirements-torch.txt
 """
 
 from pathlib import Path
@@ -11,14 +13,17 @@ from tsc_jax import cli
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "File to write.", required=True)
-_SELECTION = flags.DEFINE_string("selection", "last", "Which checkpoint: last, best_on_holdout or best_on_test.")
+_SELECTION = flags.DEFINE_string("selection", "last", "Checkpoint: last, best_on_holdout or best_on_test.")
 _BANK = flags.DEFINE_enum(
-    "bank", None, ["thumos", "activitynet"], "Whose name and layout the bank gets; default: those of the data set."
+    "bank",
+    None,
+    ["thumos", "activitynet"],
+    "Data set whose name and layout of the bank to use; default: that of the run.",
 )
 
 
 def main(argv: list[str]) -> None:
-    """The command."""
+    """Runs the command."""
     del argv
     from tsc_jax.training.torch_weights import export_weights
 

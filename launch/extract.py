@@ -1,11 +1,11 @@
-"""Turns videos into snippet features: I3D on RGB, 1024 numbers for each 16 frames at 25 a second.
+"""Extracts snippet features from videos with I3D on RGB: 1024 numbers per 16 frames, at 25 frames per second.
 
   python -m launch.extract videos/*.mp4 --output=data/mine
   python -m launch.extract videos/test/*.mp4 --output=data/mine --split=test
 
-Needs the packages of requirements-video.txt. The same command again goes on where the last one stopped. These are not
-the features of the public THUMOS or ActivityNet archives, which were made with flow and another decoder: a model is
-trained and used with features of the same extractor.
+Needs the packages of requirements-video.txt. The same command resumes an interrupted extraction. The public features of
+THUMOS and ActivityNet are different, because they use flow and another decoder: train and apply a model with features
+of one extractor.
 """
 
 from pathlib import Path
@@ -17,13 +17,15 @@ from tsc_jax.data.source import SPLITS
 from tsc_jax.errors import InputError
 
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of the data set: features/ and meta.json.", required=True)
-_SPLIT = flags.DEFINE_enum("split", None, SPLITS, "Which videos these are; features/SPLIT/ then holds them.")
-_DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "Of the network; features are float32.")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Snippets computed at once.", lower_bound=1)
+_SPLIT = flags.DEFINE_enum("split", None, SPLITS, "Split of these videos; writes to features/SPLIT/.")
+_DTYPE = flags.DEFINE_enum(
+    "dtype", "float32", ["float32", "bfloat16"], "Type of the network; features are always float32."
+)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Number of snippets to compute at once.", lower_bound=1)
 
 
 def main(argv: list[str]) -> None:
-    """The command."""
+    """Runs the command."""
     from tsc_jax.video.folder import extract_folder
 
     output, videos = Path(_OUTPUT.value), list(dict.fromkeys(map(Path, argv[1:])))
@@ -31,11 +33,11 @@ def main(argv: list[str]) -> None:
     if failed < len(videos):
         print(next_step(output))
     if failed:
-        raise InputError(f"{failed} of {len(videos)} videos have no features")
+        raise InputError(f"{failed} of {len(videos)} videos gave no features")
 
 
 def next_step(output: Path) -> str:
-    """What makes a data set of the features."""
+    """Returns the command that makes a data set of the features."""
     missing = [name for name in ("gt.json", "split_train.txt", "split_test.txt") if not (output / name).exists()]
     first = f"add {', '.join(missing)} to {output}, then " if missing else ""
     command = f"python -m launch.prepare --name {output.resolve().name} --layout per_video --source {output}"

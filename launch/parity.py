@@ -1,10 +1,10 @@
-"""Checks that this library computes what the published implementation was recorded to compute.
+"""Compares this library with recordings of the published implementation.
 
   python -m launch.parity --golden DIR
   python -m launch.parity --golden DIR --devices 2
 
-DIR holds model.npz, proposals.npz, detection_map.npz or some of them, of any sizes. Prints a row for
-each quantity; ends with exit code 1 if one fails.
+DIR holds one or more of model.npz, proposals.npz and detection_map.npz, of any sizes. Prints one row per quantity. The
+exit code is 1 if a quantity fails.
 """
 
 import collections
@@ -17,12 +17,12 @@ from configs import thumos14
 from tsc_jax import cli
 
 _GOLDEN = flags.DEFINE_string("golden", None, "Folder of recordings.", required=True)
-_DEVICES = flags.DEFINE_integer("devices", 1, "CPU devices over which the recorded batch is dealt.", lower_bound=1)
-_CONFIG = config_flags.DEFINE_config_file("config", thumos14.__file__, "The recipe that was recorded.")
+_DEVICES = flags.DEFINE_integer("devices", 1, "Number of CPU devices that share the recorded batch.", lower_bound=1)
+_CONFIG = config_flags.DEFINE_config_file("config", thumos14.__file__, "Recipe of the recordings.")
 
 
 def main(argv: list[str]) -> int:
-    """The command."""
+    """Runs the command."""
     del argv
     import jax
 
@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
         print(f"{row.quantity:60} {errors}  {row.tolerance!s:36} {row.verdict}", flush=True)
     print(f"{sum(verdicts.values())} quantities: {', '.join(f'{n} {verdict}' for verdict, n in verdicts.items())}")
     if verdicts[parity.ROUNDING]:
-        print("rounding: beyond what is accepted, by no more than float32 rounding can do there (tsc_jax/parity.py)")
+        print("rounding: exceeds the tolerance, but no more than float32 rounding can explain (tsc_jax/parity.py)")
     return int(verdicts[parity.FAILS] > 0)
 
 

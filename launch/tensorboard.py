@@ -11,12 +11,12 @@ from absl import flags
 
 from tsc_jax import cli
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Run of launch.train, or of several seeds.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Workdir of launch.train, also one of several seeds.")
 flags.mark_flags_as_required(["workdir"])
 
 
 def main(argv: list[str]) -> None:
-    """The command."""
+    """Runs the command."""
     del argv
     from tsc_jax.report.tensorboard import write_events
 

@@ -1,4 +1,4 @@
-"""Trains TSC-Net, evaluates it and draws what it found.
+"""Trains TSC-Net, evaluates it and draws its results.
 
 python -m launch.train --config=configs/demo.py --workdir=runs/demo --config.train.steps=300
 """
@@ -10,17 +10,19 @@ from ml_collections import config_flags
 
 from tsc_jax import cli
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "The recipe, one of configs/.", lock_config=True)
+_CONFIG = config_flags.DEFINE_config_file("config", None, "Recipe, one of configs/.", lock_config=True)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run: checkpoints, scalars, metrics, figures.")
-_DISTRIBUTED = flags.DEFINE_bool("distributed", False, "Whether this is one of several processes of the run.")
-_COORDINATOR = flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0, where no TPU pod, Slurm or GKE tells.")
-_PROCESS_ID = flags.DEFINE_integer("process_id", None, "Which of the processes this is, from 0; with --coordinator.")
-_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many processes there are; with --coordinator.")
+_DISTRIBUTED = flags.DEFINE_bool("distributed", False, "Whether this process is one of several that train together.")
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator", None, "HOST:PORT of process 0; default: from the TPU pod, Slurm or GKE."
+)
+_PROCESS_ID = flags.DEFINE_integer("process_id", None, "Index of this process, from 0; with --coordinator.")
+_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Number of processes; with --coordinator.")
 flags.mark_flags_as_required(["config", "workdir"])
 
 
 def main(argv: list[str]) -> None:
-    """The command."""
+    """Runs the command."""
     del argv
     from tsc_jax import processes
     from tsc_jax.report.run import report

@@ -219,7 +219,7 @@ def test_one_bad_file_does_not_stop_the_others(evaluated, test_videos, tmp_path)
     assert done.returncode == 1
     lines = done.stderr.splitlines()
     assert lines[-1] == "5 of 12 inputs could not be used" and len(lines) == 6
-    for path, reason in zip(bad, ("width 5", "is given already", "not a whole", "width 1024", "no such"), strict=True):
+    for path, reason in zip(bad, ("width 5", "was already given", "not a whole", "width 1024", "no such"), strict=True):
         assert sum(line.startswith(f"{path}: ") and reason in line for line in lines) == 1
     assert (outputs / "p.json").read_bytes() == (evaluated / "predictions.json").read_bytes()
     assert sorted(path.name for path in outputs.iterdir()) == sorted(files.values())
@@ -244,8 +244,8 @@ def test_one_bad_file_does_not_stop_the_others(evaluated, test_videos, tmp_path)
 def test_flags_that_do_not_fit_end_the_command_before_it_begins(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((4, 16)))
     for sentence, flag in {
-        "--output nowhere/p.json: its folder is not there": "--output=nowhere/p.json",
-        "--ground_truth is shown in --report, which is missing": "--ground_truth=gt.json",
+        "--output nowhere/p.json: its folder does not exist": "--output=nowhere/p.json",
+        "--ground_truth needs --report, which shows it": "--ground_truth=gt.json",
     }.items():
         done = predict(tmp_path / "a.npy", "--checkpoint", tmp_path, flag)
         assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{sentence}\n")
@@ -257,7 +257,7 @@ def test_ground_truth_of_other_videos_is_said(finished, test_videos, tmp_path):
     flags = [f"--report={tmp_path / 'p.html'}", f"--ground_truth={tmp_path / 'gt.json'}", "--checkpoint", finished]
     done = predict(tmp_path / "mine.npy", *flags)
     assert (done.returncode, done.stdout) == (1, "")
-    sentence = 'knows none of these videos, the first of which is "mine"'
+    sentence = 'annotates none of the 1 videos; the first video is "mine"'
     assert done.stderr == f"--ground_truth {tmp_path / 'gt.json'}: {sentence}\n"
 
 
@@ -265,5 +265,5 @@ def test_ground_truth_of_other_classes_is_refused_where_it_matters(tmp_path):
     annotations = [{"label": "sleep", "segment": [1, 2]}]
     (tmp_path / "gt.json").write_text(json.dumps({"database": {"a": {"subset": "x", "annotations": annotations}}}))
     assert read_truth(tmp_path / "gt.json", CLASSES, ["b"]) == {}
-    with pytest.raises(tsc_jax.InputError, match='video "a": label "sleep" is none of the checkpoint'):
+    with pytest.raises(tsc_jax.InputError, match='video "a": the checkpoint has no class "sleep"'):
         read_truth(tmp_path / "gt.json", CLASSES, ["a"])

@@ -1,16 +1,67 @@
-"""Whole files and folders: written under another name first, then renamed."""
+"""Writes files and folders whole, or not at all."""
 
 import contextlib
+import hashlib
+import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+
+from tsc_jax.errors import InputError
 
 
 @contextlib.contextmanager
-def replacing(path):
-    partial = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+def replacing(path: str | os.PathLike) -> Iterator[Path]:
+    """Yields a temporary path beside `path` and renames it to `path` when the block ends.
+
+    If the block raises, what it wrote is deleted and `path` stays as it was.
+
+    Args:
+      path: the file or folder to write. Its parent folder must exist. A file replaces a file; a folder replaces
+        nothing but an empty folder.
+    """
+    path = Path(path)
+    # A short name, because path.name may be as long as the disk allows, of this process alone: two may write one file.
+    name = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+    for leftover in path.parent.glob(f".{name}.*.partial"):
+        if not _runs(int(leftover.name.split(".")[2])):
+            _delete(leftover)
+    temporary = path.with_name(f".{name}.{os.getpid()}.partial")
+    _delete(temporary)
     try:
-        yield partial
-        partial.replace(path)
+        yield temporary
+        os.replace(temporary, path)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        _delete(temporary)
+
+
+def _runs(process: int) -> bool:
+    """Whether a process of this number is there; a killed one leaves its temporary file behind."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def check_target(flag: str, path: str | os.PathLike) -> None:
+    """Raises InputError if the file that --`flag` names cannot be written: it is a folder, or its folder is missing."""
+    if Path(path).is_dir():
+        raise InputError(f"--{flag} {path}: is a folder, expected the name of a file")
+    if not Path(path).absolute().parent.is_dir():
+        raise InputError(f"--{flag} {path}: its folder does not exist")
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Writes a text file (UTF-8, line feeds only) whole, or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,4 +1,7 @@
-"""What launch.predict does: files in, segments out; a file that cannot be used does not stop the others."""
+"""Implements launch.predict: reads feature files and videos, localizes their actions, writes the results.
+
+An input that cannot be used becomes a sentence; it does not stop the others.
+"""
 
 import csv
 import dataclasses
@@ -20,20 +23,20 @@ from tsc_jax.localization.segments import Segments, make_segments
 from tsc_jax.report.page import sayable
 
 FEATURES = ".npy"
-THUMBNAILS = 24  # of a video, at most
+THUMBNAILS = 24  # per video, at most
 
 
 @dataclasses.dataclass(frozen=True)
 class Input:
-    """A video to find actions in.
+    """A video in which to find actions.
 
     Attributes:
-      name: of its file, without suffix.
-      path: of its file.
+      name: file name without suffix.
+      path: file of features, or of the video.
       num_snippets: T.
       duration: in seconds.
-      read: its features, checked, float32 [T, D].
-      thumbnails: (seconds, JPEG) of frames, as far as it is a video that has such.
+      read: returns the checked features, float32 [T, D].
+      thumbnails: returns (seconds, JPEG) pairs; none for a file of features.
     """
 
     name: str
@@ -46,13 +49,13 @@ class Input:
 
 @dataclasses.dataclass(frozen=True)
 class Predictions:
-    """What was found in some videos.
+    """The results for V videos.
 
     Attributes:
-      inputs: the videos.
-      segments: in seconds, `video` an index into them; in the order of `evaluate.localize`.
-      cas: fused [T, C + 1] of each.
-      attention: fused [T] of each.
+      inputs: V videos.
+      segments: in seconds; `video` is an index into `inputs`.
+      cas: fused class activations [T, C + 1] per video.
+      attention: fused attention [T] per video.
     """
 
     inputs: Sequence[Input]
@@ -61,61 +64,63 @@ class Predictions:
     attention: Sequence[np.ndarray]
 
     def of_video(self, index: int) -> Segments:
-        """The segments of one video, best first; of equal scores the first stays first."""
-        found = self.segments[self.segments.video == index]
-        return found[np.argsort(-found.score, kind="stable")]
+        """Returns the segments of one video, best first; equal scores keep their order."""
+        segments = self.segments[self.segments.video == index]
+        return segments[np.argsort(-segments.score, kind="stable")]
 
 
 def find_files(paths: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """Feature files and videos, each of a name of its own.
+    """Lists the input files, whose names without suffix all differ.
 
     Args:
-      paths: of such files, and of folders of feature files.
+      paths: feature files, videos, and folders of feature files.
 
     Returns:
-      The files in the order given, those of a folder by name; and a sentence on each path that is none.
+      The files in the given order, those of a folder sorted by name; one sentence per path that cannot be used.
     """
     files, failures = {}, []
     for path in map(Path, paths):
         try:
-            found = _files(path)
+            for file in _files(path):
+                if file.stem in files:
+                    failures.append(f'{file}: the video "{file.stem}" was already given as {files[file.stem]}')
+                files.setdefault(file.stem, file)
         except (InputError, OSError) as error:
             failures.append(_sentence(error, path))
-            continue
-        for file in found:
-            if file.stem in files:
-                failures.append(f'{file}: a video "{file.stem}" is given already, {files[file.stem]}')
-            files.setdefault(file.stem, file)
     return list(files.values()), failures
 
 
 def open_inputs(files: Sequence[Path], localizer: Localizer, dtype: str = "float32") -> tuple[list[Input], list[str]]:
-    """The inputs for `localizer`, in the order of `files`, and a sentence on each file that cannot be one.
+    """Opens files as inputs of a localizer.
 
     Args:
-      files: of features, or videos.
-      localizer: whose width and rate count.
-      dtype: of the network that makes features of videos; that with which the training videos' were made.
+      files: feature files and videos.
+      localizer: must have the width and rate of the features.
+      dtype: of the network that extracts features of videos; should be the one used for the training videos.
+
+    Returns:
+      The inputs in the order of `files`; one sentence per file that cannot be used.
     """
+    extractor = functools.cache(functools.partial(_make_extractor, dtype))  # made when the first video comes
     inputs, failures = [], []
     for file in tqdm.tqdm(files, "reading", unit="video", disable=None):
         try:
             is_features = file.suffix.lower() == FEATURES
-            inputs.append(_open_features(file, localizer) if is_features else _open_video(file, localizer, dtype))
+            inputs.append(_open_features(file, localizer) if is_features else _open_video(file, localizer, extractor))
         except (InputError, OSError) as error:
             failures.append(_sentence(error, file))
     return inputs, failures
 
 
 def _files(path: Path) -> list[Path]:
-    """The file itself, or the feature files of a folder."""
+    """Returns the file itself, or the feature files of a folder."""
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
     if not path.is_dir():
         return [path]
     files = sorted(each for each in path.iterdir() if each.suffix.lower() == FEATURES and not each.is_dir())
     if not files:
-        raise InputError(f"{path}: a folder without {FEATURES} files; videos are given one by one")
+        raise InputError(f"{path}: this folder has no {FEATURES} files; name videos one by one")
     return files
 
 
@@ -131,42 +136,40 @@ def _open_features(path: Path, localizer: Localizer) -> Input:
     return Input(path.stem, path, length, length / localizer.snippets_per_second, read)
 
 
-def _open_video(path: Path, localizer: Localizer, dtype: str) -> Input:
+def _open_video(path: Path, localizer: Localizer, extractor: Callable[[], Callable[[Path], np.ndarray]]) -> Input:
     from tsc_jax.video.extract import SNIPPETS_PER_SECOND, WIDTH
 
     if (localizer.width, localizer.snippets_per_second) != (WIDTH, SNIPPETS_PER_SECOND):
         raise InputError(
-            f"{path}: is no {FEATURES} file, so it is taken for a video, whose features have width {WIDTH} and"
-            f" {SNIPPETS_PER_SECOND:g} snippets a second, but {localizer.directory} takes width {localizer.width} and"
-            f" {localizer.snippets_per_second:g} a second"
+            f"{path}: not a {FEATURES} file, so it was taken for a video; videos give features of width {WIDTH} at"
+            f" {SNIPPETS_PER_SECOND:g} snippets per second, but {localizer.directory} expects width {localizer.width}"
+            f" at {localizer.snippets_per_second:g} per second"
         )
-    features = localizer.check(_extractor(dtype)(path), str(path))
+    features = localizer.check(extractor()(path), str(path))
     duration = len(features) / localizer.snippets_per_second
     pictures = functools.partial(_thumbnails, path, duration)
     return Input(path.stem, path, len(features), duration, lambda: features, pictures)
 
 
-def _thumbnails(path: Path, duration: float) -> list[tuple[float, bytes]]:
-    """Those of the snippets; none where the video cannot be sought, which its features did not need."""
-    from tsc_jax.video import decode
-
-    try:
-        # The last of a video is less than a snippet, and not looked at.
-        return [each for each in decode.thumbnails(path, THUMBNAILS) if each[0] < duration]
-    except (InputError, OSError):
-        return []
-
-
-@functools.cache
-def _extractor(dtype: str) -> Callable[[Path], np.ndarray]:
-    """The one of `launch.extract`; its weights are read when the first video comes."""
+def _make_extractor(dtype: str) -> Callable[[Path], np.ndarray]:
     from tsc_jax.video.extract import make_extractor
 
     return make_extractor(dtype)
 
 
+def _thumbnails(path: Path, duration: float) -> list[tuple[float, bytes]]:
+    """Returns pictures of the video, none if it does not allow seeking, which extraction does not need."""
+    from tsc_jax.video import decode
+
+    try:
+        # The end of a video that is shorter than a snippet has no features.
+        return [each for each in decode.thumbnails(path, THUMBNAILS) if each[0] < duration]
+    except (InputError, OSError):
+        return []
+
+
 def find_actions(inputs: Sequence[Input], localizer: Localizer, min_score: float | None = None) -> Predictions:
-    """Localizes the actions in one input or more; segments that score less than `min_score` are left out."""
+    """Localizes the actions in one or more inputs; drops segments that score less than `min_score`."""
     names, lengths = [each.name for each in inputs], [each.num_snippets for each in inputs]
     rate = localizer.snippets_per_second
     split = unlabelled(names, lengths, lambda index: inputs[index].read(), len(localizer.classes), rate)
@@ -177,31 +180,36 @@ def find_actions(inputs: Sequence[Input], localizer: Localizer, min_score: float
 
 
 def read_truth(path: Path, classes: Sequence[str], names: Iterable[str]) -> dict[str, Segments]:
-    """Ground truth in seconds, by video, of those of `names` that a file in ActivityNet's form knows.
+    """Reads ground truth in seconds, per video, for those of the videos `names` that the file annotates.
+
+    Args:
+      path: annotations in ActivityNet's form.
+      classes: names of the classes.
+      names: of the videos.
 
     Raises:
-      InputError: not such a file, or a label of one of these videos that is not among `classes`.
+      InputError: the file is missing or invalid, or one of these videos has a label that is not among `classes`.
     """
     index, truth, names = {label: i for i, label in enumerate(classes)}, {}, set(names)
-    for each in annotations.read_json(path):
-        if each.name not in names:
+    for video in annotations.read_json(path):
+        if video.name not in names:
             continue
-        for label in each.segment_labels:
+        for label in video.segment_labels:
             if label not in index:
-                raise InputError(f'{path}, video "{each.name}": label "{label}" is none of the checkpoint\'s classes')
-        labels = [index[label] for label in each.segment_labels]
-        truth[each.name] = make_segments(0, labels, *np.reshape(each.segments, (-1, 2)).T)
+                raise InputError(f'{path}, video "{video.name}": the checkpoint has no class "{label}"')
+        labels = [index[label] for label in video.segment_labels]
+        truth[video.name] = make_segments(0, labels, *np.reshape(video.segments, (-1, 2)).T)
     return truth
 
 
-def as_table(found: Predictions, classes: Sequence[str], top: int) -> str:
-    """For every video a line, then its `top` best segments: start, end, class and score."""
+def as_table(predictions: Predictions, classes: Sequence[str], top: int) -> str:
+    """Formats one line per video, followed by its `top` best segments: start, end, score and class."""
     lines = []
-    for index, video in enumerate(found.inputs):
-        segments = found.of_video(index)
+    for index, video in enumerate(predictions.inputs):
+        segments = predictions.of_video(index)
         best = segments[:top]
         shown = "" if len(best) == len(segments) else f", best {len(best)} of {len(segments)} segments"
-        lines.append(f"{video.name}   {clock(video.duration)}{shown or ', no segments' * (not len(segments))}")
+        lines.append(f"{video.name}   {clock(video.duration)}{shown if len(segments) else ', no segments'}")
         columns = (column.tolist() for column in (best.start, best.end, best.score, best.label))
         for start, end, score, label in zip(*columns, strict=True):
             lines.append(f"  {clock(start):>7} - {clock(end):>7}  {score:6.3f}  {classes[label]}")
@@ -209,23 +217,23 @@ def as_table(found: Predictions, classes: Sequence[str], top: int) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds: 75.24 -> 1:15.2."""
+    """Formats minutes and seconds: 75.24 -> 1:15.2."""
     tenths = round(seconds * 10)
     return f"{tenths // 600}:{tenths % 600 / 10:04.1f}"
 
 
-def as_csv(found: Predictions, classes: Sequence[str]) -> str:
-    """video,label,start,end,score: a line for every segment, times in seconds, best first in every video.
+def as_csv(predictions: Predictions, classes: Sequence[str]) -> str:
+    """Formats the rows video,label,start,end,score, one per segment, in seconds, best first in each video.
 
-    Names that a spreadsheet would run as a formula begin with an apostrophe; the JSON file has every name as it is.
+    A name that a spreadsheet would run as a formula gets an apostrophe in front. The JSON file has all names unchanged.
     """
     text = io.StringIO()
-    # All names are quoted, because the module leaves a name with a carriage return, which ends a line, as it is.
+    # Quotes all names: the csv module does not quote a carriage return, which also ends a line.
     writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
     writer.writerow(["video", "label", "start", "end", "score"])
     labels = [_cell(name) for name in classes]
-    for index, video in enumerate(found.inputs):
-        segments = found.of_video(index)
+    for index, video in enumerate(predictions.inputs):
+        segments = predictions.of_video(index)
         columns = (column.tolist() for column in (segments.label, segments.start, segments.end, segments.score))
         name = _cell(video.name)
         writer.writerows([name, labels[label], *rest] for label, *rest in zip(*columns, strict=True))
@@ -233,26 +241,26 @@ def as_csv(found: Predictions, classes: Sequence[str]) -> str:
 
 
 def _cell(name: str) -> str:
-    """A name as a cell of a table; "-aB_3" and the like, as ids begin, is harmless."""
+    """Formats a name as a cell; ids such as "-aB_3" are no formulas."""
     is_formula = name.startswith(("=", "+", "-", "@", "\t", "\r")) and not re.fullmatch(r"-[\w-]*", name)
     return sayable(f"'{name}" if is_formula else name)
 
 
-def write_report(path: Path, found: Predictions, truth: Mapping[str, Segments], localizer: Localizer) -> None:
-    """Writes the page with a timeline for each video."""
+def write_report(path: Path, predictions: Predictions, truth: Mapping[str, Segments], localizer: Localizer) -> None:
+    """Writes an HTML page with one timeline per video."""
     from tsc_jax.report.timelines import VideoTimeline, write_timelines
 
     videos = []
-    for index, video in enumerate(found.inputs):
+    for index, video in enumerate(predictions.inputs):
         true = truth.get(video.name)
         videos.append(
             VideoTimeline(
                 name=video.name,
                 duration=video.duration if true is None else max(video.duration, true.end.max(initial=0)),
-                predictions=found.of_video(index),
+                predictions=predictions.of_video(index),
                 truth=true,
-                cas=found.cas[index],
-                attention=found.attention[index],
+                cas=predictions.cas[index],
+                attention=predictions.attention[index],
                 thumbnails=video.thumbnails(),
             )
         )

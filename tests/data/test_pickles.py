@@ -1,5 +1,6 @@
 """Arrays come back as they were written; nothing else is ever done for a file."""
 
+import contextlib
 import io
 import os
 import pickle
@@ -12,9 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from tests.data import forged
+from tests.data.forged import plain
 from tests.data.layouts import ragged
+from tsc_jax import unpickle
+from tsc_jax.data import pickles
 from tsc_jax.data.pickles import load_npy, load_pickle
 from tsc_jax.errors import InputError
+
+READERS = [pickles, unpickle]
 
 PLAIN = npst.arrays(
     st.one_of(npst.boolean_dtypes(), npst.integer_dtypes(), npst.floating_dtypes(), npst.byte_string_dtypes(),
@@ -84,8 +91,9 @@ def test_plain_arrays_come_back(folder, array):
 @given(st.lists(VALUES, max_size=4), st.sampled_from([2, 3, 4]))
 def test_object_arrays_come_back_from_every_protocol(folder, values, protocol):
     array = ragged(values)
-    content = object_npy(pickle.dumps(array, protocol=protocol), array.shape)
-    assert_same(load_bytes(folder, content), array)
+    content = pickle.dumps(array, protocol=protocol)
+    # As NumPy does, which gives arrays inside of others the byte order of the machine.
+    assert_same(load_bytes(folder, object_npy(content, array.shape)), pickle.loads(content))
 
 
 def test_a_dict_saved_as_an_array_without_axes_comes_back(tmp_path):
@@ -191,14 +199,138 @@ def test_a_forged_array_of_objects_does_not_become_pointers(tmp_path):
         load_bytes(tmp_path, object_npy(forged))
 
 
-def test_the_stand_ins_cannot_be_changed_by_a_file(tmp_path):
-    """BUILD sets attributes; here of the function behind _codecs.encode, and of the class behind numpy.dtype."""
-    state = b"N}X\x0b\x00\x00\x00__globals__N}s\x86b"
-    for name in (b"_codecs\nencode\n", b"numpy\ndtype\n", b"builtins\nset\n"):
+NAMES = [
+    "numpy.dtype", "numpy.ndarray", "numpy.core.multiarray._reconstruct", "numpy._core.multiarray.scalar",
+    "_codecs.encode", "builtins.bytes", "__builtin__.set", "builtins.eval", "os.mkdir",
+]  # fmt: skip
+
+
+def refused(folder: Path, program: bytes, shape: tuple = (1,)) -> InputError:
+    """The error of a .npy file with these opcodes, which changes nothing for others."""
+    content = object_npy(b"\x80\x04" + program + b".", shape)
+    before = forged.shared_state(*READERS)
+    with pytest.raises(InputError) as raised, forged.at_most(1000 + 100 * len(content)):
+        load_bytes(folder, content)
+    assert forged.shared_state(*READERS) == before
+    assert "file.npy: " in str(raised.value) and "\n" not in str(raised.value) and len(str(raised.value)) < 500
+    return raised.value
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("attribute", ["__defaults__", "__kwdefaults__", "__doc__", "__globals__", "anything", "dtype"])
+def test_a_file_cannot_set_an_attribute_for_everybody_else(folder, name, attribute):
+    """BUILD sets attributes: the first item of a pair goes into __dict__, the second through setattr."""
+    module, _, name = name.rpartition(".")
+    imported = f"c{module}\n{name}\n".encode()
+    for state in ((None, {attribute: None}), (None, {attribute: ("f8",)}), {attribute: 1}):
+        refused(folder, imported + plain(state) + b"b")
+        refused(folder, imported + b")R" + plain(state) + b"b")
+    np.save(folder / "after.npy", ragged([b"bytes", np.ones(1)]), allow_pickle=True)
+    assert load_npy(folder / "after.npy")[0] == b"bytes"
+
+
+FLOATS = b"cnumpy\ndtype\n" + plain(("f4",)) + b"R"
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        (3, "i4,", None, None, None, -1, -1, 0),
+        (3, "M8[ns],", None, None, None, -1, -1, 0),
+        (3, "V", None, None, None, -1, -1, 0),
+        (3, "<", None, ("a",), {"a": 1}, 8, 1, 0),
+        (3, "<", ("f4", (2,)), None, None, 8, 1, 0),
+        (3,),
+        3,
+    ],
+)
+def test_the_state_of_a_type_cannot_make_it_another(folder, state):
+    array = b"cnumpy.core.multiarray\n_reconstruct\n" + plain((None, 0, "b")) + b"R"
+    program = array + b"(K\x01" + plain((1,)) + FLOATS + plain(state) + b"b\x89" + plain("\0" * 16) + b"tb"
+    refused(folder, program)
+
+
+@pytest.mark.parametrize("shape", [("x", 1), (1, [None]), (2,), (-1, -1), 1, (1,) * 1000])
+def test_the_shape_of_an_object_array_is_checked(folder, shape):
+    """A product with text or a list in it would repeat that."""
+    array = b"cnumpy.core.multiarray\n_reconstruct\n" + plain((None, 0, "b")) + b"R"
+    objects = b"cnumpy\ndtype\n" + plain(("O8",)) + b"R"
+    error = refused(folder, array + b"(K\x01" + plain(shape) + objects + b"\x89]Natb")
+    assert "shape" in str(error)
+
+
+def test_text_that_is_no_text_is_refused(folder):
+    """Every element of U1 is a number of a character; 0x110000 and above are none."""
+    array = np.array(["a", "b"])
+    honest = io.BytesIO()
+    np.save(honest, array)
+    for content in (honest.getvalue(), object_npy(pickle.dumps(ragged([array])))):
+        assert load_bytes(folder, content).size
         with pytest.raises(InputError):
-            load_bytes(tmp_path, object_npy(b"\x80\x02c" + name + state + b"."))
-    np.save(tmp_path / "after.npy", ragged([b"bytes", np.ones(1)]), allow_pickle=True)
-    assert load_npy(tmp_path / "after.npy")[0] == b"bytes"
+            load_bytes(folder, content.replace(b"b\0\0\0", b"b\0\0\1"))
+
+
+@pytest.mark.parametrize("array", [np.zeros(2, "M8[s]"), np.zeros(2, "m8[s]"), np.zeros(2, "i4,f4"), np.zeros(2, "V3")])
+def test_other_types_are_refused(folder, array):
+    np.save(folder / "file.npy", array)
+    with pytest.raises(InputError, match=r"file\.npy: holds an array of type .*, expected numbers or text"):
+        load_npy(folder / "file.npy")
+
+
+def test_shared_lists_and_tuples_take_linear_time(folder):
+    """n levels in which everything is there twice are 2^n values, if each is looked at as often as it appears."""
+    for program in (forged.nested_lists(200), forged.nested_tuples(200)):
+        refused(folder, program)
+        refused(folder, object_array(program))
+        refused(folder, b"}" + program + b"Ns")
+        refused(folder, b"\x8f(" + program + b"\x90")
+        refused(folder, b"c__builtin__\nset\n](" + program + b"e\x85R")
+        refused(folder, b"cnumpy\ndtype\n(" + program + b"tR")
+        refused(folder, b"cnumpy.core.multiarray\nscalar\n(" + FLOATS + program + b"tR")
+        refused(folder, b"c_codecs\nencode\n(" + program + b"Nt\x85R")
+    shared = ["a", 1.5]
+    for _ in range(10):
+        shared = [shared, shared]
+    assert load_bytes(folder, object_npy(pickle.dumps(ragged([shared, shared])), (2,))).tolist() == [shared, shared]
+
+
+def object_array(item: bytes) -> bytes:
+    """Opcodes of an object array of one item."""
+    return python_2_array(b"\x01", b"O8", b"|", b"](" + item + b"e")
+
+
+@pytest.mark.parametrize("deep", [b"]" * 5000 + b"a" * 4999, b")" + b"\x85" * 5000, b"]q\x00h\x00a"])
+def test_nesting_is_limited(folder, deep):
+    refused(folder, deep)
+    refused(folder, object_array(deep))
+    refused(folder, object_array(b"}X\x01\x00\x00\x00a" + deep + b"s"))
+
+
+def test_lists_that_hold_the_one_before_are_limited(folder):
+    chain = b"](" + b"](" + b"".join(b"](h\x00eq\x00" for _ in range(2000)) + b"ee"
+    refused(folder, object_array(b"]q\x000" + chain))
+
+
+def test_content_is_used_once(folder):
+    """Arrays that share a list of objects, and bytes of the same text: quadratic, if each use copies it."""
+    state = b"(K\x01" + plain((1000,)) + b"cnumpy\ndtype\n" + plain(("O8",)) + b"R\x89](" + b"N" * 1000 + b"et"
+    array = b"cnumpy.core.multiarray\n_reconstruct\n" + plain((None, 0, "b")) + b"R"
+    again = array + b"h\x40b"
+    error = refused(folder, object_array(b"]" + array + state + b"q\x40b" + b"a" + (again + b"a") * 1000))
+    assert "again" in str(error)
+    encode = b"c_codecs\nencode\n" + b"h\x41R"
+    text = plain(("x" * 10000, "latin1")) + b"q\x410"
+    assert "again" in str(refused(folder, object_array(text + b"](" + encode * 2000 + b"e")))
+
+
+@settings(deadline=None, max_examples=500)
+@given(forged.programs(NAMES))
+def test_no_program_changes_anything_or_runs_on(folder, program):
+    before = forged.shared_state(*READERS)
+    content = object_npy(program, ())
+    with contextlib.suppress(InputError), forged.at_most(1000 + 100 * len(content)):
+        load_bytes(folder, content)
+    assert forged.shared_state(*READERS) == before
 
 
 CONTENT = object_npy(pickle.dumps(ragged([np.ones((2, 3)), ["a", {"b": 1.5}]])), (2,))
@@ -219,6 +351,18 @@ def test_a_damaged_byte_gives_an_array_or_an_input_error(folder, place, byte):
         assert isinstance(load_bytes(folder, damaged), np.ndarray)
     except InputError as error:
         assert "file.npy" in str(error) and "\n" not in str(error)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.tuples(st.integers(0, len(CONTENT) - 1), st.integers(0, 7)), min_size=1, max_size=4))
+def test_flipped_bits_change_nothing_and_take_linear_time(folder, flips):
+    damaged = bytearray(CONTENT)
+    for place, bit in flips:
+        damaged[place] ^= 1 << bit
+    before = forged.shared_state(*READERS)
+    with contextlib.suppress(InputError), forged.at_most(1000 + 100 * len(damaged)):
+        assert isinstance(load_bytes(folder, bytes(damaged)), np.ndarray)
+    assert forged.shared_state(*READERS) == before
 
 
 @settings(deadline=None)

@@ -50,4 +50,4 @@ def test_wrong_input_ends_with_one_sentence(files, wrong, sentence):
 def test_flags_that_a_run_does_not_use_are_refused(flag):
     result = evaluate("--workdir=runs/none", flag)
     assert result.returncode == 1
-    assert result.stderr.startswith(f"{flag.split('=')[0]} was given beside --workdir")
+    assert result.stderr.startswith(f"{flag.split('=')[0]} does not go with --workdir")

@@ -1,21 +1,31 @@
-"""PyTorch files are read without PyTorch, whatever it wrote; nothing else is, and nothing in them is run.
+"""PyTorch files of both formats are read without PyTorch; anything else is refused, and nothing in it is executed.
 
 files/zip.pth and files/legacy.pth were written by PyTorch 2.13 with `write_examples`.
 """
 
 import collections
+import contextlib
 import pickle
 import struct
+import sys
 import zipfile
 from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
+from tests.data import forged
+from tests.data.forged import plain
+from tests.torch import state_dicts
+from tests.torch.state_dicts import named, tensor, write_zip
+from tsc_jax import unpickle
 from tsc_jax.errors import InputError
+from tsc_jax.torch import files
 from tsc_jax.torch.files import read_state_dict, write_state_dict
 
+NEEDS_TORCH = "needs PyTorch: pip install -r requirements-torch.txt"
 FILES = Path(__file__).parent / "files"
 GRID = np.arange(24, dtype=np.float32).reshape(4, 6)
 EXPECTED = {
@@ -38,7 +48,7 @@ EXPECTED = {
 
 def write_examples(folder: Path) -> None:
     """The same tensors in both formats, in the newer one as a training script keeps them."""
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
     grid = torch.arange(24.0).reshape(4, 6)
     tensors = collections.OrderedDict(
         plain=grid,
@@ -63,11 +73,11 @@ def write_examples(folder: Path) -> None:
     torch.save(tensors, folder / "legacy.pth", _use_new_zipfile_serialization=False)
 
 
-def assert_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
-    assert list(found) == list(expected)
+def assert_same(arrays: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    assert list(arrays) == list(expected)
     for name, array in expected.items():
-        assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape), name
-        assert found[name].tobytes() == array.tobytes(), name
+        assert (arrays[name].dtype, arrays[name].shape) == (array.dtype, array.shape), name
+        assert arrays[name].tobytes() == array.tobytes(), name
 
 
 @pytest.mark.parametrize("name", ["zip.pth", "legacy.pth"])
@@ -81,25 +91,29 @@ def test_what_this_pytorch_writes_is_read(tmp_path):
         assert_same(read_state_dict(tmp_path / name), EXPECTED)
 
 
-def test_what_is_written_is_read_by_us(tmp_path):
-    write_state_dict(tmp_path / "a.pkl", EXPECTED)
-    write_state_dict(tmp_path / "b.pkl", EXPECTED)
-    assert_same(read_state_dict(tmp_path / "a.pkl"), EXPECTED)
+def test_what_is_written_is_read_by_us_and_by_pytorch(tmp_path):
+    torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
+    expected = {name: array for name, array in EXPECTED.items() if name != "bfloat"}  # NumPy has no such type
+    write_state_dict(tmp_path / "a.pkl", expected)
+    write_state_dict(tmp_path / "b.pkl", expected)
+    assert_same(read_state_dict(tmp_path / "a.pkl"), expected)
     assert (tmp_path / "a.pkl").read_bytes() == (tmp_path / "b.pkl").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pkl", "b.pkl"]
+    for how in ({"weights_only": True}, {"weights_only": True, "mmap": True}):
+        loaded = torch.load(tmp_path / "a.pkl", **how)
+        assert_same({name: tensor.numpy() for name, tensor in loaded.items()}, expected)
 
 
-def test_what_is_written_is_read_by_pytorch(tmp_path):
-    torch = pytest.importorskip("torch")
-    write_state_dict(tmp_path / "a.pkl", EXPECTED)
-    for how in ({"weights_only": True}, {"weights_only": False}, {"weights_only": True, "mmap": True}):
-        found = torch.load(tmp_path / "a.pkl", **how)
-        assert isinstance(found, collections.OrderedDict)
-        assert found.pop("bfloat").tolist() == [1, 1.5]
-        assert_same(
-            {name: tensor.numpy() for name, tensor in found.items()},
-            {name: array for name, array in EXPECTED.items() if name != "bfloat"},
-        )
+def test_without_pytorch_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(InputError, match=r"a\.pkl: .*requirements-torch\.txt"):
+        write_state_dict(tmp_path / "a.pkl", EXPECTED)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_tests_write_what_is_read(tmp_path):
+    state_dicts.write(tmp_path / "a.pkl", EXPECTED)
+    assert_same(read_state_dict(tmp_path / "a.pkl"), EXPECTED)
 
 
 def test_a_big_endian_file_is_read(tmp_path):
@@ -131,39 +145,8 @@ def test_any_damage_is_one_sentence(name, tmp_path):
             assert "\n" not in str(error)
 
 
-EMPTY = b"ccollections\nOrderedDict\n)R"
-
-
-def plain(value) -> bytes:
-    return pickle.dumps(value, protocol=2)[2:-1]
-
-
-def tensor(view: tuple, numbers: int = 6, kind: str = "torch\nFloatStorage", key="0") -> bytes:
-    """Opcodes of {"x": a tensor with offset, shape and strides `view`} whose storage says to hold `numbers`."""
-    storage = b"(" + plain("storage") + f"c{kind}\n".encode() + plain(key) + plain("cpu") + plain(numbers) + b"tQ"
-    parts = b"".join(plain(part) for part in view)
-    return (
-        EMPTY
-        + b"("
-        + plain("x")
-        + b"ctorch._utils\n_rebuild_tensor_v2\n("
-        + storage
-        + parts
-        + b"\x89"
-        + EMPTY
-        + b"tRu."
-    )
-
-
-def write_zip(path: Path, opcodes: bytes, compression: int = zipfile.ZIP_STORED) -> None:
-    """A file whose storage "0" holds 6 float32."""
-    with zipfile.ZipFile(path, "w", compression) as archive:
-        archive.writestr("m/data.pkl", b"\x80\x02" + opcodes)
-        archive.writestr("m/data/0", struct.pack("<6f", *range(6)))
-
-
 def test_a_view_is_what_its_numbers_say(tmp_path):
-    write_zip(tmp_path / "model.pkl", tensor((1, (2, 2), (1, 2))))
+    write_zip(tmp_path / "model.pkl", named(x=tensor((1, (2, 2), (1, 2)))))
     assert read_state_dict(tmp_path / "model.pkl")["x"].tolist() == [[1, 3], [2, 4]]
 
 
@@ -175,23 +158,23 @@ REFUSED = {
     b"ctorch._utils\n_rebuild_tensor_v2.__globals__\n.": "refused to unpickle",
     b"ctorch._utils\n_rebuild_tensor_v2\n}" + plain("__doc__") + plain("x") + b"sb.": "set the state of a function",
     b"ctorch\nFloatStorage\n}b.": "refused to set the state of",
-    b"ctorch\nFloatStorage\n)R.": "not a whole PyTorch file",
-    b"ctorch\nFloatStorage\n)\x81.": "not a whole PyTorch file",
-    b"ctorch._utils\n_rebuild_tensor_v2\n)\x81.": "not a whole PyTorch file",
-    b"\x96" + struct.pack("<Q", 2**40) + b".": "not a whole PyTorch file",
-    tensor((1, (2, 3), (3, 1))): r"shape \(2, 3\) reaches beyond its storage of 6 numbers",
-    tensor((0, (4, 4), (0, 0))): r"shape \(4, 4\) reaches beyond its storage of 6 numbers",
-    tensor((0, (2**62, 2), (0, 1))): "reaches beyond its storage of 6 numbers",
-    tensor((5, (2,), (-1,))): "holds a tensor that is not described",
-    tensor((0, (2, 3), (1,))): "holds a tensor that is not described",
-    tensor((0, (6,), (1,)), numbers=7): "storage '0' has 24 bytes, expected 7 float32",
-    tensor((0, (6,), (1,)), kind="torch\nDoubleStorage"): "storage '0' has 24 bytes, expected 6 float64",
-    tensor((0, (6,), (1,)), kind="torch\nUntypedStorage"): r"refused to unpickle 'torch\.UntypedStorage'",
-    tensor((0, (6,), (1,)), key="../data.pkl"): "not a whole PyTorch file",
+    b"ctorch\nFloatStorage\n)R.": "refused to call",
+    b"ctorch\nFloatStorage\n)\x81.": "feature of pickles",
+    b"ctorch._utils\n_rebuild_tensor_v2\n)\x81.": "feature of pickles",
+    b"\x96" + struct.pack("<Q", 2**40) + b".": "feature of pickles",
+    named(x=tensor((1, (2, 3), (3, 1)))): r"shape \(2, 3\) reaches beyond its storage of 6 numbers",
+    named(x=tensor((0, (4, 4), (0, 0)))): r"shape \(4, 4\) reaches beyond its storage of 6 numbers",
+    named(x=tensor((0, (2**62, 2), (0, 1)))): "reaches beyond its storage of 6 numbers",
+    named(x=tensor((5, (2,), (-1,)))): "holds a tensor that is not described",
+    named(x=tensor((0, (2, 3), (1,)))): "holds a tensor that is not described",
+    named(x=tensor((0, (6,), (1,)), numbers=7)): "storage '0' has 24 bytes, expected 7 float32",
+    named(x=tensor((0, (6,), (1,)), kind="torch\nDoubleStorage")): "storage '0' has 24 bytes, expected 6 float64",
+    named(x=tensor((0, (6,), (1,)), kind="torch\nUntypedStorage")): r"refused to unpickle 'torch\.UntypedStorage'",
+    named(x=tensor((0, (6,), (1,)), key="../data.pkl")): "not a whole PyTorch file",
     plain([1, 2]) + b".": "holds a list without tensors, expected a state_dict",
     plain({}) + b".": "holds a dict without tensors, expected a state_dict",
-    plain({"x": 3}) + b".": "'x' stands for a int, expected names and tensors alone",
-    plain({3: 3}) + b".": "a int among the names stands for a int",
+    plain({"x": 3}) + b".": "'x' is a int, expected a tensor",
+    plain({3: 3}) + b".": "a int as the name of a tensor",
 }
 
 
@@ -202,9 +185,55 @@ def test_anything_else_is_refused_and_not_run(opcodes, tmp_path):
         read_state_dict(tmp_path / "model.pkl")
 
 
+READERS = [unpickle, files]
+NAMES = [
+    "collections.OrderedDict", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter",
+    "torch.FloatStorage", "torch.cuda.BoolStorage", "torch.load", "builtins.eval", "os.mkdir",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("attribute", ["__defaults__", "__doc__", "anything"])
+def test_a_file_cannot_set_an_attribute_for_everybody_else(tmp_path, name, attribute):
+    before = forged.shared_state(*READERS)
+    for state in ((None, {attribute: ("f8",)}), {attribute: 1}):
+        for call in (b"", b")R"):
+            imported = b"c%b\n%b\n" % tuple(name.encode().rsplit(b".", 1))
+            write_zip(tmp_path / "model.pkl", imported + call + plain(state) + b"b.")
+            with pytest.raises(InputError, match=r"model\.pkl: "):
+                read_state_dict(tmp_path / "model.pkl")
+    assert forged.shared_state(*READERS) == before
+
+
+def test_shared_values_take_linear_time(tmp_path):
+    for program in (forged.nested_lists(200), forged.nested_tuples(200)):
+        for opcodes in (program, b"}" + program + b"Ns", b"](" + program + b"Nee", b"(" + program + b"tQ",
+                        b"ccollections\nOrderedDict\n](](" + program + b"Neee\x85R"):  # fmt: skip
+            write_zip(tmp_path / "model.pkl", opcodes + b".")
+            with pytest.raises(InputError), forged.at_most(200 * len(opcodes)):
+                read_state_dict(tmp_path / "model.pkl")
+
+
+def test_many_views_of_a_storage_take_no_memory(tmp_path):
+    views = {f"view{i}": tensor((0, (1000, 1000), (1000, 1)), 1000_000) for i in range(1000)}
+    write_zip(tmp_path / "model.pkl", named(**views), bytes(4000_000))
+    assert sum(np.shares_memory(view, view.base) for view in read_state_dict(tmp_path / "model.pkl").values()) == 1000
+
+
+@settings(deadline=None, max_examples=300)
+@given(forged.programs(NAMES))
+def test_no_program_changes_anything_or_runs_on(tmp_path_factory, program):
+    path = tmp_path_factory.getbasetemp() / "model.pkl"
+    write_zip(path, program.removeprefix(b"\x80\x04"))
+    before = forged.shared_state(*READERS)
+    with contextlib.suppress(InputError), forged.at_most(5000 + 100 * len(program)):
+        read_state_dict(path)
+    assert forged.shared_state(*READERS) == before
+
+
 def test_what_is_no_pytorch_file_is_said(tmp_path):
     path = tmp_path / "model.pkl"
-    write_zip(path, tensor((0, (6,), (1,))), zipfile.ZIP_DEFLATED)
+    write_zip(path, named(x=tensor((0, (6,), (1,)))), compression=zipfile.ZIP_DEFLATED)
     with pytest.raises(InputError, match=r"is compressed, which torch\.save never does"):
         read_state_dict(path)
     for content in (b"", b"\x93NUMPY", pickle.dumps([1]), b"PK\3\4"):
@@ -216,6 +245,6 @@ def test_what_is_no_pytorch_file_is_said(tmp_path):
 
 
 def test_a_prefix_that_some_names_have_is_refused(tmp_path):
-    write_state_dict(tmp_path / "model.pkl", {"module.a": GRID, "b": GRID})
+    state_dicts.write(tmp_path / "model.pkl", {"module.a": GRID, "b": GRID})
     with pytest.raises(InputError, match=r"'module\.a' begins with 'module\.' but not every name does"):
         read_state_dict(tmp_path / "model.pkl")

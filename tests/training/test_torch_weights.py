@@ -1,5 +1,6 @@
 """PyTorch weights come in whole or not at all, evaluate and train as any run's, and go out as they came."""
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -9,18 +10,22 @@ import numpy as np
 import pytest
 
 from tests.methods.tscnet.tensors import STEP, made_up_tensors
+from tests.torch import state_dicts
 from tests.training.test_run import CLASSES, made_up_source, small_run
 from tsc_jax.data import builder
 from tsc_jax.errors import InputError
 from tsc_jax.methods.tscnet.train_step import for_inference
 from tsc_jax.report.run import report
-from tsc_jax.torch.files import read_state_dict, write_state_dict
+from tsc_jax.torch.files import read_state_dict
 from tsc_jax.training import checkpoints
 from tsc_jax.training.initial import state_template
 from tsc_jax.training.loop import train
 from tsc_jax.training.torch_weights import export_weights, import_weights
 
 ROOT = Path(__file__).resolve().parents[2]
+needs_torch = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="needs PyTorch: pip install -r requirements-torch.txt"
+)
 THUMOS, ACTIVITYNET = "clustering_thumos_train", "clustering_activitynet_train"
 
 
@@ -35,10 +40,11 @@ def write_model(path: Path, config, bank_name: str = THUMOS, **changes) -> dict[
     """A file with made-up tensors of CLASSES and width 16; `changes` replace tensors, None leaves them out."""
     tensors = made_up_tensors(config, len(CLASSES), 16, bank_name) | changes
     tensors = {name: tensor for name, tensor in tensors.items() if tensor is not None}
-    write_state_dict(path, tensors)
+    state_dicts.write(path, tensors)
     return tensors
 
 
+@needs_torch
 @pytest.mark.parametrize("bank_name", [THUMOS, ACTIVITYNET])
 def test_a_round_trip_changes_no_byte(data_dir, tmp_path, bank_name):
     config = small_run(data_dir, **{"bank.rows": 7 if bank_name == THUMOS else 0})
@@ -53,6 +59,7 @@ def test_a_round_trip_changes_no_byte(data_dir, tmp_path, bank_name):
         assert found[name].tobytes() == tensor.tobytes(), name
 
 
+@needs_torch
 def test_every_tensor_lands_where_the_network_uses_it(data_dir, tmp_path):
     """What is exported as another data set's differs in the bank alone, its name and layout."""
     config = small_run(data_dir)
@@ -89,6 +96,7 @@ def test_rows_that_are_no_classes_do_not_learn_as_classes(data_dir, tmp_path):
         train(config, tmp_path / "run")
 
 
+@needs_torch
 @pytest.mark.parametrize("parts", [("tce",), ("dsa",), ("tce", "dsa")])
 def test_a_network_without_some_parts_comes_back(data_dir, tmp_path, parts):
     config = small_run(data_dir, **{f"model.{part}": False for part in parts})
@@ -101,8 +109,10 @@ def test_a_network_without_some_parts_comes_back(data_dir, tmp_path, parts):
         np.testing.assert_array_equal(found[name], tensor)
 
 
+@needs_torch
 def test_pytorch_saves_what_is_imported_and_loads_what_is_exported(data_dir, tmp_path):
-    torch = pytest.importorskip("torch")
+    import torch
+
     config = small_run(data_dir)
     tensors = {name: torch.tensor(tensor) for name, tensor in write_model(tmp_path / "in.pkl", config).items()}
     for legacy in (False, True):
@@ -126,6 +136,7 @@ def test_imported_weights_are_evaluated_and_trained_on(data_dir, tmp_path):
     assert f"last (step {STEP + 1})" in shown and "imported" not in shown
 
 
+@needs_torch
 def test_half_precision_is_imported_exactly(data_dir, tmp_path):
     config = small_run(data_dir)
     half = np.linspace(-1, 1, 16, dtype=np.float16)
@@ -205,25 +216,38 @@ def command(name: str, *arguments: object) -> subprocess.CompletedProcess:
     return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
 
 
-def test_the_commands(shared, tmp_path):
-    """The recorded weights of the published implementation, in and out."""
+def recorded_tensors(shared: Path) -> dict[str, np.ndarray]:
+    """The recorded weights of the published implementation."""
     recording = np.load(shared / "golden" / "model.npz")
-    tensors = {name[5:]: recording[name] for name in recording.files if name.startswith("init/")}
-    write_state_dict(tmp_path / "model.pkl", tensors)
-    classes = tmp_path / "classes.txt"
+    return {name[5:]: recording[name] for name in recording.files if name.startswith("init/")}
+
+
+def import_recorded(folder: Path, tensors: dict[str, np.ndarray]) -> subprocess.CompletedProcess:
+    """Imports them from folder/model.pkl as folder/run."""
+    state_dicts.write(folder / "model.pkl", tensors)
+    classes = folder / "classes.txt"
     classes.write_text("\n".join("abcde"))
     fitting = ["--config.model.attention_channels=0.5", "--config.data.name=other", f"--classes={classes}"]
-    imported = command("import_torch", tmp_path / "model.pkl", f"--output={tmp_path / 'run'}", *fitting)
+    return command("import_torch", folder / "model.pkl", f"--output={folder / 'run'}", *fitting)
+
+
+def test_the_import_command(shared, tmp_path):
+    imported = import_recorded(tmp_path, recorded_tensors(shared))
     assert (imported.returncode, imported.stderr) == (0, "")
     assert "69 tensors of step 0; 5 classes, width 32, 6 bank rows" in imported.stdout
-    exported = command("export_torch", f"--workdir={tmp_path / 'run'}", f"--output={tmp_path / 'out.pkl'}")
-    assert (exported.returncode, exported.stderr) == (0, "")
-    assert (tmp_path / "out.pkl").stat().st_size == (tmp_path / "model.pkl").stat().st_size
-    found = read_state_dict(tmp_path / "out.pkl")
-    assert {name: array.tobytes() for name, array in found.items()} == {
-        name: array.tobytes() for name, array in tensors.items()
-    }
     wrong = command("import_torch", tmp_path / "model.pkl", f"--output={tmp_path / 'other'}")
     assert wrong.returncode == 1 and wrong.stderr.count("\n") == 1
     assert "config.model.attention_channels of width 32 is 8, but the tensors have 16" in wrong.stderr
     assert not (tmp_path / "other").exists()
+
+
+@needs_torch
+def test_the_export_command(shared, tmp_path):
+    tensors = recorded_tensors(shared)
+    import_recorded(tmp_path, tensors)
+    exported = command("export_torch", f"--workdir={tmp_path / 'run'}", f"--output={tmp_path / 'out.pkl'}")
+    assert (exported.returncode, exported.stderr) == (0, "")
+    found = read_state_dict(tmp_path / "out.pkl")
+    assert {name: array.tobytes() for name, array in found.items()} == {
+        name: array.tobytes() for name, array in tensors.items()
+    }

@@ -108,7 +108,7 @@ def test_a_video_is_an_input_of_the_prediction(extracted, videos):
         times = [time for time, jpeg in pictures if jpeg.startswith(b"\xff\xd8")]
         assert len(times) == len(pictures) > 10
         assert times == sorted(times) and times[-1] < each.duration
-    assert "run takes width 9" in open_inputs([videos / "one.mp4"], localizer(9))[1][0]
+    assert "run expects width 9" in open_inputs([videos / "one.mp4"], localizer(9))[1][0]
 
 
 def test_conflicts_are_one_sentence(extracted, videos, tmp_path):
@@ -130,7 +130,7 @@ def test_conflicts_are_one_sentence(extracted, videos, tmp_path):
     assert not (tmp_path / "none").exists()
 
     code, out, err = run(videos / "none.mp4", videos / "none.mp4", f"--output={tmp_path / 'none'}")
-    assert (code, out, err[1:]) == (1, [], ["1 of 1 videos have no features"])
+    assert (code, out, err[1:]) == (1, [], ["1 of 1 videos gave no features"])
 
 
 def test_ctrl_c_leaves_nothing_half_written(videos, tmp_path):

@@ -1,169 +1,155 @@
-"""Reads .npy files, pickled object arrays included, without executing what a pickle could hold.
+"""Reads .npy files, also those of pickled object arrays, without executing what a pickle says.
 
-A pickle is a program: `numpy.load(allow_pickle=True)` runs whatever the file says. Even
-NumPy's own classes are no shelter: a forged `numpy.dtype` state turns bytes into pointers,
-and `numpy.core.multiarray.scalar` unpickles freely inside. So nothing of NumPy is admitted
-here: names that object arrays need are answered with the stand-ins below, which check what
-they are given and build the arrays themselves.
+NumPy's own functions are not called by a file: a forged state of `numpy.dtype` turns bytes into pointers, and
+`numpy.core.multiarray.scalar` unpickles its argument. The functions below take their place and check their arguments.
 """
 
+import math
 import os
-import pickle
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from tsc_jax.errors import InputError
+from tsc_jax.unpickle import Unpickler, as_key, check_plain, opened
 
-# Booleans, numbers, bytes, strings and objects; no structures, no dates.
-_PLAIN_TYPE = re.compile(r"[biufcSUO]\d+")
+_KINDS = "biufcSU"  # of dtypes: booleans, numbers, bytes, text; O, objects, only where a pickle fills them
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 def load_npy(path: str | os.PathLike) -> np.ndarray:
-    """The array of a .npy file as Python 2 or 3 wrote it, with any NumPy.
+    """Reads the array in a .npy file that any NumPy wrote, under Python 2 or 3.
 
-    Object arrays may hold arrays, strings, numbers, None and lists, tuples, sets and dicts of
-    them. Bytes that Python 2 pickled come as str, decoded as latin-1.
+    Object arrays may hold arrays, text, numbers, None and lists, tuples, sets and dicts of these; keys of dicts are
+    text or numbers. Python 2's byte strings become str, decoded as latin-1.
 
     Raises:
-      InputError: no such file; not a whole .npy file; a pickle that asks for anything else.
+      InputError: the file is missing, damaged, or holds anything else.
     """
-    return _load(Path(path), _read, ".npy file")
+    with opened(Path(path), ".npy file") as file:
+        version = np.lib.format.read_magic(file)
+        if version not in _HEADERS:
+            raise InputError(f"format version {version}, expected (1, 0) or (2, 0)")
+        shape, _, dtype = _HEADERS[version](file)
+        if dtype != np.dtype(object):
+            if dtype.kind not in _KINDS:
+                raise InputError(f"holds an array of type {str(dtype)[:80]}, expected numbers or text")
+            file.seek(0)
+            return _checked(np.lib.format.read_array(file, allow_pickle=False))
+        array = _Unpickler(file).load()
+        if not isinstance(array, np.ndarray) or array.shape != shape:
+            raise InputError(f"expected a pickled array of shape {shape}")
+        check_plain(array)
+        return array
 
 
 def load_pickle(path: str | os.PathLike) -> Any:
-    """What a pickle holds: arrays, strings, numbers, None and lists, tuples, sets and dicts of them.
+    """Reads a pickle of arrays, text, numbers, None and lists, tuples, sets and dicts of these.
 
     Raises:
-      InputError: no such file; not a whole pickle; a pickle that asks for anything else.
+      InputError: the file is missing, damaged, or holds anything else.
     """
-    return _load(Path(path), lambda file: _plain(_ArrayUnpickler(file, encoding="latin1").load()), "pickle")
-
-
-def _load(path: Path, read: Callable[[BinaryIO], Any], kind: str) -> Any:
-    try:
-        with path.open("rb") as file:
-            return read(file)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    # A damaged file trips its reader up anywhere and in any way, with any exception.
-    except Exception as error:
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise InputError(f"{path}: not a whole {kind} ({reason})") from None
-
-
-def _read(file: BinaryIO) -> np.ndarray:
-    version = np.lib.format.read_magic(file)
-    readers = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
-    if version not in readers:
-        raise InputError(f"format version {version}, expected (1, 0) or (2, 0)")
-    shape, _, dtype = readers[version](file)
-    if not dtype.hasobject:
-        file.seek(0)
-        return np.lib.format.read_array(file, allow_pickle=False)
-    array = _plain(_ArrayUnpickler(file, encoding="latin1").load())
-    if not isinstance(array, np.ndarray) or array.shape != shape:
-        raise InputError(f"expected a pickled array of shape {shape}")
-    return array
-
-
-# The one written in Python: pickle.Unpickler makes room for as many objects as a damaged byte says.
-class _ArrayUnpickler(pickle._Unpickler):
-    """Knows the stand-ins of this module and nothing else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        full_name = f"{module}.{name}"
-        # NumPy 2 and Python 2 have other names for the same.
-        known_name = re.sub(r"^__builtin__\b", "builtins", re.sub(r"^numpy\._core\b", "numpy.core", full_name))
-        if known_name not in _ADMITTED:
-            raise InputError(f"refused to unpickle {full_name!r}: only arrays and plain containers are read")
-        return _ADMITTED[known_name]
+    with opened(Path(path), "pickle") as file:
+        content = _Unpickler(file).load()
+        check_plain(content)
+        return content
 
 
 class _Type:
-    """Stands in for numpy.dtype."""
+    """What `numpy.dtype` is in a pickle. Unlike a real one it can be given its byte order later."""
 
-    __hash__ = None  # so that it cannot hide as a dict key or in a set
-
-    def __init__(self, spec: str, *_: Any):
-        if not isinstance(spec, str) or not _PLAIN_TYPE.fullmatch(spec):
-            raise InputError(f"refused the array type {spec!r}: only numbers, strings and objects are read")
-        self.spec = spec
-        self.dtype = np.dtype(spec)
-
-    def __setstate__(self, state: tuple) -> None:
-        # (version, byte order, ...): of a plain type the rest repeats the spec or is None.
-        self.dtype = np.dtype(state[1].replace("|", "") + self.spec)
-
-
-class _Array:
-    """Stands in for an array: numpy.core.multiarray._reconstruct makes one, its state fills it."""
-
+    __slots__ = ("dtype",)
     __hash__ = None
 
-    def __init__(self, *_: Any):
-        self.array = None
-
-    def __setstate__(self, state: tuple) -> None:
-        _, shape, element_type, fortran_order, content = state
-        order = "F" if fortran_order else "C"
-        if element_type.dtype.hasobject:
-            flat = np.empty(len(content), object)
-            for index, item in enumerate(content):
-                flat[index] = _plain(item)
-            self.array = flat.reshape(shape, order=order)
-        else:
-            self.array = np.ndarray(shape, element_type.dtype, _as_bytes(content), order=order)
+    def __init__(self, dtype: np.dtype):
+        self.dtype = dtype
 
 
-def _scalar(element_type: _Type, content: str | bytes) -> np.generic:
-    """Stands in for numpy.core.multiarray.scalar."""
-    return np.frombuffer(_as_bytes(content), element_type.dtype, count=1)[0]
+def _dtype(spec: str, *_: Any) -> _Type:
+    """Replaces numpy.dtype."""
+    if not isinstance(spec, str) or not re.fullmatch(rf"[{_KINDS}O]\d+", spec):
+        shown = repr(spec[:80]) if isinstance(spec, str) else f"a {type(spec).__name__}"
+        raise InputError(f"refused the array type {shown}: only numbers, text and objects can be read")
+    return _Type(np.dtype(spec))
+
+
+def _reconstruct(*_: Any) -> np.ndarray:
+    """Replaces numpy.core.multiarray._reconstruct: an array that its state will fill."""
+    return np.empty(0, object)
+
+
+def _scalar(element: _Type, content: str | bytes) -> np.generic:
+    """Replaces numpy.core.multiarray.scalar."""
+    if element.dtype.hasobject:
+        raise InputError("holds an object as bytes")  # they would be taken for a pointer
+    return np.ndarray((), element.dtype, _as_bytes(content))[()]
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """Stands in for _codecs.encode, by which Python 3 writes bytes for Python 2."""
+    """Replaces _codecs.encode, with which Python 3 writes bytes for Python 2."""
     if encoding != "latin1":
-        raise InputError(f"refused the encoding {encoding!r}, expected 'latin1'")
+        raise InputError("encodes text, expected the encoding 'latin1'")
     return text.encode("latin1")
 
 
-def _no_bytes() -> bytes:
-    """Stands in for bytes, by which Python 3 writes b"" for Python 2."""
+def _empty_bytes() -> bytes:
+    """Replaces bytes, with which Python 3 writes b"" for Python 2."""
     return b""
 
 
-_ADMITTED = {
-    "numpy.dtype": _Type,
-    "numpy.ndarray": None,  # only ever passed to _reconstruct, which ignores it
-    "numpy.core.multiarray._reconstruct": _Array,
-    "numpy.core.multiarray.scalar": _scalar,
+def _set(members: list) -> set:
+    return set(map(as_key, members))
+
+
+_TABLE = {
+    "numpy.dtype": _dtype,
+    "numpy.ndarray": None,  # only an argument of _reconstruct, which ignores it
+    **{f"{module}.multiarray._reconstruct": _reconstruct for module in ("numpy.core", "numpy._core")},
+    **{f"{module}.multiarray.scalar": _scalar for module in ("numpy.core", "numpy._core")},
     "_codecs.encode": _encode,
-    "builtins.bytes": _no_bytes,
-    "builtins.set": set,
+    **{f"{module}.bytes": _empty_bytes for module in ("builtins", "__builtin__")},
+    **{f"{module}.set": _set for module in ("builtins", "__builtin__")},
 }
+
+
+class _Unpickler(Unpickler):
+    """Knows the names and states that NumPy writes."""
+
+    def __init__(self, file: BinaryIO):
+        super().__init__(file, _TABLE, "arrays and plain containers")
+
+    def set_state(self, target: Any, state: Any) -> None:
+        """Fills an array, or sets the byte order of a type."""
+        if isinstance(target, _Type):
+            _, order, *parts = state
+            if order not in ("<", ">", "|", "=") or any(part is not None for part in parts[:3]):
+                raise InputError("refused an array type with fields: only numbers, text and objects can be read")
+            target.dtype = target.dtype.newbyteorder(order)
+        elif isinstance(target, np.ndarray):
+            _, shape, element, fortran_order, content = state
+            dtype = element.dtype
+            if not (
+                isinstance(shape, tuple) and len(shape) <= 64 and all(isinstance(n, int) and n >= 0 for n in shape)
+            ):
+                raise InputError("holds an array whose shape is not a tuple of sizes")
+            # NumPy would read beyond the end of a shorter list.
+            if dtype.hasobject and not (isinstance(content, list) and math.prod(shape) == len(content)):
+                raise InputError("holds an array with more or fewer objects than its shape says")
+            content = content if dtype.hasobject else _as_bytes(content)
+            target.__setstate__((1, shape, dtype, bool(fortran_order), content))
+            _checked(target)
+        else:
+            super().set_state(target, state)
 
 
 def _as_bytes(content: str | bytes) -> bytes:
     return content.encode("latin1") if isinstance(content, str) else content
 
 
-def _plain(value: Any) -> Any:
-    """`value` with arrays in place of their stand-ins."""
-    if isinstance(value, _Array):
-        if value.array is None:
-            raise InputError("holds an array without content")
-        return value.array
-    if isinstance(value, list | tuple):
-        return type(value)(_plain(item) for item in value)
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return value
+def _checked(array: np.ndarray) -> np.ndarray:
+    """Returns `array`; raises ValueError if it holds text with numbers that are no characters."""
+    if array.dtype.kind == "U":
+        array.tolist()
+    return array

@@ -7,7 +7,6 @@ in seconds; `tsc_jax.data.annotations.read_json` describes the form of the groun
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy as np
 import tsc_jax
 from tsc_jax.data import annotations
 from tsc_jax.errors import InputError
+from tsc_jax.files import write_text
 from tsc_jax.localization.segments import Segments, concatenate, make_segments
 
 # First and last tIoU of the averages that papers report, THUMOS-14's two and ActivityNet's.
@@ -128,18 +128,8 @@ def write_predictions(path: Path, segments: Segments, videos: Sequence[str], cla
 
 
 def write_json(path: Path, content: Mapping) -> None:
-    """Writes a JSON file as a whole, or not at all."""
+    """Writes a JSON file whole, or not at all."""
     write_text(path, json.dumps(content, allow_nan=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file under another name first, so that no half of it is ever found."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def make_metrics(

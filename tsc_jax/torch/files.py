@@ -1,13 +1,9 @@
-"""PyTorch state_dict files without PyTorch: both formats of torch.save are read, its present one is written.
+"""Reads PyTorch state_dict files without PyTorch, in both formats of torch.save; writes them with PyTorch.
 
-The structure of such a file is a pickle, which is a program. Here it may build dicts, lists, tuples
-and descriptions of tensors, and nothing else: the names that torch.save uses are answered with the
-stand-ins below, every other name is refused, and no object's state can be set. Numbers lie beside the
-pickle in plain arrays (storages), of which a tensor is a view; every view is checked against its array.
+Such a file is a pickle that describes tensors, and beside it arrays of numbers (storages). A tensor is a view of a
+storage. The pickle is read by `tsc_jax.unpickle`, and every view is checked against its storage.
 """
 
-import collections
-import dataclasses
 import functools
 import io
 import math
@@ -17,81 +13,66 @@ import sys
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
 from tsc_jax.errors import InputError
+from tsc_jax.files import replacing
+from tsc_jax.unpickle import Unpickler, as_key, opened
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _DTYPES = {
-    "FloatStorage": np.dtype(np.float32),
-    "DoubleStorage": np.dtype(np.float64),
-    "HalfStorage": np.dtype(np.float16),
-    "BFloat16Storage": np.dtype(jnp.bfloat16),
-    "LongStorage": np.dtype(np.int64),
-    "IntStorage": np.dtype(np.int32),
-    "ShortStorage": np.dtype(np.int16),
-    "CharStorage": np.dtype(np.int8),
-    "ByteStorage": np.dtype(np.uint8),
-    "BoolStorage": np.dtype(np.bool_),
-}
+    "Float": np.float32, "Double": np.float64, "Half": np.float16, "BFloat16": jnp.bfloat16, "Long": np.int64,
+    "Int": np.int32, "Short": np.int16, "Char": np.int8, "Byte": np.uint8, "Bool": np.bool_,
+}  # fmt: skip
 
 
 def read_state_dict(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """The tensors of a file that torch.save wrote, by name.
+    """Reads the tensors of a file of torch.save, by name.
 
-    The dict may stand under "state_dict" in another one, and all names may begin with "module.", which
-    DataParallel puts in front.
+    The state_dict may be the item "state_dict" of another dict. If all names begin with "module.", which DataParallel
+    adds, this prefix is removed.
 
     Raises:
-      InputError: no such file; not a whole PyTorch file; one that holds anything but a state_dict.
+      InputError: the file is missing, damaged, or holds no state_dict.
     """
-    path = Path(path)
-    try:
-        with path.open("rb") as file:
-            content, storages = (_read_zip if file.read(4) == b"PK\3\4" else _read_legacy)(file)
-            return _named_tensors(content, storages)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    # A damaged file trips its reader up anywhere and in any way, with any exception.
-    except Exception as error:
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise InputError(f"{path}: not a whole PyTorch file ({reason})") from None
+    with opened(Path(path), "PyTorch file") as file:
+        start = file.read(4)
+        file.seek(0)
+        content, read_storage = (_read_zip if start == b"PK\3\4" else _read_legacy)(file)
+        if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+            content = content["state_dict"]
+        tensors, read = _named_tensors(content), functools.cache(read_storage)  # tensors may share a storage
+        return {name: _view(tensor, read(tensor.storage)) for name, tensor in tensors.items()}
 
 
 def write_state_dict(path: str | os.PathLike, tensors: Mapping[str, np.ndarray]) -> None:
-    """Writes tensors as torch.save does, so that torch.load reads them; a whole file or none, the same bytes always."""
-    path = Path(path)
-    arrays = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
-    files = {"data.pkl": _pickled(arrays), "byteorder": b"little", "version": b"3\n"}
-    for key, array in enumerate(arrays.values()):
-        files[f"data/{key}"] = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
-    partial = path.with_name(f".{path.name}.partial")
+    """Writes tensors with torch.save, the whole file or nothing.
+
+    Raises:
+      InputError: PyTorch is not installed.
+    """
     try:
-        with zipfile.ZipFile(partial, "w") as archive:
-            for name, content in files.items():
-                archive.writestr(zipfile.ZipInfo(f"archive/{name}"), content)  # dated 1980
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+        import torch
+    except ImportError:
+        raise InputError(f"{path}: PyTorch is needed to write it: pip install -r requirements-torch.txt") from None
+    content = {name: torch.tensor(np.asarray(tensor)) for name, tensor in tensors.items()}
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        torch.save(content, file)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Storage:
-    """Stands in for an array of numbers that lies beside the pickle."""
+class _Storage(NamedTuple):
+    """An array of numbers beside the pickle."""
 
     key: str
     dtype: np.dtype
     size: int
 
 
-@dataclasses.dataclass(frozen=True)
-class _Tensor:
-    """Stands in for a tensor: a view of a storage, in its elements."""
+class _Tensor(NamedTuple):
+    """A view of a storage. The offset and the strides count numbers, not bytes."""
 
     storage: _Storage
     offset: int
@@ -100,51 +81,44 @@ class _Tensor:
 
 
 def _rebuild_tensor(storage: _Storage, offset: int, shape: tuple, strides: tuple, *_: Any) -> _Tensor:
-    """Stands in for torch._utils._rebuild_tensor_v2; what follows concerns gradients."""
-    whole = isinstance(shape, tuple) and isinstance(strides, tuple) and len(shape) == len(strides)
-    if not (isinstance(storage, _Storage) and whole and all(_is_count(n) for n in (offset, *shape, *strides))):
+    """Replaces torch._utils._rebuild_tensor_v2; its other arguments concern gradients."""
+    are_tuples = isinstance(shape, tuple) and isinstance(strides, tuple) and len(shape) == len(strides) <= 64
+    if not (isinstance(storage, _Storage) and are_tuples and all(_is_count(n) for n in (offset, *shape, *strides))):
         raise InputError("holds a tensor that is not described as torch.save describes it")
     return _Tensor(storage, offset, shape, strides)
-
-
-def _rebuild_parameter(tensor: _Tensor, *_: Any) -> _Tensor:
-    """Stands in for torch._utils._rebuild_parameter."""
-    return tensor
 
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and 0 <= value < 2**63
 
 
-_ADMITTED: dict[str, Any] = {
-    "collections.OrderedDict": collections.OrderedDict,
+_TABLE = {
+    "collections.OrderedDict": lambda items=(): {as_key(key): value for key, value in items},
     "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
-    "torch._utils._rebuild_parameter": _rebuild_parameter,
-    **{f"{module}.{name}": dtype for module in ("torch", "torch.cuda") for name, dtype in _DTYPES.items()},
-}
+    "torch._utils._rebuild_parameter": lambda tensor, *_: tensor,
+    **{f"{module}.{name}Storage": np.dtype(dtype) for module in ("torch", "torch.cuda")
+       for name, dtype in _DTYPES.items()},
+}  # fmt: skip
 
 
-# The one written in Python: pickle.Unpickler makes room for as many objects as a damaged byte says.
-class _Unpickler(pickle._Unpickler):
-    """Knows the stand-ins of this module and nothing else, and sets no object's state.
+class _Unpickler(Unpickler):
+    """Knows the names that torch.save writes.
 
     Attributes:
-      storages: those that the pickle spoke of, by key.
+      storages: the storages in the pickle, by key.
     """
 
     def __init__(self, file: BinaryIO):
-        super().__init__(file, encoding="latin1")
+        super().__init__(file, _TABLE, "what torch.save(model.state_dict()) writes")
         self.storages = {}
 
-    def find_class(self, module: str, name: str) -> Any:
-        full_name = f"{module}.{name}"
-        if full_name not in _ADMITTED:
-            raise InputError(
-                f"refused to unpickle {full_name!r}: only what torch.save(model.state_dict()) writes is read"
-            )
-        return _ADMITTED[full_name]
+    def set_state(self, target: Any, state: Any) -> None:
+        """Drops the state of a dict, in which torch.save keeps version numbers of modules."""
+        if not isinstance(target, dict):
+            super().set_state(target, state)
 
     def persistent_load(self, pid: tuple) -> _Storage:
+        """Returns the storage that a file refers to."""
         kind, dtype, key, _, size, *view = pid
         if kind != "storage" or not isinstance(dtype, np.dtype) or not isinstance(key, str) or not _is_count(size):
             raise InputError("holds a storage that is not described as torch.save describes it")
@@ -152,21 +126,12 @@ class _Unpickler(pickle._Unpickler):
             raise InputError("holds views of storages, as PyTorch before 0.4 wrote them; save it with a newer one")
         storage = _Storage(key, dtype, size)
         if self.storages.setdefault(key, storage) != storage:
-            raise InputError(f"storage {key!r} is described in two ways")
+            raise InputError(f"describes storage {key[:20]!r} in two ways")
         return storage
 
-    def load_build(self) -> None:
-        """Drops the state, where torch.save keeps version numbers of modules."""
-        self.stack.pop()
-        if not isinstance(self.stack[-1], collections.OrderedDict):
-            raise InputError(f"refused to set the state of a {type(self.stack[-1]).__name__}")
 
-    dispatch = pickle._Unpickler.dispatch | {pickle.BUILD[0]: load_build}
-    del dispatch[pickle.BYTEARRAY8[0]]  # makes room before it reads
-
-
-def _read_zip(file: io.BufferedReader) -> tuple[Any, Callable[[_Storage], np.ndarray]]:
-    """What the pickle of the present format builds, and a function that reads a storage."""
+def _read_zip(file: BinaryIO) -> tuple[Any, Callable[[_Storage], np.ndarray]]:
+    """Returns the content of a file in the present format, and a function that reads a storage."""
     archive = zipfile.ZipFile(file)
     names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
     if len(names) != 1:
@@ -176,9 +141,9 @@ def _read_zip(file: io.BufferedReader) -> tuple[Any, Callable[[_Storage], np.nda
         raise InputError("a TorchScript program, expected a state_dict")
 
     def read(name: str) -> bytes:
-        # torch.save does not compress, and what is not compressed cannot be a bomb.
+        # Without compression, a small file cannot unpack to a huge one.
         if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
-            raise InputError(f"{name} is compressed, which torch.save never does")
+            raise InputError(f"{name[:80]} is compressed, which torch.save never does")
         return archive.read(name)
 
     order = read(f"{folder}byteorder") if f"{folder}byteorder" in archive.namelist() else b"little"
@@ -192,8 +157,7 @@ def _read_zip(file: io.BufferedReader) -> tuple[Any, Callable[[_Storage], np.nda
 
 
 def _read_legacy(file: io.BufferedReader) -> tuple[Any, Callable[[_Storage], np.ndarray]]:
-    """The same of the format before PyTorch 1.6: pickles, then the storages one after the other, little-endian."""
-    file.seek(0)
+    """Does the same for the format before PyTorch 1.6: five pickles, then the storages, little-endian."""
     if file.peek(1)[:1] != pickle.PROTO or _Unpickler(file).load() != _LEGACY_MAGIC:
         raise InputError("not a PyTorch file")
     for _ in ("version of the format", "about the machine"):
@@ -203,7 +167,7 @@ def _read_legacy(file: io.BufferedReader) -> tuple[Any, Callable[[_Storage], np.
     for key in _Unpickler(file).load():
         storage, size = unpickler.storages.get(key), int.from_bytes(file.read(8), "little")
         if storage is None or size != storage.size:
-            raise InputError("its storages are not those that its tensors speak of")
+            raise InputError("its storages do not match its tensors")
         places[key] = file.tell()
         file.seek(size * storage.dtype.itemsize, os.SEEK_CUR)
 
@@ -215,63 +179,36 @@ def _read_legacy(file: io.BufferedReader) -> tuple[Any, Callable[[_Storage], np.
 
 
 def _numbers(data: bytes, storage: _Storage, order: str) -> np.ndarray:
-    """The bytes of a storage as an array."""
+    """Returns the numbers of a storage."""
     if len(data) != storage.size * storage.dtype.itemsize:
-        raise InputError(f"storage {storage.key!r} has {len(data)} bytes, expected {storage.size} {storage.dtype}")
+        raise InputError(f"storage {storage.key[:20]!r} has {len(data)} bytes, expected {storage.size} {storage.dtype}")
     if storage.dtype == np.bool_:
         return np.frombuffer(data, np.uint8) != 0
     numbers = np.frombuffer(data, storage.dtype)
     return numbers if order == sys.byteorder else numbers.byteswap()
 
 
-def _named_tensors(content: Any, read_storage: Callable[[_Storage], np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays of a state_dict, its names without DataParallel's prefix."""
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        content = content["state_dict"]
+def _named_tensors(content: Any) -> dict[str, _Tensor]:
+    """Checks that `content` is a state_dict, and removes DataParallel's prefix from its names."""
     if not isinstance(content, dict) or not content:
         raise InputError(f"holds a {type(content).__name__} without tensors, expected a state_dict")
     for name, value in content.items():
-        if not isinstance(name, str) or not isinstance(value, _Tensor):
-            what = repr(name) if isinstance(name, str) else f"a {type(name).__name__} among the names"
-            raise InputError(f"{what} stands for a {type(value).__name__}, expected names and tensors alone")
+        if not isinstance(name, str):
+            raise InputError(f"holds a {type(name).__name__} as the name of a tensor, expected text")
+        if not isinstance(value, _Tensor):
+            raise InputError(f"{name[:80]!r} is a {type(value).__name__}, expected a tensor")
     prefixed = [name for name in content if name.startswith("module.")]
     if 0 < len(prefixed) < len(content):
-        raise InputError(f"{prefixed[0]!r} begins with 'module.' but not every name does")
-    read = functools.cache(read_storage)  # tensors may share a storage
-    return {name.removeprefix("module."): _view(tensor, read(tensor.storage)) for name, tensor in content.items()}
+        raise InputError(f"{prefixed[0][:80]!r} begins with 'module.' but not every name does")
+    return {name.removeprefix("module."): tensor for name, tensor in content.items()}
 
 
 def _view(tensor: _Tensor, storage: np.ndarray) -> np.ndarray:
-    """A copy of what the tensor shows of its storage."""
-    last = tensor.offset + sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.strides, strict=True))
+    """Returns a tensor as a read-only view of its storage. Copies of many views could take much more memory."""
     size = math.prod(tensor.shape)
+    last = tensor.offset + sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.strides, strict=True))
     if size and (last >= len(storage) or size > len(storage)):
         raise InputError(f"a tensor of shape {tensor.shape} reaches beyond its storage of {len(storage)} numbers")
     strides = [stride * storage.itemsize for stride in tensor.strides]
     start = storage[tensor.offset :] if size else storage[:0]
-    return np.array(np.lib.stride_tricks.as_strided(start, tensor.shape, strides), order="C")
-
-
-def _pickled(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """The pickle of an OrderedDict of tensors, tensor i in storage "i": what torch.save would write.
-
-    Written opcode by opcode, because Python's pickler imports what it names.
-    """
-    kinds = {dtype: kind for kind, dtype in _DTYPES.items()}
-    empty = b"ccollections\nOrderedDict\n)R"
-    parts = [b"\x80\x02", empty, b"("]
-    for key, (name, array) in enumerate(arrays.items()):
-        strides = tuple(stride // array.itemsize for stride in array.strides)
-        storage = (
-            _plain("storage"), f"ctorch\n{kinds[array.dtype]}\n".encode(),
-            _plain(str(key)), _plain("cpu"), _plain(array.size),
-        )  # fmt: skip
-        persistent = b"(" + b"".join(storage) + b"tQ"
-        view = _plain(0) + _plain(array.shape) + _plain(strides)
-        parts += [_plain(name), b"ctorch._utils\n_rebuild_tensor_v2\n(", persistent, view, _plain(False), empty, b"tR"]
-    return b"".join([*parts, b"u."])
-
-
-def _plain(value: str | int | tuple) -> bytes:
-    """The opcodes that build a plain value: its pickle without beginning and end."""
-    return pickle.dumps(value, protocol=2)[2:-1]
+    return np.lib.stride_tricks.as_strided(start, tensor.shape, strides, writeable=False)

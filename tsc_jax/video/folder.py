@@ -2,11 +2,10 @@
 
 import contextlib
 import json
-import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import TextIO
 
 import numpy as np
 import tqdm
@@ -15,6 +14,7 @@ from tsc_jax.data.annotations import load_json
 from tsc_jax.data.features import check_features
 from tsc_jax.data.pickles import load_npy
 from tsc_jax.errors import InputError
+from tsc_jax.files import replacing, write_text
 from tsc_jax.video import decode, weights
 from tsc_jax.video.extract import SNIPPETS_PER_SECOND, WIDTH, make_extractor
 
@@ -63,8 +63,10 @@ def extract_folder(
                 failures += 1
                 _print_above(bar, str(error), sys.stderr)
                 continue
-            _write(output / "meta.json", lambda out: out.write(f"{json.dumps(meta, indent=1)}\n".encode()))
-            _write(file, lambda out, features=features: np.save(out, features))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_text(output / "meta.json", f"{json.dumps(meta, indent=1)}\n")
+            with replacing(file) as temporary, temporary.open("wb") as stream:
+                np.save(stream, features)
             _print_above(bar, f"{file}: {list(features.shape)}", sys.stdout)
     return failures
 
@@ -119,15 +121,3 @@ def _expected(videos: Iterable[Path]) -> int:
         with contextlib.suppress(InputError):
             total += (decode.seconds(video) or 0) * SNIPPETS_PER_SECOND
     return round(total)
-
-
-def _write(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Writes a file under another name first, so that no half of it is ever found."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            write(file)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

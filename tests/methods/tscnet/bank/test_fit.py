@@ -10,8 +10,8 @@ from threadpoolctl import threadpool_limits
 
 from configs import thumos14
 from tsc_jax.errors import InputError
-from tsc_jax.methods.tscnet.bank import fit_bank
-from tsc_jax.methods.tscnet.bank.fit import COVARIANCES, SOURCES, check_settings, number_of_rows
+
+from tsc_jax.methods.tscnet.bank.fit import COVARIANCES, SOURCES, check_bank, fit_bank, number_of_rows
 from tsc_jax.methods.tscnet.bank.snippets import of_split
 
 CLASSES, WIDTH, PER_VIDEO = 3, 6, 8
@@ -190,7 +190,7 @@ def test_no_video_is_refused():
     ],
 )
 def test_invalid_settings_are_refused(changes, message):
-    for check in (check_settings, lambda settings, classes: fit_bank(settings, split_of(made_up()), classes, 0)):
+    for check in (check_bank, lambda settings, classes: fit_bank(settings, split_of(made_up()), classes, 0)):
         with pytest.raises(InputError, match=message):
             check(bank_config(**changes), CLASSES)
 
