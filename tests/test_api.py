@@ -15,16 +15,13 @@ import numpy as np
 import pytest
 
 import tsc_jax
-from tests.training.test_run import CLASSES, data_dir, finished  # noqa: F401
+from tests.training.small import CLASSES
 from tsc_jax.data.dataset import open_dataset
 from tsc_jax.predict import read_truth
 from tsc_jax.report.run import report
 from tsc_jax.training.export import export_run
 
 ROOT = Path(__file__).resolve().parents[1]
-
-# The fixtures of test_run are arguments here.
-# ruff: noqa: F811
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +82,7 @@ def test_one_video_after_the_other_compiles_few_programs(finished):
     localizer = tsc_jax.load(finished)
     for length in range(17, 29):
         localizer(np.ones((length, 16)))
-    assert localizer.forward.whole._cache_size() == 3
+    assert localizer.inference.whole._cache_size() == 3
 
 
 def test_bad_features_are_one_sentence(finished, test_videos):
@@ -108,7 +105,8 @@ def test_bad_features_are_one_sentence(finished, test_videos):
     assert localizer([]) == []
     config = ml_collections.ConfigDict({"data": {"min_snippets": 13}})
     with pytest.raises(tsc_jax.InputError, match="video 1: has 12 snippets, this network takes 13 or more"):
-        dataclasses.replace(localizer, config=config)([np.ones((13, 16)), np.ones((12, 16))])
+        changed = dataclasses.replace(localizer.trained, config=config)
+        dataclasses.replace(localizer, trained=changed)([np.ones((13, 16)), np.ones((12, 16))])
 
 
 def test_a_folder_without_what_is_asked_for_is_one_sentence(finished, tmp_path):

@@ -9,7 +9,6 @@ import numpy as np
 
 from tsc_jax import methods, processes
 from tsc_jax.data.dataset import Dataset, Split
-from tsc_jax.errors import InputError
 from tsc_jax.evaluation import results
 from tsc_jax.evaluation.evaluate import Evaluation, evaluate, ground_truth
 from tsc_jax.inference import Inference, make_inference

@@ -53,9 +53,9 @@ def read_checkpoints(workdir: Path, selection: str) -> ocp.CheckpointManager | N
     folder = folder_of(workdir, selection)
     if not folder.is_dir():
         return None
-    manager = _while_steps_vanish(
-        lambda: ocp.CheckpointManager(folder, options=ocp.CheckpointManagerOptions(read_only=True))
-    )
+    options = ocp.CheckpointManagerOptions(read_only=True, create=False, save_interval_steps=0)
+    with _without_warnings():
+        manager = _while_steps_vanish(lambda: ocp.CheckpointManager(folder, options=options))
     if manager.latest_step() is None:
         manager.close()
         return None
@@ -68,6 +68,18 @@ def _while_steps_vanish(scan: Callable[[], Any]) -> Any:
         with contextlib.suppress(FileNotFoundError):
             return scan()
     return scan()
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keeps orbax from warning that a folder is opened for reading."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def folder_of(workdir: Path, selection: str) -> Path:

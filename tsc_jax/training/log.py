@@ -11,6 +11,7 @@ import numpy as np
 import tqdm
 
 from tsc_jax.errors import InputError
+from tsc_jax.files import write_text
 
 
 class RunLog:
@@ -40,9 +41,7 @@ class RunLog:
         self.noted = (first_step, time.monotonic())
         for path in filter(Path.exists, self.paths) if self.writes else ():
             kept = [line for line in whole_lines(path) if json.loads(line)["step"] <= first_step]
-            partial = path.with_suffix(".partial")
-            partial.write_text("".join(f"{line}\n" for line in kept))
-            partial.rename(path)
+            write_text(path, "".join(f"{line}\n" for line in kept))
         quiet = not (self.writes and sys.stderr.isatty())
         self.bar = tqdm.tqdm(total=steps, initial=first_step, disable=quiet, unit="step", dynamic_ncols=True)
 

@@ -1,6 +1,7 @@
-"""The bank of a run: which snippets attend to which rows, as numbers, table, picture and section of report.html.
+"""The bank of a run, and which snippets attend to its rows: numbers, table, picture, section of report.html.
 
-A snippet belongs to class c where its middle lies in a ground-truth segment of c, and to background where it lies in none.
+A snippet belongs to class c where its middle lies in a ground-truth segment of c, and to background where it lies in
+none.
 With a_ik the attention of DSA from snippet i to row k, averaged over its heads (it sums to 1 over the rows), and f_i
 the features that rows are made of (those of the data; under the rule "ema" the fused ones of the network),
 

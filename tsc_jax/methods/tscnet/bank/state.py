@@ -10,7 +10,7 @@ class Bank:
     """What is carried of a bank.
 
     Attributes:
-      rows: float32 [K, D], the prototypes; None in the train state under the rule "gradient", where they are parameters.
+      rows: float32 [K, D], the prototypes; None in a train state under the rule "gradient": there they are params.
       fitted: float32 [K, D], the rows as they were fitted.
       usage: float32 [K], evidence that moved each row so far, in snippets; 0 unless the rule is "ema".
     """
