@@ -114,7 +114,7 @@ def judge(
     for selection, split in run.judges.items():
         metrics = evaluate(inference, variables, step, dataset, split, run.config).metrics
         log.metrics(step, number, selection.removeprefix("best_on_"), metrics)
-        score = float(processes.from_first(metrics["average_mAP"][run.config.eval.select_by]))
-        if score > run.scores.get(selection, -np.inf):
+        score = metrics["average_mAP"][run.config.eval.select_by]
+        if processes.from_first(score > run.scores.get(selection, -np.inf)):
             run.scores[selection] = score
             checkpoints.save(run.best[selection], step, state, run.about | {"score": score})

@@ -1,7 +1,7 @@
 """The section of report.html about TSC-Net's semantics bank."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from markupsafe import Markup
@@ -14,7 +14,12 @@ MAP_LIMIT = 40  # rows of a bank that is drawn as maps; a larger one is listed i
 PAIR_LIMIT = 10  # most similar pairs of rows that are listed
 
 
-def bank_section(rows: np.ndarray, attention: np.ndarray | None, classes: Sequence[str]) -> Section:
+def bank_section(
+    rows: np.ndarray,
+    attention: np.ndarray | None,
+    classes: Sequence[str],
+    columns: Mapping[str, Sequence[str]] | None = None,
+) -> Section:
     """Shows how much the classes attend to the rows, and how similar the rows are.
 
     Args:
@@ -22,6 +27,7 @@ def bank_section(rows: np.ndarray, attention: np.ndarray | None, classes: Sequen
       attention: mean attention of the snippets of each class, and of background, to each row, [C + 1, K]. It also
         orders the rows by the class that attends to them most. None: the section shows only the similarity.
       classes: the C class names.
+      columns: of a table with a line for every row, by name; None: no table.
     """
     order = np.arange(len(rows)) if attention is None else np.argsort(attention.argmax(axis=0), kind="stable")
     labels, sources = [f"row {row}" for row in order], [*classes, "background"]
@@ -36,6 +42,9 @@ def bank_section(rows: np.ndarray, attention: np.ndarray | None, classes: Sequen
             shares = attention[:, order]
             maps.insert(0, charts.heat_map("attention to the rows", sources, labels, shares, attention.max()))
         body = parts.charts(maps, scroll=True) + shared
+    if columns is not None:
+        lines = list(zip(*columns.values(), strict=True))
+        body += parts.table(list(columns), lines, "Rows of the bank")
     return Section(
         "bank",
         "Bank",

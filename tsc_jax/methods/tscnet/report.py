@@ -1,4 +1,4 @@
-"""The bank of a run, and which snippets attend to its rows: numbers, table, picture, section of report.html.
+"""The bank of a run, and which snippets attend to its rows: numbers, table, page, section of report.html.
 
 A snippet belongs to class c where its middle lies in a ground-truth segment of c, and to background where it lies in
 none.
@@ -24,14 +24,13 @@ from tsc_jax.errors import InputError
 from tsc_jax.evaluation.results import write_json
 from tsc_jax.methods.tscnet.bank.state import drift
 from tsc_jax.methods.tscnet.bank_attention import attend, class_attention, means, sums_by_class
-from tsc_jax.methods.tscnet.bank_picture import draw_bank
 from tsc_jax.methods.tscnet.bank_section import bank_section
+from tsc_jax.report.page import write_page
 from tsc_jax.report.sections import Section
 from tsc_jax.training import checkpoints
 from tsc_jax.training.trained import Trained, open_trained, with_dataset
 
 APART = 1.1  # see above
-READING = "Rows became classes where every column of the first picture has one strong cell, each in another line."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +38,7 @@ class BankReport:
     """The numbers about a bank; symbols as above.
 
     Attributes:
+      rows: the rows, [K, D].
       classes: the C class names, then "background".
       snippets: of each class, [C + 1].
       attention: A [C + 1, K]; 0 for a class without snippets.
@@ -51,6 +51,7 @@ class BankReport:
       evidence: snippets that moved each row under the rule "ema", [K].
     """
 
+    rows: np.ndarray
     classes: tuple[str, ...]
     snippets: np.ndarray
     attention: np.ndarray
@@ -75,7 +76,7 @@ def sections(trained: Trained, dataset: Dataset) -> list[Section]:
 
 
 def report_bank(workdir: Path, selection: str, split: str, changes: dict) -> str:
-    """Inspects the bank of one of a run's checkpoints; writes bank.json and bank.png beside its metrics.json.
+    """Inspects the bank of one of a run's checkpoints; writes bank.json and bank.html beside its metrics.json.
 
     Args:
       workdir: of launch.train, or of launch.export.
@@ -101,8 +102,10 @@ def report_bank(workdir: Path, selection: str, split: str, changes: dict) -> str
     values = {name: np.asarray(value).tolist() for name, value in vars(bank).items()}
     write_json(folder / "bank.json", named | {"fit": trained.about["facts"].get("bank", {})} | values)
     title = f"{dataset.name}: semantics bank, step {named['step']} ({named['selection']}), {split} videos"
-    draw(folder / "bank.png", title, bank)
-    return "\n".join([title, table(bank), verdict(bank), f"{folder}: bank.png, bank.json"])
+    of_rows = columns(bank)
+    section = bank_section(bank.rows, bank.attention, dataset.classes, of_rows)
+    write_page(folder / "bank.html", "report.html", title=title, facts=verdict(bank), tiles={}, sections=[section])
+    return "\n".join([title, table(of_rows), verdict(bank), f"{folder}: bank.html, bank.json"])
 
 
 def inspect(trained: Trained, dataset: Dataset, split: Split) -> BankReport:
@@ -122,6 +125,7 @@ def inspect(trained: Trained, dataset: Dataset, split: Split) -> BankReport:
     usage, centre = np.split(total / snippets, [len(rows)])
     nearest, preference = nearest_classes(attention, counts)
     return BankReport(
+        rows=rows,
         classes=(*dataset.classes, "background"),
         snippets=counts,
         attention=attention,
@@ -153,23 +157,28 @@ def cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return one @ other.T
 
 
-def table(bank: BankReport) -> str:
-    """A line for every row of the bank."""
-    attended = [f"{bank.classes[c]} ({bank.preference[k]:.2f})" for k, c in enumerate(bank.nearest)]
+def columns(bank: BankReport) -> dict[str, list[str]]:
+    """The columns of a table with a line for every row of the bank."""
     held = np.flatnonzero(bank.snippets)
     most_like = held[bank.likeness[held].argmax(axis=0)]
-    alike = [f"{bank.classes[c]} ({bank.likeness[c, k]:.2f})" for k, c in enumerate(most_like)]
-    columns = {
-        "row": [str(row) for row in range(len(attended))],
+    shown = {
+        "row": [str(row) for row in range(len(bank.nearest))],
         "share of attention": [f"{100 * usage:.1f}%" for usage in bank.usage],
-        "nearest class (times the others)": attended,
-        "most like (cosine)": alike,
+        "nearest class (times the others)": [
+            f"{bank.classes[c]} ({bank.preference[k]:.2f})" for k, c in enumerate(bank.nearest)
+        ],
+        "most like (cosine)": [f"{bank.classes[c]} ({bank.likeness[c, k]:.2f})" for k, c in enumerate(most_like)],
         "drift since the fit": [f"{100 * drift:.1f}%" for drift in bank.drift],
     }
     if bank.evidence.any():
-        columns["evidence in snippets"] = [f"{evidence:.0f}" for evidence in bank.evidence]
-    widths = [max(map(len, (name, *cells))) for name, cells in columns.items()]
-    lines = [tuple(columns), *zip(*columns.values(), strict=True)]
+        shown["evidence in snippets"] = [f"{evidence:.0f}" for evidence in bank.evidence]
+    return shown
+
+
+def table(shown: dict[str, list[str]]) -> str:
+    """The columns as aligned lines."""
+    widths = [max(map(len, (name, *cells))) for name, cells in shown.items()]
+    lines = [tuple(shown), *zip(*shown.values(), strict=True)]
     aligned = (zip(line, widths, strict=True) for line in lines)
     return "\n".join("  ".join(cell.ljust(width) for cell, width in line).rstrip() for line in aligned)
 
@@ -185,20 +194,4 @@ def verdict(bank: BankReport) -> str:
     return (
         f"{apart.sum()} of {len(apart)} rows tell a class apart (its snippets attend to them at least {APART:g} times"
         f" as much as those of the others); {classes} of {np.count_nonzero(bank.snippets)} classes have such a row."
-    )
-
-
-def draw(path: Path, title: str, bank: BankReport) -> None:
-    """The picture; the rows stand in the order of the classes that they tell apart, then those that tell none."""
-    apart = np.where(bank.preference >= APART, bank.nearest, len(bank.classes))
-    draw_bank(
-        path,
-        f"{title}\n{verdict(bank)}\n{READING}",
-        bank.classes,
-        np.argsort(apart, kind="stable"),
-        bank.attention,
-        bank.likeness,
-        bank.similarity,
-        bank.usage,
-        bank.drift,
     )
