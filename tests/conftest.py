@@ -16,6 +16,9 @@ import pytest
 hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("tests")
 
+# A missing axis is a mistake more often than it is meant.
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
 # Eight devices on any machine, so that what holds for a pod can be seen on a laptop.
 jax.config.update("jax_num_cpu_devices", 8)
 
@@ -35,3 +38,25 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("needs the developers' folder ../shared, which is not here")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory) -> Path:
+    """Where the small data set of tests/training/small.py is prepared."""
+    from tests.training.small import made_up_source
+    from tsc_jax.data import builder
+
+    folder = tmp_path_factory.mktemp("data")
+    builder.prepare(made_up_source, "made_up", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished(data_dir, tmp_path_factory) -> Path:
+    """A finished run of TSC-Net; not to be written to."""
+    from tests.training.small import small_run
+    from tsc_jax.training.loop import train
+
+    workdir = tmp_path_factory.mktemp("finished")
+    train(small_run(data_dir), workdir)
+    return workdir

@@ -11,7 +11,11 @@ from tsc_jax.method import Method, Outputs, Sizes, Term
 
 
 def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) -> Method:
-    """Builds the method; `config.toy.refresh_at` holds the steps of its refreshes."""
+    """Builds the method.
+
+    `config.toy.refresh_at` holds the steps of its refreshes. The loss of the step after `nan_at` is NaN where the
+    learning rate is above `nan_above`.
+    """
 
     def init(key):
         params = {
@@ -36,6 +40,8 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         exists = batch["video"] >= 0
         entropy = optax.sigmoid_binary_cross_entropy(pooled, batch["labels"].astype(jnp.float32)).sum(axis=1)
         pull = jnp.sum(jnp.square(attention - carried["labels"][batch["snippets"]]), where=batch["mask"])
+        bad = (step == config.toy.nan_at) & (config.optimizer.learning_rate > config.toy.nan_above)
+        entropy = entropy * jnp.where(bad, jnp.nan, 1)
         seen = jnp.sum(batch["labels"], axis=0, dtype=jnp.float32)
         seen = carried["seen"] + (seen if axis is None else jax.lax.psum(seen, axis))
         terms = {

@@ -1,0 +1,65 @@
+"""A small data set, and a recipe of every method for it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import ml_collections
+import numpy as np
+
+from configs import thumos14
+from tests import toy
+from tsc_jax.data.source import Source, SourceVideo
+from tsc_jax.training.trained import open_trained
+
+CLASSES, WIDTH = ("jump", "throw", "run"), 16
+SMALL = {
+    "data.name": "made_up",
+    "train.batch_size": 16,
+    "train.snippets": 16,
+    "train.steps": 6,
+    "checkpoint.every_steps": 2,
+    "train.log_every": 1,
+    "eval.every": 3,
+    "eval.after": 3,
+    "eval.figures": 1,
+    "optimizer.learning_rate": 1e-3,
+}
+
+
+def made_up_source() -> Source:
+    """Videos of 12 to 30 snippets; each action has a feature of its own."""
+
+    def video(name: str, index: int) -> SourceVideo:
+        rng = np.random.default_rng([len(name), index])
+        length, label = int(rng.integers(12, 31)), index % len(CLASSES)
+        start = int(rng.integers(0, length - 6))
+        features = rng.random((length, WIDTH)).astype(np.float32)
+        features[start : start + 5, label] += 3
+        segment = (start / 2.0, start / 2.0 + 2.5)
+        return SourceVideo(
+            f"{name}{index:02}", length / 2.0, (CLASSES[label],), (segment,), (CLASSES[label],), lambda: features
+        )
+
+    splits = {"train": tuple(video("train", i) for i in range(12)), "test": tuple(video("test", i) for i in range(7))}
+    return Source(CLASSES, 2.0, splits)
+
+
+def small_run(data_dir: Path, **changes) -> ml_collections.ConfigDict:
+    """TSC-Net on the small data set."""
+    config = thumos14.get_config()
+    config.update_from_flattened_dict(SMALL | {"data.data_dir": str(data_dir), "bank.snippets_per_video": 8} | changes)
+    return config
+
+
+def toy_run(data_dir: Path, **changes) -> ml_collections.ConfigDict:
+    """The toy method on the small data set."""
+    return toy.recipe(**SMALL | {"data.data_dir": str(data_dir)} | changes)
+
+
+# By method; the contract (tests/methods/test_contract.py) is tested for all of them.
+RECIPES: dict[str, Callable[..., ml_collections.ConfigDict]] = {"tscnet": small_run, "toy": toy_run}
+
+
+def final_variables(workdir: Path):
+    """The variables of a run's last checkpoint."""
+    return open_trained(workdir).variables
