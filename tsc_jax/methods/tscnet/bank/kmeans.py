@@ -77,5 +77,5 @@ def kmeans(x: jax.Array, centres: jax.Array, iterations: int) -> jax.Array:
 
 def squared_distances(x: jax.Array, centres: jax.Array) -> jax.Array:
     """[S, D], [K, D] -> [S, K], never negative."""
-    distances = jnp.sum(x * x, axis=1)[:, None] - 2 * product(x, centres.T) + jnp.sum(centres * centres, axis=1)
+    distances = jnp.sum(x * x, axis=1)[:, None] - 2 * product(x, centres.T) + jnp.sum(centres * centres, axis=1)[None]
     return jnp.maximum(distances, 0)

@@ -136,10 +136,10 @@ def log_densities(x: jax.Array, means: jax.Array, transforms: jax.Array, constan
     def squares(component: tuple[jax.Array, jax.Array]) -> jax.Array:
         mean, transform = component
         if transform.ndim == 1:
-            return product(jnp.square(x - mean), jnp.square(transform))
-        return jnp.sum(jnp.square(product(x - mean, transform.T)), axis=1)
+            return product(jnp.square(x - mean[None]), jnp.square(transform))
+        return jnp.sum(jnp.square(product(x - mean[None], transform.T)), axis=1)
 
-    return constants - jax.lax.map(squares, (means, transforms)).T / 2
+    return constants[None] - jax.lax.map(squares, (means, transforms)).T / 2
 
 
 def moments(x: jax.Array, shares: jax.Array, means: jax.Array, second: str) -> tuple[jax.Array, ...]:
@@ -147,7 +147,7 @@ def moments(x: jax.Array, shares: jax.Array, means: jax.Array, second: str) -> t
 
     def of_component(component: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, ...]:
         mean, share = component
-        deviations = x - mean
+        deviations = x - mean[None]
         sums = (jnp.sum(share), product(share, deviations))
         if second == "products":
             return *sums, product((share[:, None] * deviations).T, deviations)
