@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
+from tsc_jax.methods.tscnet.train_step import init_state
 
 from benchmarks import machine
 from benchmarks.training import recipe
@@ -14,7 +15,6 @@ from tsc_jax.inference import infer, make_forward
 from tsc_jax.localization.segments import Segments, make_segments
 from tsc_jax.methods.tscnet.bank import BankFit, new_bank
 from tsc_jax.methods.tscnet.localize import localize
-from tsc_jax.methods.tscnet.train_step import init_state
 
 CLASSES, VIDEOS, INSTANCES = 20, 212, 3358
 TIOUS = np.linspace(0.1, 0.9, 9)

@@ -16,6 +16,9 @@ import pytest
 hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("tests")
 
+# A missing axis is a mistake more often than it is meant.
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
 # Eight devices on any machine, so that what holds for a pod can be seen on a laptop.
 jax.config.update("jax_num_cpu_devices", 8)
 

@@ -1,4 +1,4 @@
-"""Recipes load, are locked, and hold what papers state."""
+"""Recipes load, are locked, and hold the settings that papers state."""
 
 import importlib
 

@@ -1,4 +1,4 @@
-"""What the published implementation computed is what comes out here, and the check would notice if not."""
+"""The numbers of the published implementation come out here, and the check notices any that do not."""
 
 import collections
 
@@ -11,13 +11,14 @@ from tests.methods.tscnet.tensors import made_up_tensors
 from tsc_jax import parity
 from tsc_jax.errors import InputError
 from tsc_jax.methods.tscnet import replay
+from tsc_jax.methods.tscnet.parity import check_model, check_proposals
 
 CONFIG = thumos14.get_config()
 
 
-@pytest.mark.parametrize("devices", [1, 2])
-def test_recorded_numbers(shared, devices):
-    rows = list(parity.check_folder(shared / "golden", CONFIG, devices))
+def test_recorded_numbers_on_two_devices(shared):
+    """tests/methods/test_contract.py compares them on one device."""
+    rows = list(parity.check_folder(shared / "golden", CONFIG, devices=2))
     assert collections.Counter(row.quantity.split("/")[0].split("@")[0] for row in rows) == {
         "eval": 9, "train": 9, "train_stats": 8, "loss": 11, "grad": 57, "adam": 70, "proposals": 20, "AP": 9, "mAP": 9,
     }  # fmt: skip
@@ -50,7 +51,7 @@ def changed(recording, name: str, factor: float) -> dict[str, np.ndarray]:
 
 
 def fails(recording) -> set[str]:
-    return {row.quantity for row in parity.check_model(recording, CONFIG, devices=1) if row.verdict == parity.FAILS}
+    return {row.quantity for row in check_model(recording, CONFIG, devices=1) if row.verdict == parity.FAILS}
 
 
 def test_any_sizes_and_a_frozen_bank(recording):
@@ -103,7 +104,7 @@ def test_wrong_proposals_and_precisions_are_found(shared):
     recording["3/proposals"] = recording["3/proposals"][::-1]
     recording["4/proposals"] = recording["4/proposals"] + [0, 0, 0, 2e-6]
     recording["5/proposals"] = recording["5/proposals"][:-1]
-    rows = [row.quantity for row in parity.check_proposals(recording, CONFIG) if row.verdict == parity.FAILS]
+    rows = [row.quantity for row in check_proposals(recording, CONFIG) if row.verdict == parity.FAILS]
     expected = ["3 segments", "3 scores", "4 scores", "5 segments", "5 scores"]
     assert rows == [f"proposals/{each}" for each in expected]
     recording = parity.read_recording(shared / "golden" / "detection_map.npz")

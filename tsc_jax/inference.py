@@ -91,7 +91,7 @@ def infer_everywhere(
 def infer(
     whole: Callable, chunked: Callable | None, variables, split: Split, indices: np.ndarray, batch_snippets: int
 ) -> Iterator[tuple[int, OfVideo]]:
-    """Index and outputs of every video, by rising length.
+    """Index and outputs of every video, by rising padded length.
 
     Args:
       whole: compiled; see `Inference`.

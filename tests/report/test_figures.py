@@ -5,10 +5,10 @@ import dataclasses
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from tsc_jax.methods.tscnet.bank_picture import draw_bank
 
 from tests.report.made_up import made_up_dataset, made_up_evaluation
 from tsc_jax.localization.segments import make_segments
-from tsc_jax.methods.tscnet.bank_picture import draw_bank
 from tsc_jax.report.figures import draw_video, save
 from tsc_jax.report.run import write_report
 

@@ -29,7 +29,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         }
 
     def curves(variables, features, mask):
-        features = jnp.where(mask[..., None], features, 0) - variables["mean"]
+        features = jnp.where(mask[..., None], features, 0) - variables["mean"][None, None]
         cas = jnp.einsum("btd,dc->btc", features, variables["kernel"], precision="highest")
         return cas, jax.nn.sigmoid(jnp.einsum("btd,d->bt", features, variables["gate"], precision="highest"))
 

@@ -48,7 +48,7 @@ class TemporalConv(nn.Module):
         kernel = self.param("kernel", he_uniform, (self.kernel, x.shape[-1], self.channels))
         bias = self.param("bias", nn.initializers.zeros, (self.channels,))
         x = jnp.where(mask[..., None], x, 0).astype(self.numerics.dtype)
-        return convolve(x, kernel, self.numerics.mapped) + bias.astype(x.dtype)
+        return convolve(x, kernel, self.numerics.mapped) + bias.astype(x.dtype)[None, None]
 
 
 def convolve(x: jax.Array, kernel: jax.Array, mapped: bool) -> jax.Array:
@@ -97,7 +97,7 @@ class Linear(nn.Module):
             y = convolve(x, kernel[None], self.numerics.mapped)
         else:
             y = product("kd,de->ke", x.dtype, x, kernel).astype(x.dtype)
-        return y + bias.astype(x.dtype)
+        return y + jnp.broadcast_to(bias.astype(x.dtype), y.shape)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -168,7 +168,8 @@ class BatchNorm(nn.Module):
             mean, var = running_mean.value, running_var.value
         scale = self.param("scale", nn.initializers.zeros, (width,))
         bias = self.param("bias", nn.initializers.zeros, (width,))
-        return ((x - mean) * (jax.lax.rsqrt(var + self.epsilon) * scale) + bias).astype(dtype)
+        factor = jax.lax.rsqrt(var + self.epsilon) * scale
+        return ((x - mean[None, None]) * factor[None, None] + bias[None, None]).astype(dtype)
 
     def batch_statistics(self, x: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Mean [D] and biased variance [D] over the snippets of all devices, and their number."""
@@ -176,7 +177,7 @@ class BatchNorm(nn.Module):
         count = self.all_devices(jnp.sum(mask, dtype=jnp.float32))
         count = jnp.maximum(count, 1)
         mean = self.all_devices(jnp.sum(x, axis=(0, 1), where=mask)) / count
-        var = self.all_devices(jnp.sum(jnp.square(x - mean), axis=(0, 1), where=mask)) / count
+        var = self.all_devices(jnp.sum(jnp.square(x - mean[None, None]), axis=(0, 1), where=mask)) / count
         return mean, var, count
 
     def all_devices(self, x: jax.Array) -> jax.Array:

@@ -1,17 +1,23 @@
-"""What is told of a bank is what a loop over snippets, heads and rows gives."""
+"""The numbers about a bank are those of a loop over snippets, heads and rows; a run with class rows shows them."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from tests.methods.tscnet.small import CLASSES, WIDTH, small_config, small_state
+from tests.methods.tscnet.small import CLASSES, WIDTH, small_config, small_trained
+from tests.training import small
 from tsc_jax.data.dataset import Video
 from tsc_jax.errors import InputError
 from tsc_jax.methods.tscnet.bank_attention import class_attention, snippets_of
-from tsc_jax.methods.tscnet.bank_report import BankReport, cosines, inspect, nearest_classes, table
+from tsc_jax.methods.tscnet.report import BankReport, cosines, inspect, nearest_classes, report_bank, table
+from tsc_jax.training.export import export_run
+from tsc_jax.training.loop import train
+from tsc_jax.training.trained import open_trained
 
 RATE = 2.0
+DATASET = SimpleNamespace(name="made_up", snippets_per_second=RATE)
 
 
 def made_up_split() -> SimpleNamespace:
@@ -21,8 +27,8 @@ def made_up_split() -> SimpleNamespace:
     for index, length in enumerate(lengths):
         starts = rng.uniform(0, length / RATE - 1, 2)
         segments = np.stack([starts, starts + rng.uniform(0.6, 3, 2)], axis=1)
-        found = np.array([index % 3, (index + 1) % 3])
-        videos.append(Video(f"v{index}", length, length / RATE, np.isin(np.arange(CLASSES), found), segments, found))
+        labels = np.array([index % 3, (index + 1) % 3])
+        videos.append(Video(f"v{index}", length, length / RATE, np.isin(np.arange(CLASSES), labels), segments, labels))
     features = [rng.normal(size=(length, WIDTH)).astype(np.float32) for length in lengths]
     return SimpleNamespace(videos=videos, features=lambda index: features[index])
 
@@ -45,18 +51,15 @@ def test_snippets_are_of_the_classes_that_their_middles_lie_in():
 
 def test_class_attention_is_the_mean_over_snippets_and_heads():
     """Whole videos and videos in chunks; without MFIP the snippets that attend are the features."""
-    config, split = small_config(), made_up_split()
-    config.model.mfip, config.eval.batch_snippets = False, 16
-    state = small_state(config)
-    dataset = SimpleNamespace(classes=range(CLASSES), width=WIDTH, snippets_per_second=RATE)
-    dsa, heads = state.params["dsa"], config.model.dsa_heads
+    trained, split = small_trained(small_config(**{"model.mfip": False, "eval.batch_snippets": 16})), made_up_split()
+    dsa, heads = trained.variables["params"]["dsa"], trained.config.model.dsa_heads
 
     def split_heads(x, name):
         y = np.asarray(x, np.float64) @ np.asarray(dsa[name]["kernel"], np.float64) + np.asarray(dsa[name]["bias"])
         return np.split(y, heads, axis=1)
 
     sums, counts = np.zeros((CLASSES + 1, CLASSES + 1)), np.zeros(CLASSES + 1)
-    keys = split_heads(state.bank.rows, "key")
+    keys = split_heads(trained.variables["bank"].rows, "key")
     for index, video in enumerate(split.videos):
         queries = split_heads(split.features(index), "query")
         for i in range(video.num_snippets):
@@ -66,10 +69,10 @@ def test_class_attention_is_the_mean_over_snippets_and_heads():
             attention = np.mean([np.exp(each) / np.exp(each).sum() for each in logits], axis=0)
             for label in classes_of(video, i):
                 sums[label], counts[label] = sums[label] + attention, counts[label] + 1
-    found = class_attention(config, state, dataset, split)
-    np.testing.assert_allclose(found, sums / np.maximum(counts, 1)[:, None], rtol=1e-4, atol=1e-6)
-    assert counts[3] == 0 and not found[3].any()
-    assert np.ptp(found[counts > 0], axis=0).max() > 0.01, "classes differ, or this shows nothing"
+    computed = class_attention(trained, DATASET, split)
+    np.testing.assert_allclose(computed, sums / np.maximum(counts, 1)[:, None], rtol=1e-4, atol=1e-6)
+    assert counts[3] == 0 and not computed[3].any()
+    assert np.ptp(computed[counts > 0], axis=0).max() > 0.01, "classes differ, or this shows nothing"
 
 
 def test_the_nearest_class_attends_most_and_how_much_more():
@@ -86,21 +89,72 @@ def test_a_class_that_is_alone_has_nothing_to_be_told_apart_from():
 
 def test_a_row_is_not_like_a_class_of_which_nothing_was_seen():
     """Likeness is 0 there, which is more than -0.2."""
-    found = BankReport(
+    report = BankReport(
         classes=("seen", "unseen", "background"), snippets=np.array([3, 0, 5]), attention=np.array([[1.0], [0], [1]]),
         usage=np.ones(1), nearest=np.zeros(1, int), preference=np.ones(1), likeness=np.array([[-0.2], [0], [-0.3]]),
         similarity=np.ones((1, 1)), drift=np.zeros(1), evidence=np.zeros(1),
     )  # fmt: skip
-    assert "seen (-0.20)" in table(found) and "unseen" not in table(found)
+    assert "seen (-0.20)" in table(report) and "unseen" not in table(report)
 
 
 def test_videos_that_are_all_too_short_are_one_sentence():
-    config, split = small_config(), made_up_split()
-    config.data.min_snippets = 31
-    dataset = SimpleNamespace(name="made_up", classes=range(CLASSES), width=WIDTH, snippets_per_second=RATE)
-    with pytest.raises(InputError, match=r"made_up: no video has 31 snippets or more \(config\.data\.min_snippets\)"):
-        inspect(config, small_state(config), dataset, split)
+    trained = small_trained(small_config(**{"data.min_snippets": 31}))
+    with pytest.raises(InputError, match=r"no video has 31 snippets or more \(config\.data\.min_snippets\)"):
+        inspect(trained, DATASET, made_up_split())
 
 
 def test_cosines_bear_rows_of_nothing():
     np.testing.assert_allclose(cosines(np.array([[3.0, 0], [0, 0]]), np.array([[1.0, 1]])), [[0.5**0.5], [0]])
+
+
+CLASS_ROWS = {"bank.source": "class_means", "bank.update_rule": "ema", "eval.after": 6}
+
+
+@pytest.fixture(scope="module")
+def finished(data_dir, tmp_path_factory):
+    """A run whose rows are class means that move by what the videos show."""
+    workdir = tmp_path_factory.mktemp("class_rows")
+    train(small.small_run(data_dir, **CLASS_ROWS), workdir)
+    return workdir
+
+
+def test_class_rows_move_and_a_resumed_run_ends_with_the_same_bytes(finished, data_dir, tmp_path):
+    train(small.small_run(data_dir, **CLASS_ROWS, **{"train.steps": 4}), tmp_path)
+    stopped = open_trained(tmp_path).variables["bank"]
+    train(small.small_run(data_dir, **CLASS_ROWS), tmp_path)
+    whole, resumed = open_trained(finished), open_trained(tmp_path)
+    assert whole.about["arrays"] == resumed.about["arrays"]
+    bank = whole.variables["bank"]
+    assert (bank.usage > stopped.usage).all() and (bank.rows != stopped.rows).any(axis=1).all()
+    np.testing.assert_array_equal(bank.fitted, stopped.fitted)
+
+
+def test_the_bank_of_a_run_is_shown(finished, data_dir):
+    shown = report_bank(finished, "last", "train", {"data.data_dir": str(data_dir)})
+    known = json.loads((finished / "bank.json").read_text())
+    assert known["classes"] == [*small.CLASSES, "background"] and (known["step"], known["split"]) == (6, "train")
+    assert known["fit"]["source"] == "class_means" and min(known["evidence"]) > 0
+    np.testing.assert_allclose(np.sum(known["attention"], axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(np.sum(known["usage"]), 1, rtol=1e-5)
+    lines = shown.splitlines()
+    assert len(lines) == 1 + 1 + 4 + 1 + 1 and lines[1].endswith("evidence in snippets")
+    assert (finished / "bank.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_bank_of_an_export_is_that_of_its_run(finished, tmp_path):
+    export_run(finished, tmp_path / "out", "last", "float32", [])
+    reports = []
+    for folder in (finished, tmp_path / "out"):
+        report_bank(folder, "last", "test", {})
+        reports.append(json.loads((folder / "bank.json").read_text()))
+    assert reports[0] == reports[1]
+
+
+def test_a_bank_that_cannot_be_shown_is_one_sentence(finished, data_dir, tmp_path):
+    with pytest.raises(InputError, match="holds no checkpoint 'last'"):
+        report_bank(tmp_path, "last", "test", {})
+    with pytest.raises(InputError, match="holds no checkpoint 'best_on_holdout'"):
+        report_bank(finished, "best_on_holdout", "test", {})
+    (tmp_path / "seed_3").mkdir()
+    with pytest.raises(InputError, match="several seeds, expected one of them: seed_3"):
+        report_bank(tmp_path, "last", "test", {})

@@ -24,7 +24,7 @@ def pool_topk(cas: jax.Array, mask: jax.Array, ratio: int) -> jax.Array:
     wanted = jnp.minimum(jnp.maximum(lengths // ratio, 1), lengths)
     largest = jnp.where(mask[..., None], cas, -jnp.inf).swapaxes(1, 2)
     largest, _ = jax.lax.top_k(largest, max(1, cas.shape[1] // ratio))
-    taken = jnp.arange(largest.shape[-1]) < wanted[:, None, None]
+    taken = jnp.arange(largest.shape[-1])[None, None] < wanted[:, None, None]
     return jnp.sum(largest, axis=-1, where=taken) / jnp.maximum(wanted, 1)[:, None]
 
 

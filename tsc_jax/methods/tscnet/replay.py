@@ -67,6 +67,7 @@ def set_up(recording: Arrays, config: ml_collections.ConfigDict, devices: int) -
     # The half keeps rounding down from giving one less.
     config.model.attention_channels = (sizes.attention_channels + 0.5) / sizes.width
     config.optimizer.update(learning_rate=rate, weight_decay=decay)
+    config.bank.rows = sizes.bank_rows
     config.bank.update_rule = "gradient" if f"grad/{sizes.bank_name}" in recording else "frozen"
 
     dealt = deal(videos, min(config.train.pairs, videos // 2), devices)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.methods.tscnet.small import CLASSES, WIDTH, ragged_batch
-from tsc_jax.methods.tscnet.bank import BankFit, drift, new_bank
-from tsc_jax.methods.tscnet.bank.update import evidence, update
+from tsc_jax.methods.tscnet.bank.state import drift, new_bank
+from tsc_jax.methods.tscnet.bank.update import by_mean, evidence
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def batch() -> dict:
 
 
 def bank():
-    return new_bank(np.random.default_rng(1).normal(size=(CLASSES + 1, WIDTH)), BankFit())
+    return new_bank(np.random.default_rng(1).normal(size=(CLASSES + 1, WIDTH)), "ema")
 
 
 def shown(batch: dict):
@@ -41,21 +41,23 @@ def equations(batch: dict) -> tuple[np.ndarray, np.ndarray]:
 def test_rows_move_as_the_equations_say(batch):
     before, (n, m) = bank(), equations(batch)
     assert n[1] == 0 < n[0]
-    after = update(before, "ema", None, shown(batch), momentum=0.7)
+    after = by_mean(before, *shown(batch), momentum=0.7)
     expected = 0.7 * np.asarray(before.rows) + 0.3 * m
     np.testing.assert_allclose(np.delete(after.rows, 1, axis=0), np.delete(expected, 1, axis=0), rtol=1e-5, atol=1e-6)
     assert np.asarray(after.rows[1]).tobytes() == np.asarray(before.rows[1]).tobytes(), "nothing was shown of it"
     np.testing.assert_allclose(after.usage, n, rtol=1e-5)
-    twice = update(after, "ema", None, shown(batch), momentum=0.7)
+    twice = by_mean(after, *shown(batch), momentum=0.7)
     np.testing.assert_allclose(twice.usage, 2 * n, rtol=1e-5)
     np.testing.assert_array_equal(twice.fitted, before.rows)
     lengths = np.linalg.norm(before.rows, axis=1)
-    np.testing.assert_allclose(drift(twice), np.linalg.norm(twice.rows - before.rows, axis=1) / lengths, rtol=1e-5)
+    np.testing.assert_allclose(
+        drift(twice.rows, twice.fitted), np.linalg.norm(twice.rows - before.rows, axis=1) / lengths, rtol=1e-5
+    )
 
 
 def test_momentum_1_leaves_the_bank_and_0_replaces_it(batch):
     before, (n, m) = bank(), equations(batch)
-    still, replaced = (update(before, "ema", None, shown(batch), momentum) for momentum in (1.0, 0.0))
+    still, replaced = (by_mean(before, *shown(batch), momentum) for momentum in (1.0, 0.0))
     assert np.asarray(still.rows).tobytes() == np.asarray(before.rows).tobytes()
     np.testing.assert_allclose(replaced.rows[n > 0], m[n > 0], rtol=1e-5)
 
@@ -81,9 +83,11 @@ def test_no_gradient_flows_through_what_is_shown(batch):
     assert not any(np.asarray(each).any() for each in gradients)
 
 
-def test_the_other_rules_take_what_the_optimizer_made_or_nothing():
-    before = bank()
-    assert update(before, "frozen", None, None, 0.9) is before
-    moved = update(before, "gradient", before.rows + 1, None, 0.9)
-    np.testing.assert_array_equal(moved.rows, before.rows + 1)
-    np.testing.assert_array_equal(moved.fitted, before.rows)
+@pytest.mark.parametrize("rule", ["gradient", "frozen"])
+def test_a_new_bank_is_as_it_was_fitted(rule):
+    """Under the rule "gradient" the rows are parameters, so they are not carried too."""
+    fitted, made = bank().fitted, new_bank(bank().fitted, rule)
+    np.testing.assert_array_equal(made.fitted, fitted)
+    assert made.rows is None if rule == "gradient" else (np.asarray(made.rows) == np.asarray(fitted)).all()
+    assert not np.asarray(made.usage).any()
+    np.testing.assert_array_equal(drift(fitted, made.fitted), 0)

@@ -45,7 +45,7 @@ def evidence(
       mask: bool [B, T].
     """
     contains = jnp.concatenate([labels, jnp.ones((len(labels), 1), bool)], axis=1)[:, None, :]
-    background = jnp.arange(contains.shape[-1]) == contains.shape[-1] - 1
+    background = (jnp.arange(contains.shape[-1]) == contains.shape[-1] - 1)[None, None]
     weights = jnp.where(background, 1 - attention[..., None], attention[..., None])
     weights = jax.lax.stop_gradient(jnp.where(contains & mask[..., None], weights, 0))
     features = jax.lax.stop_gradient(jnp.where(mask[..., None], features, 0))
