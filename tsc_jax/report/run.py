@@ -15,7 +15,7 @@ from tsc_jax.inference import Inference, make_inference
 from tsc_jax.report.figures import draw_video
 from tsc_jax.report.training_report import write_training_report
 from tsc_jax.training import checkpoints
-from tsc_jax.training.trained import Trained, open_trained, seed_folders, selections_of, with_dataset
+from tsc_jax.training.trained import open_trained, seed_folders, selections_of, with_dataset
 
 FLOOR = "floor: true labels, whole videos"
 
@@ -66,32 +66,27 @@ def report(workdir: Path, changes: Mapping[str, Any]) -> str:
 
 
 def report_run(workdir: Path, changes: Mapping[str, Any], inference: Inference | None) -> tuple[Report, Inference]:
-    """Evaluates every kept checkpoint of one run and writes the results.
+    """Evaluates every kept checkpoint of one run, then writes the results.
 
     `inference` is that of an earlier run of the same recipe; None: it is made, and returned for the next one.
     """
-    metrics = {}
+    evaluated = []
     for selection in selections_of(workdir) or [checkpoints.LAST]:
         trained, dataset = with_dataset(open_trained(workdir, selection), changes)
         inference = inference or make_inference(trained.config, trained.sizes)
         evaluation = evaluate(inference, trained.variables, trained.step, dataset, dataset.test, trained.config)
-        metrics[selection] = evaluation.metrics | {"selection": trained.selection}
-        sections = sections_of(trained, dataset)
-        if processes.is_first():
-            folder = workdir if selection == checkpoints.LAST else workdir / selection
-            write_report(folder, evaluation, metrics[selection], dataset, trained.config.eval.figures)
-            scalars = workdir / "scalars.jsonl"
-            write_training_report(folder, evaluation, metrics[selection], dataset, scalars, sections)
+        evaluated.append((selection, trained, evaluation, evaluation.metrics | {"selection": trained.selection}))
+    # Written last: no process waits for process 0 between two evaluations.
+    for selection, trained, evaluation, metrics in evaluated if processes.is_first() else ():
+        folder = workdir if selection == checkpoints.LAST else workdir / selection
+        module = methods.part(trained.config.method, "report")
+        write_report(folder, evaluation, metrics, dataset, trained.config.eval.figures)
+        sections = module.sections(trained, dataset) if module else []
+        write_training_report(folder, evaluation, metrics, dataset, workdir / "scalars.jsonl", sections)
     config = trained.config
     facts = f"{config.data.name}, {len(dataset.test.videos)} test videos, protocol {config.eval.protocol}"
     notes = [facts, *unseen_videos(dataset.test, config.data.min_snippets), *origin(trained.about)]
-    return Report(evaluation.floor, metrics, notes), inference
-
-
-def sections_of(trained: Trained, dataset: Dataset) -> list:
-    """The sections of report.html that the method adds, by process 0, which alone writes the page."""
-    module = methods.part(trained.config.method, "report")
-    return module.sections(trained, dataset) if module and processes.is_first() else []
+    return Report(evaluation.floor, {selection: metrics for selection, *_, metrics in evaluated}, notes), inference
 
 
 def table_of_run(report: Report) -> str:
