@@ -92,7 +92,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.proposals = proposals = ml_collections.ConfigDict()
     proposals.topk_ratio = 10  # video score: mean of the T // 10 largest activations; paper
     proposals.classification_topk_ratio = 8  # class score: mean of the ceil(T / 8) largest activations; paper
-    proposals.class_threshold = 0.2  # on the video score: other classes give no proposals, except for the best class; paper
+    proposals.class_threshold = 0.2  # on the video score; the best class is always kept; paper
     proposals.attention_thresholds = (0.1, 0.9, 10)  # first, last, number; paper
     proposals.outer_ratio = 0.25  # width of the outer region, as a share of the proposal's length; paper
     proposals.video_score_weight = 0.2  # weight of the video score in the score of a proposal; paper
