@@ -1,4 +1,4 @@
-"""TSC-Net on ActivityNet-1.2, with what was found to do better than published (configs/plus.py).
+"""TSC-Net on ActivityNet-1.2, with the improvements of configs/plus.py.
 
 python -m launch.train --config=configs/activitynet12_plus.py --workdir=runs/activitynet12_plus
 """
@@ -9,5 +9,5 @@ from configs import activitynet12, plus
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The faithful recipe with the changes of configs/plus.py."""
+    """Returns the published recipe with the improvements."""
     return plus.improve(activitynet12.get_config())

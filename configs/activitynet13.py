@@ -3,8 +3,8 @@
   python -m launch.prepare --layout per_video --source ACTIVITYNET_DIR --name activitynet13
   python -m launch.train --config=configs/activitynet13.py --workdir=runs/activitynet13
 
-The paper has no result on version 1.3; this is its recipe for 1.2 with a bank of 201 rows, as the
-200 classes demand. Not run here: the features are to be had from their publishers.
+The paper has no result on version 1.3. This is the recipe for 1.2; the bank has 201 rows, because there
+are 200 classes. It has not been run, because the features must be obtained from their publishers.
 """
 
 import ml_collections
@@ -13,8 +13,8 @@ from configs import activitynet12
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """ActivityNet-1.2's recipe with the other data."""
+    """Returns ActivityNet-1.2's recipe for the data of version 1.3."""
     config = activitynet12.get_config()
     config.data.name = "activitynet13"
-    config.train.steps = 40000  # ours: as many passes over twice as many videos
+    config.train.steps = 40000  # ours: as many epochs of twice as many videos
     return config

@@ -1,4 +1,4 @@
-"""TSC-Net on the embedded recordings: smartwatch sessions with 5 exercises to find.
+"""TSC-Net on the embedded recordings: smartwatch sessions with 5 exercises as actions.
 
 python -m launch.prepare --name watch_sessions
 python -m launch.train --config=configs/demo.py --workdir=runs/demo
@@ -10,13 +10,13 @@ from configs import thumos14
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """THUMOS-14's recipe with what a small data set and two processor cores need."""
+    """Returns THUMOS-14's recipe with settings for a small data set and two CPU cores."""
     config = thumos14.get_config()
     with config.unlocked():
         config.data.name = "watch_sessions"
-        config.bank.snippets_per_video = 40  # of about 140; enough for 6 rows
-        config.optimizer.learning_rate = 5e-4  # a small network that has few steps
-        config.train.snippets = 96  # of about 140
+        config.bank.snippets_per_video = 40  # of about 140 per video; enough for 6 rows
+        config.optimizer.learning_rate = 5e-4  # for a small network and few steps
+        config.train.snippets = 96  # of about 140 per video
         config.train.steps = 400
         config.train.log_every = 20
         config.checkpoint.every_steps = 100

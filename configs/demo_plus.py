@@ -1,4 +1,4 @@
-"""TSC-Net on the embedded recordings, with what was found to do better than published (configs/plus.py).
+"""TSC-Net on the embedded recordings, with the improvements of configs/plus.py.
 
 python -m launch.train --config=configs/demo_plus.py --workdir=runs/demo_plus
 """
@@ -9,5 +9,5 @@ from configs import demo, plus
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The faithful recipe with the changes of configs/plus.py."""
+    """Returns the published recipe with the improvements."""
     return plus.improve(demo.get_config())

@@ -1,6 +1,6 @@
-"""The studies of launch.ablate for TSC-Net: what each variant changes in the recipe that is given.
+"""The studies of launch.ablate for TSC-Net: the settings that each variant changes in the given recipe.
 
-The first variant of a study is its baseline. Keys are those of the recipe (configs/thumos14.py explains them).
+The first variant of a study is its baseline. configs/thumos14.py explains the keys.
 """
 
 import itertools
@@ -15,7 +15,7 @@ Variants = dict[str, Mapping[str, Any]]
 
 
 def modules() -> Variants:
-    """Each part of the network on and off."""
+    """Varies which parts of the network are on."""
     parts = ("mfip", "tce", "dsa")
     variants = {}
     for on in itertools.product((True, False), repeat=len(parts)):
@@ -25,7 +25,7 @@ def modules() -> Variants:
 
 
 def bank(settings: ml_collections.ConfigDict, classes: int) -> Variants:
-    """Number of rows, what they are fitted by, and what becomes of them in training; `settings` is `config.bank`."""
+    """Varies the number of rows, their fit, and their update rule; `settings` is `config.bank`."""
     rows = classes + 1
     gradient, frozen, ema = ({"update_rule": rule} for rule in ("gradient", "frozen", "ema"))
     class_means = {"source": "class_means"}
@@ -41,7 +41,7 @@ def bank(settings: ml_collections.ConfigDict, classes: int) -> Variants:
         "K = (C + 1) / 2": {"rows": max(1, rows // 2)},
         "K = 4 (C + 1)": {"rows": 4 * rows},
     }
-    # Recipes differ in their rule: what one has already is no change, and all of it the baseline.
+    # Recipes differ in their update rule. A variant that equals the recipe is dropped: it is the baseline.
     changes = {
         name: {f"bank.{key}": value for key, value in values.items() if settings[key] != value}
         for name, values in wanted.items()
@@ -51,18 +51,18 @@ def bank(settings: ml_collections.ConfigDict, classes: int) -> Variants:
 
 
 def fusion(weight: float) -> Variants:
-    """The weight of the temporal branch at test time, without training anew."""
+    """Varies the weight of the temporal branch at test time; uses the same trained runs."""
     weights = [round(0.1 * tenth, 1) for tenth in range(11)]
     return {f"published: {weight:g}": {}} | {f"{each:g}": {"model.fusion_weight": each} for each in weights}
 
 
 def losses(weights: Mapping[str, float]) -> Variants:
-    """Each term of the loss left out."""
+    """Leaves out one term of the loss at a time."""
     return {"all terms": {}} | {f"without {term}": {f"loss.weights.{term}": 0.0} for term in weights}
 
 
 def localization() -> Variants:
-    """Other ways from activations to segments, without training anew; configs/plus.py has what was chosen of them."""
+    """Varies how segments are read from activations; uses the same trained runs. configs/plus.py has the choice."""
 
     def lower(**changes: Any) -> Mapping[str, Any]:
         return {f"proposals.{key}": value for key, value in ({"class_threshold": 0.02} | changes).items()}
@@ -78,12 +78,12 @@ def localization() -> Variants:
 
 
 def against_plus() -> Variants:
-    """The recipe as it is, and as configs/plus.py changes it."""
+    """Compares the recipe with its improvements of configs/plus.py."""
     return {"published": {}, "plus": plus.CHANGES}
 
 
 def variants_of(study: str, config: ml_collections.ConfigDict, classes: int) -> Variants:
-    """The variants of one of STUDIES for a recipe and a data set of C `classes`."""
+    """Returns the variants of a study for a recipe and a data set of C `classes`."""
     return {
         "modules": modules,
         "bank": lambda: bank(config.bank, classes),
@@ -96,12 +96,12 @@ def variants_of(study: str, config: ml_collections.ConfigDict, classes: int) -> 
 
 STUDIES = ("modules", "bank", "fusion", "losses", "localization", "plus")
 
-# What a trained run does not depend on.
+# Keys that do not affect training.
 EVALUATION_ONLY = ("proposals.", "eval.tiou", "eval.protocol", "eval.batch_snippets")
 
 
 def evaluation_only(key: str, config: ml_collections.ConfigDict) -> bool:
-    """Whether a run trained with another value of `key` is the same run."""
+    """Returns whether `key` only affects evaluation, so that variants with other values can share a trained run."""
     if key == "model.fusion_weight":
-        return config.bank.update_rule != "ema"  # which feeds the bank with fused features
+        return config.bank.update_rule != "ema"  # there, fused features update the bank
     return key.startswith(EVALUATION_ONLY)

@@ -1,4 +1,4 @@
-"""TSC-Net on THUMOS-14, with what was found to do better than published (configs/plus.py).
+"""TSC-Net on THUMOS-14, with the improvements of configs/plus.py.
 
 python -m launch.train --config=configs/thumos14_plus.py --workdir=runs/thumos14_plus
 """
@@ -9,5 +9,5 @@ from configs import plus, thumos14
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The faithful recipe with the changes of configs/plus.py."""
+    """Returns the published recipe with the improvements."""
     return plus.improve(thumos14.get_config())

@@ -1,4 +1,4 @@
-"""Trains TSC-Net, evaluates it and draws its results.
+"""Trains the method of a recipe, evaluates it and draws its results.
 
 python -m launch.train --config=configs/demo.py --workdir=runs/demo --config.train.steps=300
 """

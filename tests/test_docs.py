@@ -1,4 +1,4 @@
-"""The documents are true: their commands run as written, and what they name is there."""
+"""The documents are correct: their commands run as written, and every file, flag and key that they name exists."""
 
 import ast
 import functools
@@ -18,26 +18,26 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
 PAGES = ("README.md", "BUILD.md", *(f"docs/{name}" for name in DOCS))
 
-# Documents that are run from top to bottom; one that goes on with another's run comes after it.
+# Documents whose commands run from top to bottom; a document that uses the run of another one comes after it.
 WALKS = (("your-own-data.md",), ("from-a-raw-video.md",), ("evaluation-protocols.md", "reading-the-report.md"))
-# Documents that another test covers.
+# Documents whose commands another test runs.
 ELSEWHERE = {
     "ablations.md": "tests/ablation/test_ablation.py",
     "python.md": "tests/test_api.py",
 }
-# What follows ``` says what a block is: commands for a shell, a script, or something that is only shown.
+# The word after ``` is the kind of a block: shell commands, a Python program, or text that is only shown.
 RUN, SCRIPT, SHOWN = ("", "bash"), ("python",), ("text", "json")
-# The one kind of line that is not run: the tests' environment is there already.
+# Lines that are not run, because the environment of the tests exists already.
 INSTALLS = re.compile(r"(pip install|source \S+/activate|python3? -m venv) ?.*")
 
 
 def blocks(page: str) -> list[tuple[str, str]]:
-    """(what follows ```, content) of each fenced block."""
+    """Returns the kind and the content of each fenced block."""
     return re.findall(r"^```([^\n]*)\n(.*?)^```$", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
 
 
 def code(page: str) -> str:
-    """All that is set as code, a command a line, in blocks and between backticks."""
+    """Returns all code of a page, in blocks and between backticks, with one command per line."""
     text = (ROOT / page).read_text()
     inline = re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE))
     return "\n".join([*(content for kind, content in blocks(page) if kind not in SHOWN), *inline])
@@ -48,7 +48,7 @@ def test_every_document_is_covered_once():
 
 
 @pytest.mark.parametrize("name", ELSEWHERE)
-def test_what_covers_a_document_names_it(name):
+def test_the_test_that_runs_a_document_names_it(name):
     assert name in (ROOT / ELSEWHERE[name]).read_text()
 
 
@@ -67,20 +67,20 @@ def test_every_relative_link_leads_somewhere(page):
 
 @functools.cache
 def flags_of(module: str) -> set[str]:
-    """The flags that a module of launch/ or benchmarks/ defines, read without importing it."""
+    """Returns the flags that a module of launch/ or benchmarks/ defines, without importing it."""
     tree = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text())
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
     return {call.args[0].value for call in calls if call.func.attr.startswith("DEFINE_")}
 
 
 def commands(page: str) -> list[tuple[str, list[str]]]:
-    """(module, its arguments) of each `python -m MODULE`; the scripts of launch/ hand theirs to launch.train."""
+    """Returns module and arguments of each `python -m MODULE`; the scripts of launch/ pass theirs to launch.train."""
     text = code(page).replace("\\\n", " ")
     text = re.sub(r"launch/\w+\.(?:sh|sbatch)(?= .*--config)", "python -m launch.train", text)
     return [(module, rest.split()) for module, rest in re.findall(r"python -m ([\w.]+)(.*)", text)]
 
 
-def test_a_mistake_would_be_found():
+def test_the_helpers_find_flags_and_commands():
     assert {"workdir", "all_protocols", "all-protocols"} <= flags_of("launch.evaluate")
     assert "nothing" not in flags_of("launch.evaluate")
     assert len(commands("README.md")) > 10
@@ -103,6 +103,14 @@ def test_every_command_and_flag_exists(page):
             assert [flag for flag in given if flag.startswith("config.") and flag not in keys] == []
 
 
+def test_build_md_lists_every_package():
+    files = (*ROOT.glob("requirements*.txt"), ROOT / "tests" / "requirements.txt")
+    required = re.findall(r"^[A-Za-z][\w-]*", "\n".join(file.read_text() for file in files), re.MULTILINE)
+    section = (ROOT / "BUILD.md").read_text().split("\n## Packages\n")[1].split("\n## ")[0]
+    listed = re.findall(r"[\w-]+", " ".join(re.findall(r"^\| ([^|]+) \|", section, re.MULTILINE)))
+    assert "seglearn" in required and sorted(set(required) - set(listed)) == []
+
+
 def flat(config) -> dict:
     return dict.fromkeys(f"{group}.{key}" for group in config for key in config[group])
 
@@ -115,11 +123,11 @@ def test_every_file_that_is_named_exists(page):
 
 @pytest.fixture
 def clone(tmp_path):
-    """A copy of what is tracked, as a user has it; gone after the test, since checkpoints are large."""
+    """Copies the tracked files, as a user has them; deletes the copy after the test, because checkpoints are large."""
     git = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z"]
     listed = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode:
-        pytest.skip(f"needs a git checkout, to tell what belongs to the project: {listed.stderr.strip()}")
+        pytest.skip(f"needs a git checkout, which lists the files of the project: {listed.stderr.strip()}")
     for name in filter(None, listed.stdout.split("\0")):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
@@ -127,6 +135,7 @@ def clone(tmp_path):
     shutil.rmtree(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("walk", WALKS, ids=lambda walk: walk[0])
 def test_every_command_runs_as_written(walk, clone):
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}

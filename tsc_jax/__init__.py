@@ -1,19 +1,20 @@
-"""TSC-Net for weakly-supervised temporal action localization (WTAL), in JAX.
+"""Weakly-supervised temporal action localization (WTAL) in JAX.
 
-An untrimmed video is a sequence of snippet features; training sees only which
-actions occur in it; the output says which action happens from when to when.
+An untrimmed video is a sequence of snippet features. Training uses only the labels of a video: which actions occur in
+it. The result is a list of action segments for each new video, with start, end and score.
 
-Letters used for shapes everywhere in this package:
+Letters of array shapes in this package:
 
   B  videos of a batch            K  rows of the semantics bank
   T  snippets of a video          P  pairs of videos of a batch
   D  width of a snippet feature   N  segments (ground truth or predicted)
   C  action classes; where an axis has C + 1 entries, index C is background
+  V  videos of a split            S  snippets of all training videos
 
 Times are in seconds or in snippets; every public docstring says which.
 
-What may be relied on from Python is what `__all__` lists, explained in docs/python.md; it is imported when it is
-first used. Every other module and name is the library's own business and may change.
+`__all__` lists the public interface, which docs/python.md explains; each name is imported on first use. All other
+modules and names may change.
 """
 
 import importlib
