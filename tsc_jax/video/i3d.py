@@ -77,7 +77,7 @@ def features(params: Params, frames: jax.Array) -> jax.Array:
 def logits(params: Params, means: jax.Array) -> jax.Array:
     """`features` [N, 1024] -> logits of the classes of Kinetics [N, 400]."""
     kernel = params["logits"]["kernel"][0, 0].astype(jnp.float32)
-    return means @ kernel + params["logits"]["bias"]
+    return means @ kernel + params["logits"]["bias"][None]
 
 
 def mixed_5c(params: Params, frames: jax.Array) -> jax.Array:
@@ -124,7 +124,7 @@ def _convolution(layer: Mapping[str, jax.Array], x: jax.Array, stride: int = 1) 
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         preferred_element_type=jnp.float32,
     )
-    x = jax.nn.relu(x + layer["bias"]).astype(kernel.dtype)
+    x = jax.nn.relu(x + layer["bias"][None, None, None]).astype(kernel.dtype)
     return x.reshape(clips, outputs, *x.shape[1:])
 
 
