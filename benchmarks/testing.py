@@ -4,17 +4,14 @@ import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 
-import jax.numpy as jnp
 import numpy as np
-from tsc_jax.methods.tscnet.train_step import init_state
 
 from benchmarks import machine
 from benchmarks.training import recipe
 from tsc_jax.evaluation.detection import average_precisions
-from tsc_jax.inference import infer, make_forward
+from tsc_jax.inference import infer, make_inference
 from tsc_jax.localization.segments import Segments, make_segments
-from tsc_jax.methods.tscnet.bank import BankFit, new_bank
-from tsc_jax.methods.tscnet.localize import localize
+from tsc_jax.method import Sizes, first_state
 
 CLASSES, VIDEOS, INSTANCES = 20, 212, 3358
 TIOUS = np.linspace(0.1, 0.9, 9)
@@ -63,32 +60,31 @@ def test_pass(repeats: int, width: int, snippets: int) -> Iterator[dict]:
     """The three parts of an evaluation of 212 videos, first and later passes of the forward."""
     del snippets
     config, lengths = recipe("float32"), thumos_lengths()
-    rows = jnp.asarray(np.random.default_rng(0).normal(size=(CLASSES + 1, width)), jnp.float32)
-    state = init_state(config, CLASSES, new_bank(rows, BankFit()))
-    variables = {"params": state.params, "batch_stats": state.batch_stats}
+    inference = make_inference(config, Sizes(CLASSES, width))
+    state, localize = first_state(inference.method, 0), inference.method.localize
+    variables = inference.method.variables(state.params, state.carried)
     features = [np.random.default_rng(i).random((length, width), np.float32) for i, length in enumerate(lengths)]
     split = SimpleNamespace(videos=[SimpleNamespace(num_snippets=n) for n in lengths], features=features.__getitem__)
-    forward = make_forward(config.model, CLASSES, width)
     made_up = made_up_outputs(lengths)
     truth = made_up_truth(lengths)
-    found, _ = localize(made_up, config.proposals)
+    proposals, _ = localize(made_up)
 
     def whole_forward() -> float:
         start = time.perf_counter()
-        outputs = infer(forward, variables, rows, split, np.arange(VIDEOS), config.eval.batch_snippets)
-        assert sum(len(each) for _, _, each in outputs) == lengths.sum()
+        how = (inference.whole, inference.chunked, variables, split, np.arange(VIDEOS), config.eval.batch_snippets)
+        assert sum(len(outputs["cas"]) for _, outputs in infer(*how)) == lengths.sum()
         return time.perf_counter() - start
 
     first = whole_forward()
     measures = {
         "forward": whole_forward,
-        "proposals": lambda: machine.seconds(lambda: len(localize(made_up, config.proposals)[0])),
-        "mAP": lambda: machine.seconds(lambda: average_precisions(truth, found, TIOUS, CLASSES).sum()),
+        "proposals": lambda: machine.seconds(lambda: len(localize(made_up)[0])),
+        "mAP": lambda: machine.seconds(lambda: average_precisions(truth, proposals, TIOUS, CLASSES).sum()),
     }
     samples = machine.interleaved(measures, repeats)
     yield {"name": f"forward of {VIDEOS} videos, D {width}, first (compiles)", "unit": "s", "samples": [first]}
     yield {"name": f"forward of {VIDEOS} videos, D {width}", "unit": "s", "samples": samples["forward"]}
-    yield {"name": f"proposals and soft-NMS, {len(found)} proposals", "unit": "s", "samples": samples["proposals"]}
+    yield {"name": f"proposals and soft-NMS, {len(proposals)} proposals", "unit": "s", "samples": samples["proposals"]}
     yield {"name": f"mAP at 9 tIoUs, {INSTANCES} instances", "unit": "s", "samples": samples["mAP"]}
     whole = [sum(parts) for parts in zip(*samples.values(), strict=True)]
     yield {"name": "whole test pass", "unit": "s", "samples": whole}

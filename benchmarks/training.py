@@ -1,5 +1,6 @@
 """The train step: its time, its arithmetic, and how long it waits for its batch."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -9,16 +10,15 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import jax
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
 from benchmarks import machine
 from configs import thumos14
+from tsc_jax import method, methods
 from tsc_jax.data.batches import batch_maker, deal, training_batches
-from tsc_jax.methods.tscnet.bank import BankFit, new_bank
-from tsc_jax.methods.tscnet.network import HEAD_KERNEL
-from tsc_jax.methods.tscnet.train_step import init_state, make_train_step, replicate
+from tsc_jax.method import AXIS, Sizes
+from tsc_jax.training.parallel import make_train_step, replicate
 
 
 def recipe(dtype: str, videos: int = 10, snippets: int = 320) -> ml_collections.ConfigDict:
@@ -30,68 +30,43 @@ def recipe(dtype: str, videos: int = 10, snippets: int = 320) -> ml_collections.
     return config
 
 
-def forward_products(model, rows: int, length: int, width: int, classes: int) -> dict[str, int]:
-    """Multiply-adds of every matrix product of the forward pass over `rows` videos of `length` snippets.
+def step_flops(config: ml_collections.ConfigDict, width: int, classes: int) -> float:
+    """FLOPs of one train step on one device, as XLA counts them; nothing is compiled."""
+    made = methods.make(config, Sizes(classes, width))
+    state = jax.eval_shape(lambda: method.first_state(made, 0))
+    batch = {name: array[0] for name, array in made_up_batch(config.train, width, classes, devices=1).items()}
+    step = jax.jit(functools.partial(method.train_step, made, None))
+    return step.lower(state, batch).cost_analysis()["flops"]
 
-    The bank has classes + 1 rows; `config.model`.
-    """
-    snippets, bank, inner = rows * length, classes + 1, model.dsa_heads * model.dsa_head_width
-    hidden = int(width * model.attention_channels)
-    head = width * width * HEAD_KERNEL + width * (classes + 1) + HEAD_KERNEL * hidden * (width + hidden) + hidden
-    level1, *levels = model.pyramid_kernels
-    return {
-        "mfip/level1": snippets * level1 * width * width,
-        "mfip/other levels": snippets * sum(levels) * width * width,
-        "mfip/fuse": snippets * model.pyramid_fuse_kernel * len(model.pyramid_kernels) * width * width,
-        "tce/maps": snippets * 4 * width * width,
-        "tce/attention": snippets * 2 * length * width,
-        "dsa/maps": snippets * 2 * width * inner + bank * 2 * width * inner,
-        "dsa/attention": snippets * 2 * bank * inner,
-        "dsa/feedforward": snippets * 2 * width * width,
-        "heads": snippets * 2 * head,
+
+def made_up_batch(train: ml_collections.ConfigDict, width: int, classes: int, devices: int) -> dict[str, np.ndarray]:
+    """A batch of noise in which the videos of every pair share a class; `config.train`."""
+    dealt, videos, length = deal(train.batch_size, train.pairs, devices), train.batch_size, train.snippets
+    rows = {
+        "features": np.random.default_rng(0).random((videos, length, width), np.float32),
+        "mask": np.ones((videos, length), bool),
+        "labels": np.eye(classes, dtype=bool)[np.arange(videos) // 2 % classes],
+        "video": np.arange(videos, dtype=np.int32),
+        "order": np.arange(videos, dtype=np.int32),
+        "snippets": np.arange(videos * length, dtype=np.int32).reshape(videos, length),
     }
-
-
-def step_flops(model, rows: int, length: int, width: int, classes: int) -> int:
-    """FLOPs of the matrix products of one train step: each product once forward and twice backward.
-
-    But the features need no gradient, and they alone go into the first level of the pyramid.
-    """
-    products = forward_products(model, rows, length, width, classes)
-    return 2 * (3 * sum(products.values()) - products["mfip/level1"])
-
-
-def made_up_batch(config: ml_collections.ConfigDict, width: int, classes: int, devices: int) -> dict[str, np.ndarray]:
-    """A batch of noise whose every pair of videos shares a class."""
-    dealt, videos, length = deal(config.train.batch_size, config.train.pairs, devices), *shape_of(config)
-    labels = np.zeros((videos, classes), bool)
-    labels[np.arange(videos), np.arange(videos) // 2 % classes] = True
-    features = np.random.default_rng(0).random((videos, length, width), np.float32)
-    batch = {"features": features, "labels": labels, "mask": np.ones((videos, length), bool)}
-    batch["rows"] = np.arange(videos, dtype=np.int32)
-    batch = {name: value[dealt.rows] for name, value in batch.items()}
-    return batch | {"paired": dealt.paired, "seed": np.zeros(devices, np.int32)}
-
-
-def shape_of(config: ml_collections.ConfigDict) -> tuple[int, int]:
-    """B and T of a batch."""
-    return config.train.batch_size, config.train.snippets
+    return {name: array[dealt.order] for name, array in rows.items()} | {"paired": dealt.paired}
 
 
 class TrainStep:
     """A train step of a recipe, ready to be taken again and again."""
 
     def __init__(self, config: ml_collections.ConfigDict, width: int, classes: int, devices: int = 1):
-        rows = jnp.asarray(np.random.default_rng(0).normal(size=(classes + 1, width)), jnp.float32)
-        self.state = replicate(init_state(config, classes, new_bank(rows, BankFit())), devices)
-        self.batch = made_up_batch(config, width, classes, devices)
-        self.step = make_train_step(config, classes, width)
+        made = methods.make(config, Sizes(classes, width), AXIS)
+        self.state = replicate(method.first_state(made, 0), devices)
+        self.batch = made_up_batch(config.train, width, classes, devices)
+        self.step = make_train_step(made)
 
     def __call__(self) -> float:
         """Takes a step; seconds until all of its results are there."""
         start = time.perf_counter()
-        self.state, losses = self.step(self.state, self.batch)
-        jax.block_until_ready((self.state, losses))
+        self.state, values = self.step(self.state, self.batch)
+        jax.block_until_ready((self.state, values))
         return time.perf_counter() - start
 
 
@@ -108,7 +83,7 @@ def train_step(repeats: int, width: int, snippets: int) -> Iterator[dict]:
         measures[f"{dtype} products"] = machine.product_rate(dtype)
         measures[f"{dtype} step"] = TrainStep(recipe(dtype, snippets=snippets), width, classes)
     samples = machine.interleaved(measures, repeats)
-    flops = step_flops(thumos14.get_config().model, 10, snippets, width, classes)
+    flops = step_flops(recipe("float32", snippets=snippets), width, classes)
     for dtype in ("float32", "bfloat16"):
         rates, times = samples[f"{dtype} products"], samples[f"{dtype} step"]
         rate = machine.median(rates)

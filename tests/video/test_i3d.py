@@ -51,7 +51,8 @@ def plain_mixed_5c(variables: dict, x: jax.Array) -> jax.Array:
         axes = ("NDHWC", "DHWIO", "NDHWC")
         x = lax.conv_general_dilated(x, params["Conv_0"]["kernel"], (stride,) * 3, "SAME", dimension_numbers=axes)
         norm = statistics["BatchNorm_0"]
-        x = (x - norm["mean"]) / jnp.sqrt(norm["var"] + 1e-3) + params["BatchNorm_0"]["bias"].reshape(-1)
+        bias = params["BatchNorm_0"]["bias"].reshape(1, 1, 1, 1, -1)
+        x = (x - norm["mean"]) / jnp.sqrt(norm["var"] + 1e-3) + bias
         return jax.nn.relu(x)
 
     def pool(x, window, strides):

@@ -103,7 +103,7 @@ def _convolution(layer: Mapping[str, jax.Array], x: jax.Array, stride: int = 1) 
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         preferred_element_type=jnp.float32,
     )
-    x = jax.nn.relu(x + layer["bias"]).astype(kernel.dtype)
+    x = jax.nn.relu(x + layer["bias"][None, None, None]).astype(kernel.dtype)
     return x.reshape(clips, outputs, *x.shape[1:])
 
 
