@@ -54,9 +54,8 @@ def made_up_evaluation(
     mean_ap = 100 * detection.mean_average_precision(*compared, TIOUS, len(CLASSES))
     metrics = results.make_metrics(protocol, TIOUS, mean_ap, 75.0, 30, "best on test")
     lengths = [video.num_snippets for video in dataset.test.videos]
-    cas = [np.zeros((t, len(CLASSES) + 1)) if outputs else None for t in lengths]
-    attention = [np.zeros(t) if outputs else None for t in lengths]
-    return Evaluation(predictions, metrics, np.array([50.0, 10, 0, 0]), cas, attention), metrics
+    curves = [{"cas": np.zeros((t, len(CLASSES) + 1)), "attention": np.zeros(t)} if outputs else None for t in lengths]
+    return Evaluation(predictions, metrics, np.array([50.0, 10, 0, 0]), curves), metrics
 
 
 def at_rate(dataset: Dataset, factor: float) -> Dataset:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tsc_jax.errors import InputError
 from tsc_jax.training.log import read_scalars
-from tsc_jax.training.replicas import seed_folders
+from tsc_jax.training.trained import seed_folders
 
 FOLDER = "tensorboard"
 FILE = "events.out.tfevents.scalars"  # TensorBoard looks for names with "tfevents"

@@ -11,7 +11,7 @@ from tests.training import small
 from tsc_jax.data.dataset import Video
 from tsc_jax.errors import InputError
 from tsc_jax.methods.tscnet.bank_attention import class_attention, snippets_of
-from tsc_jax.methods.tscnet.report import BankReport, cosines, inspect, nearest_classes, report_bank, table
+from tsc_jax.methods.tscnet.report import BankReport, columns, cosines, inspect, nearest_classes, report_bank, table
 from tsc_jax.training.export import export_run
 from tsc_jax.training.loop import train
 from tsc_jax.training.trained import open_trained
@@ -90,11 +90,12 @@ def test_a_class_that_is_alone_has_nothing_to_be_told_apart_from():
 def test_a_row_is_not_like_a_class_of_which_nothing_was_seen():
     """Likeness is 0 there, which is more than -0.2."""
     report = BankReport(
+        rows=np.ones((1, 2)),
         classes=("seen", "unseen", "background"), snippets=np.array([3, 0, 5]), attention=np.array([[1.0], [0], [1]]),
         usage=np.ones(1), nearest=np.zeros(1, int), preference=np.ones(1), likeness=np.array([[-0.2], [0], [-0.3]]),
         similarity=np.ones((1, 1)), drift=np.zeros(1), evidence=np.zeros(1),
     )  # fmt: skip
-    assert "seen (-0.20)" in table(report) and "unseen" not in table(report)
+    assert "seen (-0.20)" in table(columns(report)) and "unseen" not in table(columns(report))
 
 
 def test_videos_that_are_all_too_short_are_one_sentence():
@@ -138,7 +139,8 @@ def test_the_bank_of_a_run_is_shown(finished, data_dir):
     np.testing.assert_allclose(np.sum(known["usage"]), 1, rtol=1e-5)
     lines = shown.splitlines()
     assert len(lines) == 1 + 1 + 4 + 1 + 1 and lines[1].endswith("evidence in snippets")
-    assert (finished / "bank.png").read_bytes().startswith(b"\x89PNG")
+    page = (finished / "bank.html").read_text()
+    assert "attention to the rows" in page and "drift since the fit" in page
 
 
 def test_the_bank_of_an_export_is_that_of_its_run(finished, tmp_path):
