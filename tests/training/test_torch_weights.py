@@ -197,7 +197,7 @@ def test_an_export_of_nothing_is_one_sentence(tmp_path):
 
 def command(name: str, *arguments: object) -> subprocess.CompletedProcess:
     words = [sys.executable, "-m", f"launch.{name}", *map(str, arguments)]
-    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def recorded_tensors(shared: Path) -> dict[str, np.ndarray]:
