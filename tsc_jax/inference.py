@@ -24,16 +24,11 @@ OfVideo = Mapping[str, np.ndarray]  # the outputs of one video without padding, 
 
 @dataclasses.dataclass(frozen=True)
 class Inference:
-    """A method made ready for inference.
+    """A method made ready for inference."""
 
-    Attributes:
-      method: the method.
-      whole: compiled: (variables, features [B, T, D], mask [B, T]) -> Outputs.
-      chunked: (variables, features [T, D], chunk) -> Outputs [1, ...] of one video; None: no video is cut.
-    """
-
-    method: Method
-    whole: Callable
+    method: Method  # the method
+    whole: Callable  # compiled: (variables, features [B, T, D], mask [B, T]) -> Outputs
+    # (variables, features [T, D], chunk) -> Outputs [1, ...] of one video; None: no video is cut
     chunked: Callable | None
 
 
@@ -45,17 +40,11 @@ def make_inference(config, sizes: Sizes) -> Inference:
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """What a refresh sees: the training split, through functions of its own.
+    """What a refresh sees: the training split, through functions of its own."""
 
-    Attributes:
-      split: the videos that are trained on.
-      seed: of the run.
-      batch_snippets: padded snippets of a batch on one device, at most.
-    """
-
-    split: Split
-    seed: int
-    batch_snippets: int
+    split: Split  # the videos that are trained on
+    seed: int  # of the run
+    batch_snippets: int  # padded snippets of a batch on one device, at most
 
     def run(self, function: Callable, variables) -> list[OfVideo]:
         """The outputs of `function` for every training video, in the order of the split, in every process.
@@ -91,15 +80,10 @@ def infer_everywhere(
 def infer(
     whole: Callable, chunked: Callable | None, variables, split: Split, indices: np.ndarray, batch_snippets: int
 ) -> Iterator[tuple[int, OfVideo]]:
-    """Index and outputs of every video, by rising padded length.
+    """Index and outputs of every video at `indices`, by rising padded length.
 
-    Args:
-      whole: compiled; see `Inference`.
-      chunked: see `Inference`.
-      variables: see `Method.variables`.
-      split: the videos.
-      indices: int, the videos to infer.
-      batch_snippets: padded snippets of a batch on one device, at most; longer videos go in chunks of as many.
+    For `whole` and `chunked` see `Inference`. A batch has at most `batch_snippets` padded snippets on one device; longer
+    videos go in chunks of as many.
     """
     lengths = np.array([split.videos[index].num_snippets for index in indices])
     long = indices[lengths > batch_snippets] if chunked else indices[:0]

@@ -18,67 +18,44 @@ AXIS = "devices"  # the pmap axis of a run that all devices share
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-    """The sizes of the data that a method is built for.
+    """The sizes of the data that a method is built for."""
 
-    Attributes:
-      classes: C.
-      width: D.
-      videos: number of videos that are trained on; 0 where it is not known (imported weights).
-      snippets: S, number of snippets of all training videos, those held out included, so that it is the same for all
-        seeds; 0 where it is not known.
-    """
-
-    classes: int
-    width: int
-    videos: int = 0
+    classes: int  # C
+    width: int  # D
+    videos: int = 0  # number of videos that are trained on; 0 where it is not known (imported weights)
+    # S, number of snippets of all training videos, those held out included, so that it is the same for all seeds; 0
+    # where it is not known
     snippets: int = 0
 
 
 @struct.dataclass
 class TrainState:
-    """Everything that training changes, without a device axis.
+    """Everything that training changes, without a device axis."""
 
-    Attributes:
-      step: int32 [], number of steps taken.
-      seed: uint32 [], seed of the run.
-      params: pytree that the optimizer moves.
-      carried: pytree that it does not move: batch statistics, a bank, pseudo labels.
-      opt_state: state of the optimizer.
-    """
-
-    step: jax.Array
-    seed: jax.Array
-    params: Any
-    carried: Any
-    opt_state: optax.OptState
+    step: jax.Array  # int32 [], number of steps taken
+    seed: jax.Array  # uint32 [], seed of the run
+    params: Any  # pytree that the optimizer moves
+    carried: Any  # pytree that it does not move: batch statistics, a bank, pseudo labels
+    opt_state: optax.OptState  # state of the optimizer
 
 
 @struct.dataclass
 class Term:
-    """One term of a loss, before the division.
+    """One term of a loss, before the division."""
 
-    Attributes:
-      sum: float32 [], over the videos of this device.
-      count: float32 [], divisor of the sum; both are added over devices first. None: the sum is the loss.
-      weight: of the term in the total loss.
-    """
-
-    sum: jax.Array
+    sum: jax.Array  # float32 [], over the videos of this device
+    # float32 [], divisor of the sum; both are added over devices first. None: the sum is the loss.
     count: jax.Array | None = None
-    weight: jax.Array | float = 1.0
+    weight: jax.Array | float = 1.0  # of the term in the total loss
 
 
 @struct.dataclass
 class Outputs:
-    """The outputs of a forward pass over B videos, for localization.
+    """The outputs of a forward pass over B videos, for localization."""
 
-    Attributes:
-      snippets: arrays [B, T, ...] by name; "cas" [B, T, C + 1] and "attention" [B, T] are always there.
-      videos: arrays [B, ...] by name.
-    """
-
+    # arrays [B, T, ...] by name; "cas" [B, T, C + 1] and "attention" [B, T] are always there
     snippets: dict[str, jax.Array]
-    videos: dict[str, jax.Array] = struct.field(default_factory=dict)
+    videos: dict[str, jax.Array] = struct.field(default_factory=dict)  # arrays [B, ...] by name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,27 +65,20 @@ class Method:
     A batch is a dict: features float32 [B, T, D], mask bool [B, T], labels bool [B, C], video int32 [B] (index in the
     training split, -1 for an empty row), order int32 [B] (place in the global batch), snippets int32 [B, T] (index
     among all training snippets) and paired bool [B // 2] (whether rows 2p and 2p + 1 share a class).
-
-    Attributes:
-      init: key -> params, carried.
-      loss: params, carried, batch, key, step -> {name: Term}, carried. What is carried is equal on all devices.
-      optimizer: moves params.
-      variables: params, carried -> what `forward` needs; exports hold nothing else.
-      forward: variables, features [B, T, D], mask [B, T] -> Outputs.
-      localize: sequence with a dict of the outputs of each video, NumPy, without padding -> Segments in snippets,
-        and the class scores of each video, float32 [V, C].
-      refresh_at: the steps before which `refresh` is called; 0 is the start of the run.
-      refresh: params, carried, look, step -> params, carried, facts (plain JSON for checkpoints); `look` is an
-        `inference.Look` at the training split.
     """
 
-    init: Callable
+    init: Callable  # key -> params, carried
+    # params, carried, batch, key, step -> {name: Term}, carried. What is carried is equal on all devices.
     loss: Callable
-    optimizer: optax.GradientTransformation
-    variables: Callable
-    forward: Callable
+    optimizer: optax.GradientTransformation  # moves params
+    variables: Callable  # params, carried -> what `forward` needs; exports hold nothing else
+    forward: Callable  # variables, features [B, T, D], mask [B, T] -> Outputs
+    # sequence with a dict of the outputs of each video, NumPy, without padding -> Segments in snippets, and the class
+    # scores of each video, float32 [V, C]
     localize: Callable
-    refresh_at: tuple[int, ...] = ()
+    refresh_at: tuple[int, ...] = ()  # the steps before which `refresh` is called; 0 is the start of the run
+    # params, carried, look, step -> params, carried, facts (plain JSON for checkpoints); `look` is an
+    # `inference.Look` at the training split
     refresh: Callable | None = None
 
 

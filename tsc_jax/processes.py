@@ -22,12 +22,9 @@ PATIENCE_SECONDS = 7 * 24 * 3600  # for which processes wait for work of process
 
 
 def join(coordinator: str | None, process_id: int | None, num_processes: int | None) -> None:
-    """Makes this process one of the processes of a run.
+    """Makes this process one of the processes of a run, of which `coordinator` is HOST:PORT of process 0.
 
-    Args:
-      coordinator: HOST:PORT of process 0; None: a TPU pod, Slurm or GKE knows all three.
-      process_id: of this process, from 0.
-      num_processes: of the run.
+    Where all three are None, a TPU pod, Slurm or GKE is asked.
 
     Raises:
       InputError: only some of the three are given, or the other processes are not found.

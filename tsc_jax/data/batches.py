@@ -26,15 +26,10 @@ Batch = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Deal:
-    """How the rows of a global batch are dealt to devices, so that no pair is torn apart.
+    """How the rows of a global batch are dealt to devices, so that no pair is torn apart."""
 
-    Attributes:
-      order: int [devices, B / devices], places in the global batch, whose first rows are the pairs.
-      paired: bool [devices, B / devices // 2], whether rows 2p and 2p + 1 of a device are a pair.
-    """
-
-    order: np.ndarray
-    paired: np.ndarray
+    order: np.ndarray  # int [devices, B / devices], places in the global batch, whose first rows are the pairs
+    paired: np.ndarray  # bool [devices, B / devices // 2], whether rows 2p and 2p + 1 of a device are a pair
 
 
 def deal(batch_size: int, pairs: int, devices: int) -> Deal:
@@ -127,10 +122,7 @@ def steps_per_epoch(videos: int, batch_size: int) -> int:
 def training_batches(makers: Sequence[Callable[[int], Batch]], first_step: int, steps: int) -> Iterator[Batch]:
     """The batches of steps `first_step` .. `steps` - 1, read ahead by threads.
 
-    Args:
-      makers: a `batch_maker` for each run that is trained; their batches are joined along the first axis.
-      first_step: the first step.
-      steps: the step to stop before.
+    There is one of `makers` (see `batch_maker`) for each run; their batches are joined along the first axis.
     """
 
     def make(step: int) -> Batch:
@@ -156,17 +148,10 @@ def join(batches: Sequence[Batch]) -> Batch:
 
 
 def batch_maker(split: Split, train, seed: int, devices: int, local: slice = slice(None)) -> Callable[[int], Batch]:
-    """A function from the step to its batch.
+    """A function from the step to its batch, of which `devices` share the rows, over all processes together.
 
-    Args:
-      split: the training videos.
-      train: `config.train`.
-      seed: of the run.
-      devices: that share the global batch, of all processes together.
-      local: which of these devices' shares to make.
-
-    Returns:
-      step -> the batch that `method.Method` describes, as arrays [devices, B, ...]: one share for each local device.
+    It returns the batch that `method.Method` describes as arrays [devices, B, ...], one share for each of the `local`
+    devices.
     """
     dealt = deal_batch(train, devices)
     order, paired = dealt.order[local], dealt.paired[local]

@@ -90,10 +90,7 @@ def folder_of(workdir: Path, selection: str) -> Path:
 def save(manager: ocp.CheckpointManager, step: int, tree: Any, about: Mapping[str, Any]) -> None:
     """Writes arrays and `about` (plain JSON values) with their checksums; returns before the files are complete.
 
-    A step that is there already is replaced.
-
-    Raises:
-      InputError: this save, or the one before it, could not be written.
+    A step that is there already is replaced. Raises InputError where this save, or the one before it, failed.
     """
     tree = jax.tree.map(np.asarray, jax.device_get(flax.serialization.to_state_dict(tree)))
     about = dict(about, format=FORMAT, step=step, arrays=describe(tree))
@@ -210,9 +207,7 @@ def check_format(number: int, where: str) -> None:
 
 
 def restore(manager: ocp.CheckpointManager, step: int, about: Mapping[str, Any], template: Any) -> Any:
-    """The arrays of one step, in the structure of `template`, which also tells shapes and types.
-
-    Arrays that were exported as another type are converted.
+    """The arrays of one step, in the structure, shapes and types of `template`; exported arrays are converted.
 
     Raises:
       DamagedCheckpointError: they are not as they were written.

@@ -34,21 +34,18 @@ Method {method} for weakly-supervised temporal action localization, exported by 
 
 
 def export_run(workdir: Path, output: Path, selection: str, storage: str, lengths: Sequence[int]) -> str:
-    """Writes what inference needs of one of a run's checkpoints into a folder of its own.
+    """Writes what inference needs of one of a run's checkpoints into a new folder, `output`.
 
     Args:
       workdir: of the run.
       output: the folder to make.
       selection: which checkpoint, one of checkpoints.SELECTIONS.
       storage: type of the arrays on disk, one of STORAGE; they are read back as float32.
-      lengths: in snippets; for each the forward pass over one video is written to stablehlo/forward_LENGTH.bin, which
+      lengths: in snippets; for each, stablehlo/forward_LENGTH.bin holds the forward pass over one video, which
         jax.export.deserialize reads: (variables, features [1, LENGTH, D], mask bool [1, LENGTH]) -> arrays by name.
 
     Returns:
       What was written, in a sentence.
-
-    Raises:
-      InputError: no such checkpoint, or a folder that is there already.
     """
     if storage not in STORAGE:
         raise InputError(f"--storage is {storage!r}, expected one of {', '.join(STORAGE)}")

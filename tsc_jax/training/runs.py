@@ -28,27 +28,16 @@ from tsc_jax.training.trained import check_data, seed_folders
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A run of one seed.
+    """A run of one seed."""
 
-    Attributes:
-      config: with its own seed.
-      workdir: its folder.
-      train_split: the videos that it is trained on.
-      judges: the videos that tell which step is best, by selection (see `checkpoints`).
-      about: what its checkpoints say of it; a refresh adds its facts.
-      last: its newest checkpoints.
-      best: its best ones, by selection.
-      scores: of the best so far, by selection; updated while it trains.
-    """
-
-    config: ml_collections.ConfigDict
-    workdir: Path
-    train_split: Split
-    judges: Mapping[str, Split]
-    about: dict[str, Any]
-    last: ocp.CheckpointManager
-    best: Mapping[str, ocp.CheckpointManager]
-    scores: dict[str, float]
+    config: ml_collections.ConfigDict  # with its own seed
+    workdir: Path  # its folder
+    train_split: Split  # the videos that it is trained on
+    judges: Mapping[str, Split]  # the videos that tell which step is best, by selection (see `checkpoints`)
+    about: dict[str, Any]  # what its checkpoints say of it; a refresh adds its facts
+    last: ocp.CheckpointManager  # its newest checkpoints
+    best: Mapping[str, ocp.CheckpointManager]  # its best ones, by selection
+    scores: dict[str, float]  # of the best so far, by selection; updated while it trains
 
     @property
     def managers(self) -> list[ocp.CheckpointManager]:

@@ -30,23 +30,17 @@ def torch_part(name: str) -> ModuleType:
 
 
 def import_weights(model: Path, workdir: Path, config: ml_collections.ConfigDict, classes_file: Path | None) -> str:
-    """Makes the state_dict in `model` the last checkpoint of a run in `workdir`.
+    """Makes the state_dict in the file `model` the last checkpoint of a run in `workdir`, which must not hold one yet.
 
     The data that it was trained on are not known, so the run goes with any prepared data set of its classes and
-    width. Its optimizer starts afresh.
-
-    Args:
-      model: file of torch.save.
-      workdir: must not hold a run yet.
-      config: the recipe; the method may fill in what it leaves open from the sizes of the tensors.
-      classes_file: names of the classes, one per line; None: those of `config.data.name`.
+    width. Its optimizer starts afresh. The method may fill in what `config` leaves open from the sizes of the tensors;
+    the classes are the lines of `classes_file`, or those of `config.data.name`.
 
     Returns:
       What was imported, in a sentence or two.
 
     Raises:
-      InputError: a file that is not a whole state_dict of this network and recipe; classes that are not
-        known or not as many as the network's.
+      InputError: a file that is not a whole state_dict of this network and recipe, or other classes.
     """
     if checkpoints.folder_of(workdir, checkpoints.LAST).exists():
         raise InputError(f"--output {workdir}: holds a run already; give another folder")
@@ -104,16 +98,9 @@ def known_of_data(
 
 
 def export_weights(workdir: Path, output: Path, selection: str, layout: str | None) -> str:
-    """Writes the weights of one of a run's checkpoints as a PyTorch state_dict.
+    """Writes the weights of one of a run's checkpoints as a PyTorch state_dict; returns what was written in a sentence.
 
-    Args:
-      workdir: of the run.
-      output: the file to write.
-      selection: which checkpoint, one of checkpoints.SELECTIONS.
-      layout: one of the method's layouts; None: as the weights were imported, or as the data set implies.
-
-    Returns:
-      What was written, in a sentence.
+    `layout` is one of the method's layouts; None: as the weights were imported, or as the data set implies.
     """
     trained = open_trained(workdir, selection)
     tensors = torch_part(trained.config.method).to_tensors(trained, layout)

@@ -18,27 +18,16 @@ from tsc_jax.training.recipes import complete
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Trained:
-    """One checkpoint of a run.
+    """One checkpoint of a run."""
 
-    Attributes:
-      directory: of the run.
-      selection: how the checkpoint was chosen, as in "last" or "best on test".
-      step: after which it was saved.
-      config: the recipe of the run.
-      classes: names of the C classes.
-      sizes: of the data that it was trained on.
-      about: everything else that the checkpoint says, plain JSON.
-      variables: see `Method.variables`; NumPy.
-    """
-
-    directory: Path
-    selection: str
-    step: int
-    config: ml_collections.ConfigDict
-    classes: tuple[str, ...]
-    sizes: Sizes
-    about: Mapping[str, Any]
-    variables: Any
+    directory: Path  # of the run
+    selection: str  # how the checkpoint was chosen, as in "last" or "best on test"
+    step: int  # after which it was saved
+    config: ml_collections.ConfigDict  # the recipe of the run
+    classes: tuple[str, ...]  # names of the C classes
+    sizes: Sizes  # of the data that it was trained on
+    about: Mapping[str, Any]  # everything else that the checkpoint says, plain JSON
+    variables: Any  # see `Method.variables`; NumPy
 
 
 def open_trained(workdir: Path, selection: str = checkpoints.LAST) -> Trained:

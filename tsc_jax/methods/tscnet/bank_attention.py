@@ -23,13 +23,8 @@ from tsc_jax.training.trained import Trained
 def class_attention(trained: Trained, dataset: Dataset, split: Split) -> np.ndarray:
     """The mean attention of DSA, over heads and over the snippets of each class and of background, to each row.
 
-    Args:
-      trained: a run whose network has DSA.
-      dataset: its data set.
-      split: the videos; those of fewer than `config.data.min_snippets` snippets are left out.
-
-    Returns:
-      [C + 1, K]: rows that sum to 1, and rows of 0 for classes without snippets.
+    Videos of fewer than `config.data.min_snippets` snippets are left out. Returns [C + 1, K]: rows that sum to 1, and
+    rows of 0 for classes without snippets.
     """
     attention = ((index, outputs["bank_attention"]) for index, outputs in attend(trained, split))
     sums, counts, *_ = sums_by_class(attention, split, dataset.snippets_per_second)

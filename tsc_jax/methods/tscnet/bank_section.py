@@ -20,14 +20,11 @@ def bank_section(
     classes: Sequence[str],
     columns: Mapping[str, Sequence[str]] | None = None,
 ) -> Section:
-    """Shows how much the classes attend to the rows, and how similar the rows are.
+    """Shows how much the classes attend to the rows [K, D], and how similar the rows are.
 
-    Args:
-      rows: the rows of the bank, [K, D].
-      attention: mean attention of the snippets of each class, and of background, to each row, [C + 1, K]. It also
-        orders the rows by the class that attends to them most. None: the section shows only the similarity.
-      classes: the C class names.
-      columns: of a table with a line for every row, by name; None: no table.
+    `attention` [C + 1, K] is the mean attention of the snippets of each class, and of background, to each row. It also
+    orders the rows by the class that attends to them most; None: the section shows only the similarity. `columns` of
+    a table with a line for every row, by name, are shown too.
     """
     order = np.arange(len(rows)) if attention is None else np.argsort(attention.argmax(axis=0), kind="stable")
     labels, sources = [f"row {row}" for row in order], [*classes, "background"]

@@ -16,12 +16,8 @@ def make(config, sizes: Sizes, read: Callable | None = None) -> Callable:
     """A function (variables, features [T, D], chunk) -> Outputs of one video [1, T, ...], NumPy.
 
     TCE attends to all snippets of the video, so it takes two passes: the first computes the keys and values of all
-    chunks, which wait on the host; in the second the queries of each chunk attend to all of them.
-
-    Args:
-      config: the recipe.
-      sizes: of the data.
-      read: network, variables, arguments of `TSCNet.finish` -> Outputs; default: the fused CAS and attention.
+    chunks, which wait on the host; in the second the queries of each chunk attend to all of them. `read` makes Outputs
+    of (network, variables, arguments of `TSCNet.finish`); by default the fused CAS and attention.
     """
     network, halo = make_network(config.model, sizes.classes, sizes.width), reach(config.model)
     read = read or (lambda *arguments: read_fused(config.model.fusion_weight, *arguments))
@@ -73,17 +69,11 @@ def window(features: np.ndarray, start: int, chunk: int, halo: int) -> tuple[np.
 
 
 def absorb(read: tuple | None, q: jax.Array, k: jax.Array, v: jax.Array, mask: jax.Array) -> tuple:
-    """Attends to one more chunk of keys and values.
+    """Attends to one more chunk of keys and values; their softmax is summed relative to the largest logit so far.
 
-    The softmax over all keys is summed chunk by chunk, relative to the largest logit so far.
-
-    Args:
-      read: largest logit and sum of weights so far, float32 [B, heads, T], and the weighted sum of values, float32
-        [B, heads, T, E]; None before the first chunk.
-      q: [B, heads, T, E].
-      k: [B, heads, S, E].
-      v: [B, heads, S, E].
-      mask: bool [B, S], some of it True.
+    `read` holds the largest logit and the sum of weights so far, float32 [B, heads, T], and the weighted sum of values,
+    float32 [B, heads, T, E]; None before the first chunk. q is [B, heads, T, E], k and v are [B, heads, S, E], and
+    mask is bool [B, S], some of it True.
     """
     logits = jnp.where(mask[:, None, None, :], attention_logits(q, k), -jnp.inf)
     largest = jnp.max(logits, axis=-1)

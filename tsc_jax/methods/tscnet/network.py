@@ -26,21 +26,13 @@ HEAD_DEPTH = 2  # of them, at most, one after the other; paper
 
 
 class MFIP(nn.Module):
-    """Multi-scale features integration pyramid.
+    """Multi-scale features integration pyramid."""
 
-    Attributes:
-      enabled: whether it is part of the network.
-      kernels: taps of the three levels, in snippets.
-      fuse_kernel: taps of the convolution that joins them.
-      slope: of the LeakyReLU.
-      numerics: see `layers.Numerics`.
-    """
-
-    enabled: bool
-    kernels: tuple[int, int, int]
-    fuse_kernel: int
-    slope: float
-    numerics: Numerics
+    enabled: bool  # whether it is part of the network
+    kernels: tuple[int, int, int]  # taps of the three levels, in snippets
+    fuse_kernel: int  # taps of the convolution that joins them
+    slope: float  # of the LeakyReLU
+    numerics: Numerics  # see `layers.Numerics`
 
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -63,21 +55,13 @@ class MFIP(nn.Module):
 
 
 class TCE(nn.Module):
-    """Temporal correlation enhancement: the snippets of one video attend to each other.
+    """Temporal correlation enhancement: the snippets of one video attend to each other."""
 
-    Attributes:
-      enabled: whether it is part of the network.
-      width: D.
-      heads: attention heads, contiguous blocks of D / heads channels.
-      make_norm: makes the batch normalisation.
-      numerics: see `layers.Numerics`.
-    """
-
-    enabled: bool
-    width: int
-    heads: int
-    make_norm: type[BatchNorm]
-    numerics: Numerics
+    enabled: bool  # whether it is part of the network
+    width: int  # D
+    heads: int  # attention heads, contiguous blocks of D / heads channels
+    make_norm: type[BatchNorm]  # makes the batch normalisation
+    numerics: Numerics  # see `layers.Numerics`
 
     def setup(self) -> None:
         """The parts, used by `project` and by `enhance`."""
@@ -116,25 +100,15 @@ def attention_logits(q: jax.Array, k: jax.Array) -> jax.Array:
 
 
 class DSA(nn.Module):
-    """Dataset-wide semantic awareness: every snippet attends to the rows of the semantics bank.
+    """Dataset-wide semantic awareness: every snippet attends to the rows of the semantics bank."""
 
-    Attributes:
-      enabled: whether it is part of the network.
-      heads: attention heads.
-      head_width: channels of a head, for keys and values alike.
-      bank_dropout: on the attention weights over bank rows.
-      dropout: everywhere else.
-      norm: makes the batch normalisations.
-      numerics: see `layers.Numerics`.
-    """
-
-    enabled: bool
-    heads: int
-    head_width: int
-    bank_dropout: float
-    dropout: float
-    norm: type[BatchNorm]
-    numerics: Numerics
+    enabled: bool  # whether it is part of the network
+    heads: int  # attention heads
+    head_width: int  # channels of a head, for keys and values alike
+    bank_dropout: float  # on the attention weights over bank rows
+    dropout: float  # everywhere else
+    norm: type[BatchNorm]  # makes the batch normalisations
+    numerics: Numerics  # see `layers.Numerics`
 
     @nn.compact
     def __call__(
@@ -177,23 +151,14 @@ class DSA(nn.Module):
 
 
 class Head(nn.Module):
-    """Class activation sequence (CAS) and attention of one branch.
+    """Class activation sequence (CAS) and attention of one branch."""
 
-    Attributes:
-      classes: C; the CAS has one entry more, for background.
-      attention_channels: width of the attention's hidden layers.
-      classifier_dropout: before the class logits.
-      attention_dropout: inside the attention, on its logit too (published).
-      slope: of the LeakyReLUs, the one on the class logits too (published).
-      numerics: see `layers.Numerics`; CAS and attention are float32.
-    """
-
-    classes: int
-    attention_channels: int
-    classifier_dropout: float
-    attention_dropout: float
-    slope: float
-    numerics: Numerics
+    classes: int  # C; the CAS has one entry more, for background
+    attention_channels: int  # width of the attention's hidden layers
+    classifier_dropout: float  # before the class logits
+    attention_dropout: float  # inside the attention, on its logit too (published)
+    slope: float  # of the LeakyReLUs, the one on the class logits too (published)
+    numerics: Numerics  # see `layers.Numerics`; CAS and attention are float32
 
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array, order: jax.Array | None) -> Branch:
@@ -256,14 +221,9 @@ class TSCNet(nn.Module):
 
 
 def make_network(model, classes: int, width: int, axis: str | None = None, mapped: bool = False) -> TSCNet:
-    """Builds TSC-Net from `config.model` (configs/thumos14.py explains its values).
+    """Builds TSC-Net for C classes and width D from `config.model`, checked (`check_model`).
 
-    Args:
-      model: `config.model`, checked (`check_model`).
-      classes: C.
-      width: D.
-      axis: the pmap axis over which batch statistics are reduced.
-      mapped: see `layers.Numerics`.
+    Batch statistics are reduced over the pmap axis `axis`; for `mapped` see `layers.Numerics`.
     """
     numerics = Numerics(jnp.dtype(model.dtype), mapped)
     norm = functools.partial(BatchNorm, model.norm_momentum, model.norm_epsilon, axis)

@@ -30,23 +30,14 @@ Arrays = Mapping[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
-    """A recording made ready to run.
+    """A recording made ready to run."""
 
-    Attributes:
-      config: the recipe at the recording's sizes, without dropout, with its optimizer.
-      sizes: C, D, K.
-      dealt: which rows of the batch go to which device.
-      batch: the batch so dealt, as the train step takes it.
-      start: the tensors to start from.
-      steps: of the optimizer.
-    """
-
-    config: ml_collections.ConfigDict
-    sizes: torch.TensorSizes
-    dealt: Deal
-    batch: Arrays
-    start: Arrays
-    steps: int
+    config: ml_collections.ConfigDict  # the recipe at the recording's sizes, without dropout, with its optimizer
+    sizes: torch.TensorSizes  # C, D, K
+    dealt: Deal  # which rows of the batch go to which device
+    batch: Arrays  # the batch so dealt, as the train step takes it
+    start: Arrays  # the tensors to start from
+    steps: int  # of the optimizer
 
 
 def set_up(recording: Arrays, config: ml_collections.ConfigDict, devices: int) -> Setup:

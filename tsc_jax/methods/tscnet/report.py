@@ -35,33 +35,19 @@ APART = 1.1  # see above
 
 @dataclasses.dataclass(frozen=True)
 class BankReport:
-    """The numbers about a bank; symbols as above.
+    """The numbers about a bank; symbols as above."""
 
-    Attributes:
-      rows: the rows, [K, D].
-      classes: the C class names, then "background".
-      snippets: of each class, [C + 1].
-      attention: A [C + 1, K]; 0 for a class without snippets.
-      usage: [K].
-      nearest: indices of classes, [K].
-      preference: [K].
-      likeness: [C + 1, K]; 0 for a class without snippets.
-      similarity: cosines of the rows with each other, [K, K].
-      drift: how far each row is from where it was fitted, as a share of the fitted row's length, [K].
-      evidence: snippets that moved each row under the rule "ema", [K].
-    """
-
-    rows: np.ndarray
-    classes: tuple[str, ...]
-    snippets: np.ndarray
-    attention: np.ndarray
-    usage: np.ndarray
-    nearest: np.ndarray
-    preference: np.ndarray
-    likeness: np.ndarray
-    similarity: np.ndarray
-    drift: np.ndarray
-    evidence: np.ndarray
+    rows: np.ndarray  # the rows, [K, D]
+    classes: tuple[str, ...]  # the C class names, then "background"
+    snippets: np.ndarray  # of each class, [C + 1]
+    attention: np.ndarray  # A [C + 1, K]; 0 for a class without snippets
+    usage: np.ndarray  # [K]
+    nearest: np.ndarray  # indices of classes, [K]
+    preference: np.ndarray  # [K]
+    likeness: np.ndarray  # [C + 1, K]; 0 for a class without snippets
+    similarity: np.ndarray  # cosines of the rows with each other, [K, K]
+    drift: np.ndarray  # how far each row is from where it was fitted, as a share of the fitted row's length, [K]
+    evidence: np.ndarray  # snippets that moved each row under the rule "ema", [K]
 
 
 def sections(trained: Trained, dataset: Dataset) -> list[Section]:
@@ -78,14 +64,8 @@ def sections(trained: Trained, dataset: Dataset) -> list[Section]:
 def report_bank(workdir: Path, selection: str, split: str, changes: dict) -> str:
     """Inspects the bank of one of a run's checkpoints; writes bank.json and bank.html beside its metrics.json.
 
-    Args:
-      workdir: of launch.train, or of launch.export.
-      selection: which checkpoint, one of checkpoints.SELECTIONS.
-      split: whose snippets are grouped by class, "test" or "train".
-      changes: config values other than those trained with, "data.data_dir" for example.
-
-    Returns:
-      A line for every row of the bank.
+    The snippets of a `split`, "test" or "train", are grouped by class. `changes` are config values other than those
+    trained with. Returns a line for every row of the bank.
 
     Raises:
       InputError: no such checkpoint, a network without DSA, other data than it was trained on, or no video long enough.

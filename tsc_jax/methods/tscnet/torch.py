@@ -26,21 +26,13 @@ Arrays = Mapping[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class TensorSizes:
-    """The sizes that the shapes of the tensors tell.
+    """The sizes that the shapes of the tensors tell."""
 
-    Attributes:
-      classes: C.
-      width: D.
-      bank_rows: K.
-      attention_channels: width of the attentions' hidden layers.
-      bank_name: of the bank's tensor; it depends on the data set.
-    """
-
-    classes: int
-    width: int
-    bank_rows: int
-    attention_channels: int
-    bank_name: str
+    classes: int  # C
+    width: int  # D
+    bank_rows: int  # K
+    attention_channels: int  # width of the attentions' hidden layers
+    bank_name: str  # of the bank's tensor; it depends on the data set
 
 
 def fit_recipe(config: ml_collections.ConfigDict, tensors: Arrays) -> tuple[ml_collections.ConfigDict, Sizes, dict]:
@@ -64,18 +56,13 @@ def fit_recipe(config: ml_collections.ConfigDict, tensors: Arrays) -> tuple[ml_c
 
 
 def from_tensors(tensors: Arrays, params: Any, carried: Any) -> tuple[Any, Any, int]:
-    """The params, what is carried and the step that the tensors hold.
+    """The params, what is carried and the step that tensors hold, in the shapes of two templates.
 
     Numbers of other floating types are turned into float32.
 
-    Args:
-      tensors: by their PyTorch names.
-      params: template with the shapes.
-      carried: template with the shapes.
-
     Raises:
-      InputError: a tensor is missing, unexpected, of another shape or type, or not finite; the
-        BatchNorms disagree on the step.
+      InputError: a tensor is missing, unexpected, of another shape or type, or not finite; the BatchNorms disagree on
+        the step.
     """
     sizes = read_sizes(tensors)
     template = {
@@ -96,10 +83,8 @@ def from_tensors(tensors: Arrays, params: Any, carried: Any) -> tuple[Any, Any, 
 def to_tensors(trained: Any, layout: str | None) -> dict[str, np.ndarray]:
     """The tensors of a `Trained` under their PyTorch names, in PyTorch's layouts; not the optimizer's.
 
-    Args:
-      trained: see `training.trained`.
-      layout: "thumos" or "activitynet", whose name and layout the bank gets; None: as it was imported, else as the
-        name of the data set implies.
+    `layout` says whose name and layout the bank gets, "thumos" or "activitynet"; None: as it was imported, else as the
+    name of the data set implies.
     """
     implied = "activitynet" if trained.config.data.name.startswith("activitynet") else "thumos"
     bank_name = trained.about["facts"].get("bank", {}).get("tensor", f"clustering_{implied}_train")

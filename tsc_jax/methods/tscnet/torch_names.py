@@ -53,17 +53,11 @@ NORMS = {
 
 @dataclasses.dataclass(frozen=True)
 class Tensor:
-    """One tensor in both worlds.
+    """One tensor in both worlds."""
 
-    Attributes:
-      theirs: its PyTorch name.
-      ours: its place in the variables, from the collection ("params", "batch_stats") down.
-      to_ours: changes the layout; its inverse is `to_theirs`.
-    """
-
-    theirs: str
-    ours: tuple[str, ...]
-    to_ours: Callable[[np.ndarray], np.ndarray] = lambda x: x
+    theirs: str  # its PyTorch name
+    ours: tuple[str, ...]  # its place in the variables, from the collection ("params", "batch_stats") down
+    to_ours: Callable[[np.ndarray], np.ndarray] = lambda x: x  # changes the layout; its inverse is `to_theirs`
     to_theirs: Callable[[np.ndarray], np.ndarray] = lambda x: x
 
 

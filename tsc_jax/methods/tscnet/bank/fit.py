@@ -37,20 +37,10 @@ def fit_bank(
 
     The bytes of the rows depend on the seed, but not on the number of threads or processes.
 
-    Args:
-      settings: `config.bank`.
-      split: the training videos.
-      classes: C.
-      seed: draws the snippets and the start of the fit.
-
     Returns:
-      The rows, float32 [K, D], and facts about the fit (plain JSON):
-        source, seed: as given.
-        snippets: how many it saw.
-        iterations: how many it took; 0 for class means.
-        log_likelihood: mean over the snippets before the last iteration, of standardized features; for k-means minus
-          the mean squared distance to the nearest centre; 0 for class means.
-        converged: whether it stopped before `max_iterations`.
+      The rows, float32 [K, D], and facts about the fit (plain JSON): source, seed, number of snippets and iterations,
+      whether it converged before `max_iterations`, and log_likelihood, the mean over the snippets before the last
+      iteration, of standardized features (k-means: minus the mean squared distance to the nearest centre).
 
     Raises:
       InputError: there are fewer snippets than rows.

@@ -7,17 +7,12 @@ from flax import struct
 
 @struct.dataclass
 class Bank:
-    """What is carried of a bank.
+    """What is carried of a bank."""
 
-    Attributes:
-      rows: float32 [K, D], the prototypes; None in a train state under the rule "gradient": there they are params.
-      fitted: float32 [K, D], the rows as they were fitted.
-      usage: float32 [K], evidence that moved each row so far, in snippets; 0 unless the rule is "ema".
-    """
-
+    # float32 [K, D], the prototypes; None in a train state under the rule "gradient": there they are params
     rows: jax.Array | None
-    fitted: jax.Array
-    usage: jax.Array
+    fitted: jax.Array  # float32 [K, D], the rows as they were fitted
+    usage: jax.Array  # float32 [K], evidence that moved each row so far, in snippets; 0 unless the rule is "ema"
 
 
 def new_bank(rows: jax.Array, rule: str) -> Bank:

@@ -38,11 +38,7 @@ def evidence(
 ) -> tuple[jax.Array, jax.Array]:
     """This device's share of the sums [C + 1, D] and counts [C + 1] of the rule "ema".
 
-    Args:
-      features: fused, [B, T, D].
-      attention: fused, [B, T].
-      labels: bool [B, C].
-      mask: bool [B, T].
+    It takes the fused features [B, T, D] and attention [B, T], labels bool [B, C] and mask bool [B, T].
     """
     contains = jnp.concatenate([labels, jnp.ones((len(labels), 1), bool)], axis=1)[:, None, :]
     background = (jnp.arange(contains.shape[-1]) == contains.shape[-1] - 1)[None, None]
