@@ -16,6 +16,8 @@ from configs import thumos14
 from tsc_jax.methods.tscnet.localize import localize
 from tsc_jax.video import decode, weights
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -13,6 +13,8 @@ from tsc_jax.errors import InputError
 from tsc_jax.methods.tscnet import replay
 from tsc_jax.methods.tscnet.parity import check_model, check_proposals
 
+pytestmark = pytest.mark.slow
+
 CONFIG = thumos14.get_config()
 
 

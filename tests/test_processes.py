@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.training.test_processes import free_port
 from tsc_jax import processes
+
+pytestmark = pytest.mark.slow
 
 LATE_SECONDS = 35  # a collective gives up after 30
 WORKER = f"""

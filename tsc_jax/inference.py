@@ -82,8 +82,8 @@ def infer(
 ) -> Iterator[tuple[int, OfVideo]]:
     """Index and outputs of every video at `indices`, by rising padded length.
 
-    For `whole` and `chunked` see `Inference`. A batch has at most `batch_snippets` padded snippets on one device; longer
-    videos go in chunks of as many.
+    For `whole` and `chunked` see `Inference`. A batch has at most `batch_snippets` padded snippets on one device;
+    longer videos go in chunks of as many.
     """
     lengths = np.array([split.videos[index].num_snippets for index in indices])
     long = indices[lengths > batch_snippets] if chunked else indices[:0]

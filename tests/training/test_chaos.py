@@ -13,6 +13,8 @@ from tsc_jax.training import checkpoints
 from tsc_jax.training.loop import train
 from tsc_jax.training.trained import open_trained
 
+pytestmark = pytest.mark.slow
+
 STEPS, KILLS = 60, 20
 
 

@@ -17,6 +17,8 @@ from tsc_jax import processes as pods
 from tsc_jax.errors import InputError
 from tsc_jax.training.trained import open_trained
 
+pytestmark = pytest.mark.slow
+
 
 def free_port() -> int:
     with socket.socket() as listener:

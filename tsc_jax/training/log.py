@@ -26,8 +26,8 @@ class RunLog:
     def __init__(self, workdirs: Sequence[Path], first_step: int, steps: int, every: int, way_on: Callable[[int], str]):
         """Drops the scalars of steps that a resumed run takes again.
 
-        Of the steps `first_step` to `steps`, each `every`-th is noted. `way_on` says, for the number of a run, what to do
-        when its loss is not finite.
+        Of the steps `first_step` to `steps`, each `every`-th is noted. `way_on` says, for the number of a run, what to
+        do when its loss is not finite.
         """
         self.way_on = way_on
         self.paths = [Path(workdir) / "scalars.jsonl" for workdir in workdirs]
