@@ -15,6 +15,7 @@ import tsc_jax
 from tests.training.small import CLASSES, small_run, toy_run
 from tsc_jax.data.dataset import open_dataset
 from tsc_jax.errors import InputError, PreemptedError
+from tsc_jax.evaluation.evaluate import evaluate
 from tsc_jax.report.run import report
 from tsc_jax.training import checkpoints, loop, recipes
 from tsc_jax.training.checks import check_values
@@ -232,6 +233,21 @@ def test_a_run_is_read_while_another_process_trains_it(data_dir, tmp_path):
     process.join()
     assert process.exitcode == 0 and open_trained(tmp_path).step == 40
     assert read == sorted(read)
+
+
+def test_a_workdir_that_another_process_trains_in_is_refused(data_dir, tmp_path, monkeypatch):
+    """The second of two, in the middle of the first."""
+    refused = []
+
+    def evaluate_twice(*arguments):
+        with pytest.raises(InputError, match="another process trains there") as error:
+            train(toy_run(data_dir), tmp_path)
+        refused.append(error)
+        return evaluate(*arguments)
+
+    monkeypatch.setattr(loop, "evaluate", evaluate_twice)
+    train(toy_run(data_dir), tmp_path)
+    assert refused and open_trained(tmp_path).step == 6
 
 
 def test_a_run_that_was_left_by_an_exception_goes_on_in_the_same_process(data_dir, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ A single run has the workdir that was given. Several have WORKDIR/seed_<seed> ea
 
 import contextlib
 import dataclasses
+import fcntl
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -86,10 +87,26 @@ def open_run(
         stack.callback(checkpoints.close, [manager])
         return manager
 
+    if processes.is_first():
+        stack.enter_context(locked(workdir))
     last = opened(checkpoints.LAST)
     check_same_folder(last)
     check_same_run(about, checkpoints.read_about(last), workdir, dataset)
     return Run(config, workdir, train_split, judges, about, last, {each: opened(each) for each in judges}, {})
+
+
+@contextlib.contextmanager
+def locked(workdir: Path) -> Iterator[None]:
+    """Holds a workdir for one training, until the process ends; InputError where another process trains there."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    with Path(workdir, ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"--workdir {workdir}: another process trains there; wait for it or end it") from None
+        except OSError:
+            pass  # a file system without locks
+        yield
 
 
 def about_run(config: ml_collections.ConfigDict, dataset: Dataset, train_split: Split) -> dict[str, Any]:
