@@ -11,13 +11,9 @@ from tsc_jax.localization.segments import Segments, make_segments
 
 
 def read_ambiguous(path: Path, videos: Sequence[str]) -> Segments:
-    """Reads the lines "VIDEO START END" of Ambiguous_test.txt; skips videos that are not in `videos`.
+    """Reads the lines "VIDEO START END" of Ambiguous_test.txt, in seconds; skips videos that are not in `videos`.
 
-    Returns:
-      Segments in seconds, label 0; `video` is an index into `videos`.
-
-    Raises:
-      InputError: no such file, or an invalid line.
+    `video` of the result is an index into `videos`, `label` is 0. Raises InputError for a missing file or invalid line.
     """
     index = {name: i for i, name in enumerate(videos)}
     rows = []
@@ -31,8 +27,9 @@ def read_ambiguous(path: Path, videos: Sequence[str]) -> Segments:
             raise InputError(f"{path}, line {number}: is {line!r}, expected VIDEO START END") from None
         if not row[1] <= row[2] < np.inf:
             raise InputError(f"{path}, line {number}: {line!r} ends before it starts or is not finite")
-        rows.append(row)
-    video, start, end = np.reshape([row for row in rows if row[0] is not None], (-1, 3)).T
+        if name in index:
+            rows.append(row)
+    video, start, end = np.reshape(rows, (-1, 3)).T
     return make_segments(video, 0, start, end)
 
 

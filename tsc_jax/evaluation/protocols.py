@@ -9,21 +9,16 @@ from tsc_jax.errors import InputError
 from tsc_jax.localization.segments import Segments, make_segments
 
 PROTOCOLS = ("seconds", "published")
+FLOOR = "floor: true labels, whole videos"
 ROUNDING_ERROR = 1e-6  # in snippets; far finer than any annotation, far coarser than float64
 
 
 def to_protocol(segments: Segments, snippets_per_second: float, protocol: str, predicted: bool = False) -> Segments:
-    """Converts segments from seconds to the unit in which a protocol compares them.
+    """Converts segments, predicted or of the ground truth, from seconds to the unit in which a protocol compares them.
 
     "seconds" compares times as they are, like the ActivityNet toolkit. "published" compares snippets, like
     weakly-supervised methods on THUMOS-14: it rounds ground truth half to even, which leaves some instances without
     length, and does not round predictions.
-
-    Args:
-      segments: in seconds.
-      snippets_per_second: rate of the snippet features.
-      protocol: one of PROTOCOLS.
-      predicted: True for predictions, False for ground truth.
     """
     if protocol == "seconds":
         return segments
@@ -35,12 +30,18 @@ def to_protocol(segments: Segments, snippets_per_second: float, protocol: str, p
     return make_segments(segments.video, segments.label, start, end, segments.score)
 
 
+def both_to_protocol(
+    ground_truth: Segments, predictions: Segments, snippets_per_second: float, protocol: str
+) -> tuple[Segments, Segments]:
+    """Converts ground truth and predictions with `to_protocol`."""
+    unit = (snippets_per_second, protocol)
+    return to_protocol(ground_truth, *unit), to_protocol(predictions, *unit, predicted=True)
+
+
 def floor_predictions(ground_truth: Segments, durations: np.ndarray) -> Segments:
     """Returns one whole-video segment of score 1 per true class of each video: what the labels alone achieve.
 
-    Args:
-      ground_truth: in seconds.
-      durations: float64 [V], in seconds.
+    `ground_truth` and `durations` [V] are in seconds.
     """
     video, label = np.unique(np.stack([ground_truth.video, ground_truth.label]), axis=1)
     return make_segments(video, label, np.zeros(len(video)), durations[video])
@@ -50,10 +51,7 @@ def parse_tious(text: str) -> list[float]:
     """Parses tIoU thresholds from START:STOP:STEP, both ends included, or from a list with commas.
 
     "0.1:0.9:0.1" gives the floats 0.1, 0.2, ... 0.9, not NumPy's 0.30000000000000004, which a tIoU of exactly 3 / 10
-    does not reach.
-
-    Raises:
-      InputError: neither form, or a threshold outside (0, 1].
+    does not reach. Raises InputError for other forms and thresholds outside (0, 1].
     """
     try:
         tious = [float(tiou) for tiou in _decimals(text)]

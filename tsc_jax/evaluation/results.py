@@ -24,32 +24,20 @@ AVERAGES = {"0.1:0.5": (0.1, 0.5), "0.1:0.7": (0.1, 0.7), "0.5:0.95": (0.5, 0.95
 
 @dataclasses.dataclass(frozen=True)
 class GroundTruth:
-    """Annotations of the V videos of one subset.
+    """Annotations of the V videos of one subset."""
 
-    Attributes:
-      subset: its name in the file.
-      videos: V names.
-      classes: C sorted class names, of all subsets of the file.
-      segments: in seconds; `video` and `label` are indices into the two above.
-      durations: float64 [V], in seconds; NaN where the file gives none.
-    """
-
-    subset: str
-    videos: tuple[str, ...]
-    classes: tuple[str, ...]
-    segments: Segments
-    durations: np.ndarray
+    subset: str  # its name in the file
+    videos: tuple[str, ...]  # V names
+    classes: tuple[str, ...]  # C sorted names, of all subsets of the file
+    segments: Segments  # in seconds; `video` and `label` are indices into the two above
+    durations: np.ndarray  # float64 [V], in seconds; NaN where the file gives none
 
 
 def read_ground_truth(path: Path, subset: str | None = None) -> GroundTruth:
     """Reads annotations in ActivityNet's form.
 
-    Args:
-      path: the file.
-      subset: which videos to evaluate; None: "test" if the file has it, otherwise "validation".
-
-    Raises:
-      InputError: an invalid file, or one without this subset.
+    `subset` None means "test" if the file has it, otherwise "validation". Raises InputError for an invalid file, or one
+    without this subset.
     """
     everything = annotations.read_json(path)
     subsets = sorted({each.subset for each in everything})
@@ -69,12 +57,7 @@ def read_ground_truth(path: Path, subset: str | None = None) -> GroundTruth:
 
 
 def read_predictions(path: Path, videos: Sequence[str], classes: Sequence[str]) -> tuple[Segments, tuple[str, ...]]:
-    """Reads a results file; times and scores may be strings.
-
-    Args:
-      path: the file.
-      videos: names of the videos to evaluate; predictions in other videos are skipped.
-      classes: names of all classes.
+    """Reads a results file; times and scores may be strings. Skips predictions in other videos than `videos`.
 
     Returns:
       The predictions in seconds, in the order of the file, `video` and `label` indices into `videos` and `classes`; and
@@ -86,39 +69,35 @@ def read_predictions(path: Path, videos: Sequence[str], classes: Sequence[str]) 
     results = annotations.load_json(path).get("results")
     if not isinstance(results, dict):
         raise InputError(f'{path}: has no object "results" of videos, expected ActivityNet\'s form')
-    video_index = {name: i for i, name in enumerate(videos)}
-    class_index = {name: i for i, name in enumerate(classes)}
-    parts = []
-    for name, entries in results.items():
-        if name not in video_index:
-            continue
-        where = f'{path}, video "{name}"'
-        try:
-            labels = [class_index[entry["label"]] for entry in entries]
-            numbers = [(*entry["segment"], entry["score"]) for entry in entries]
-            start, end, score = np.asarray(numbers, np.float64).reshape(len(entries), 3).T
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(_what_is_wrong(where, error, entries, classes)) from None
-        if not np.isfinite([start, end, score]).all() or (end < start).any():
-            raise InputError(f"{where}: a prediction is not finite or ends before it starts")
-        parts.append(make_segments(video_index[name], labels, start, end, score))
+    video_index, class_index = ({name: i for i, name in enumerate(names)} for names in (videos, classes))
+    parts = [
+        _read_video(f'{path}, video "{name}"', video_index[name], entries, class_index)
+        for name, entries in results.items()
+        if name in video_index
+    ]
     return concatenate(parts), tuple(results)
 
 
-def _what_is_wrong(where: str, error: Exception, entries: object, classes: Sequence[str]) -> str:
-    if isinstance(error, KeyError) and error.args[0] not in ("label", "segment", "score"):
-        return f'{where}: label "{error.args[0]}" is not among the {len(classes)} classes of the ground truth'
-    return f'{where}: is {str(entries)[:60]}, expected a list of {{"label": ..., "segment": [s, e], "score": ...}}'
+def _read_video(where: str, video: int, entries: object, classes: Mapping[str, int]) -> Segments:
+    try:
+        labels = [classes[entry["label"]] for entry in entries]
+        numbers = [(*entry["segment"], entry["score"]) for entry in entries]
+        start, end, score = np.asarray(numbers, np.float64).reshape(len(entries), 3).T
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, KeyError) and error.args[0] not in ("label", "segment", "score"):
+            wrong = f'label "{error.args[0]}" is not among the {len(classes)} classes of the ground truth'
+        else:
+            wrong = f'is {str(entries)[:60]}, expected a list of {{"label": ..., "segment": [s, e], "score": ...}}'
+        raise InputError(f"{where}: {wrong}") from None
+    if not np.isfinite([start, end, score]).all() or (end < start).any():
+        raise InputError(f"{where}: a prediction is not finite or ends before it starts")
+    return make_segments(video, labels, start, end, score)
 
 
 def write_predictions(path: Path, segments: Segments, videos: Sequence[str], classes: Sequence[str]) -> None:
-    """Writes a results file; reading it gives exactly the same numbers.
+    """Writes a results file of segments in seconds, which reads back as exactly the same numbers.
 
-    Args:
-      path: of the file.
-      segments: in seconds; `video` and `label` are indices into `videos` and `classes`.
-      videos: names; the file also lists videos without predictions.
-      classes: names.
+    `video` and `label` are indices into `videos` and `classes`; videos without predictions are listed too.
     """
     results = {name: [] for name in videos}
     columns = (segments.video, segments.label, segments.start, segments.end, segments.score)
@@ -140,15 +119,9 @@ def make_metrics(
     step: int | None = None,
     selection: str | None = None,
 ) -> dict:
-    """Returns the content of metrics.json.
+    """Returns the content of metrics.json; `mean_ap` [tIoUs] and `classification`, two kinds of mAP, are in percent.
 
-    Args:
-      protocol: one of `protocols.PROTOCOLS`.
-      tious: thresholds.
-      mean_ap: detection mAP at each threshold, in percent.
-      classification: classification mAP, in percent.
-      step: of the evaluated checkpoint.
-      selection: how the checkpoint was selected, such as "last" or "best on test".
+    `step` and `selection` ("last" or "best on test", for example) tell which checkpoint was evaluated.
     """
     return {
         "protocol": protocol,
@@ -162,12 +135,7 @@ def make_metrics(
 
 
 def averages(tious: Sequence[float], mean_ap: np.ndarray) -> dict[str, float]:
-    """Returns mean mAP over each range of AVERAGES whose two ends were evaluated, and over "all" thresholds.
-
-    Args:
-      tious: the evaluated thresholds.
-      mean_ap: [tIoUs], mAP at each threshold.
-    """
+    """Returns mean mAP over each range of AVERAGES whose two ends were evaluated, and over "all" thresholds."""
     tious, mean_ap = np.asarray(tious), np.asarray(mean_ap)
     covered = {name: ends for name, ends in AVERAGES.items() if np.isin(ends, tious).all()} | {"all": (0, 1)}
     return {name: float(mean_ap[(low <= tious) & (tious <= high)].mean()) for name, (low, high) in covered.items()}
@@ -176,13 +144,10 @@ def averages(tious: Sequence[float], mean_ap: np.ndarray) -> dict[str, float]:
 def table(
     tious: Sequence[float], rows: Mapping[str, np.ndarray], baseline: str | None = None, sample: Sequence[str] = ()
 ) -> str:
-    """Formats mAP at each threshold and its `averages` as a table for the terminal.
+    """Formats mAP in percent at each threshold, by name of the row, and its `averages` as a table for the terminal.
 
-    Args:
-      tious: thresholds.
-      rows: name of each row and its mAP at each threshold, in percent.
-      baseline: name of a row; a last column gives the difference in the average "all" of each other row to it.
-      sample: names of rows; two more rows give the mean and standard deviation of their columns.
+    A last column gives the difference in the average "all" to the row `baseline`. Two more rows give the mean and
+    standard deviation of the rows `sample`.
     """
     values = {name: np.array([*mean_ap, *averages(tious, mean_ap).values()]) for name, mean_ap in rows.items()}
     if sample:
