@@ -6,6 +6,7 @@ Tooltips give the numbers behind the marks. The functions here compute what stan
 import dataclasses
 import math
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from markupsafe import Markup
@@ -21,21 +22,13 @@ POINT_LIMIT = 600  # points of a line; more cannot be told apart
 STRONGEST_CELL = 0.5  # share of colour at which the number in a cell can still be read
 
 
-@dataclasses.dataclass(frozen=True)
-class Line:
-    """One line of a chart.
+class Line(NamedTuple):
+    """One line of a chart."""
 
-    Attributes:
-      name: of the line, for its tooltip.
-      x: [N], rising.
-      y: [N].
-      colour: a CSS colour.
-    """
-
-    name: str
-    x: np.ndarray
-    y: np.ndarray
-    colour: str
+    name: str  # for its tooltip
+    x: np.ndarray  # [N], rising
+    y: np.ndarray  # [N]
+    colour: str  # of CSS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,11 +102,10 @@ def line_chart(
     x_axis = make_axis(x_limits or np.concatenate([[0], *(line.x for line in lines)]), 38, width - 10)
     y_axis = make_axis(y_limits or np.concatenate([[0], *(line.y for line in lines)]), height - 34, 26)
     curves = []
-    for line in lines:
-        shown = np.unique(np.linspace(0, len(line.x) - 1, min(len(line.x), POINT_LIMIT)).astype(int))
-        points = np.stack([x_axis.place(line.x[shown]), y_axis.place(line.y[shown])], axis=1)
-        last = f"{line.name}: {line.y[-1]:.3g} at {line.x[-1]:g}" if len(line.x) else line.name
-        curves.append({"colour": line.colour, "points": points.tolist(), "tooltip": last})
+    for name, x, y, stroke in lines:
+        shown = np.unique(np.linspace(0, len(x) - 1, min(len(x), POINT_LIMIT)).astype(int))
+        points = np.stack([x_axis.place(x[shown]), y_axis.place(y[shown])], axis=1).tolist()
+        curves.append((stroke, points, f"{name}: {y[-1]:.3g} at {x[-1]:g}" if len(x) else name))
     return SVG.line_chart(title, width, height, x_axis, y_axis, x_name, curves)
 
 
@@ -128,11 +120,9 @@ def bar_chart(
     texts: Sequence[str] | None = None,
     length: int = 240,
 ) -> Markup:
-    """Draws horizontal bars that consist of one or several parts.
+    """Draws R horizontal bars that consist of P parts.
 
     Args:
-      title: above the chart.
-      names: of the R bars.
       values: [R, P], at least 0; NaN draws nothing.
       parts_of: names of the P parts.
       colours: CSS colours of the P parts.
@@ -170,15 +160,8 @@ def lanes(
 ) -> Markup:
     """Draws one lane per class: ground truth above, predictions below, more opaque with a higher score.
 
-    Args:
-      title: above the lanes.
-      duration: of the video, in seconds.
-      shown: the classes that have a lane, from top to bottom.
-      classes: the C class names.
-      truth: ground truth of the video, in seconds.
-      predictions: predictions in the video, in seconds.
-      colours: CSS colours of the predictions.
-      width: in pixels.
+    `shown` are the classes that have a lane, `colours` the CSS colours of the predictions. Both kinds of segments are
+    of one video, in seconds, like its `duration`.
     """
     axis = make_axis((0, duration), names_width(classes[label] for label in shown), width - 10)
     drawn, opacity = drawn_predictions(predictions)

@@ -16,24 +16,17 @@ import jinja2
 from markupsafe import Markup
 
 import tsc_jax
-from tsc_jax.evaluation import results
+from tsc_jax.files import write_text
 
 COLOURS = 8  # --colour-0 to --colour-7 of assets/page.css
 
 
 def write_page(path: Path, template: str, **values: Any) -> None:
-    """Renders a template into a file, which is replaced as a whole; equal arguments give equal bytes.
+    """Renders a template that extends page.html into a file, whole or not at all; equal arguments give equal bytes.
 
-    Args:
-      path: the HTML file.
-      template: a file of templates/ that extends page.html.
-      **values: what the template shows.
-
-    Raises:
-      jinja2.UndefinedError: the template needs a value that is missing.
-      OSError: the file cannot be written.
+    `values` are what the template shows. Raises jinja2.UndefinedError if one is missing.
     """
-    results.write_text(Path(path), sayable(PAGES.get_template(template).render(values)))
+    write_text(path, sayable(PAGES.get_template(template).render(values)))
 
 
 def macros(template: str, **values: Any) -> Any:
@@ -41,14 +34,10 @@ def macros(template: str, **values: Any) -> Any:
     return PAGES.get_template(template).make_module(values)
 
 
-def content_policy(script: str) -> str:
-    """Returns the Content-Security-Policy of a page whose only script is `script` ("" for none)."""
+def script_hash(script: str) -> str:
+    """Returns the source expression of a Content-Security-Policy that allows one script, none if it is empty."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    scripts = f"'sha256-{digest}'" if script else "'none'"
-    return (
-        f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data:;"
-        " base-uri 'none'; form-action 'none'"
-    )
+    return f"'sha256-{digest}'" if script else "'none'"
 
 
 def asset(name: str) -> str:
@@ -74,6 +63,6 @@ PAGES = jinja2.Environment(
     lstrip_blocks=True,
 )
 PAGES.filters["px"] = "{:.1f}".format  # pixels
-PAGES.globals |= {"assets": assets, "content_policy": content_policy, "version": tsc_jax.__version__}
+PAGES.globals |= {"assets": assets, "script_hash": script_hash, "version": tsc_jax.__version__}
 PAGES.policies["json.dumps_kwargs"] = {"allow_nan": False, "ensure_ascii": False, "separators": (",", ":")}
 parts = macros("parts.html")  # the small pieces that pages consist of

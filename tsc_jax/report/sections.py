@@ -4,14 +4,15 @@
 threshold, and the number of classes C.
 """
 
-import dataclasses
 import itertools
 import tomllib
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from markupsafe import Markup
 
+from tsc_jax.data.checks import rate_fits
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.evaluation import diagnosis
 from tsc_jax.evaluation.detection import average_precisions
@@ -21,32 +22,22 @@ from tsc_jax.report import charts
 from tsc_jax.report.lanes import shown_classes
 from tsc_jax.report.page import asset, parts
 
-KIND_COLOURS = (*(charts.colour(number) for number in (2, 0, 3, 1, 4)), "var(--ink-soft)")
+KIND_COLOURS = dict(zip(diagnosis.KINDS, [*map(charts.colour, (2, 0, 3, 1, 4)), "var(--ink-soft)"], strict=True))
 TEXTS = tomllib.loads(asset("sections.toml"))  # title, reading and advice by id
 SPLITS = {"test": "test videos", "holdout": "held-out training videos"}  # whose metrics scalars.jsonl holds
-RATE_SLACK = 0.1  # share by which the median video may be longer or shorter than its number of snippets implies
 VIDEO_LIMIT = 3  # best and worst videos shown
 LANE_LIMIT = 6  # classes shown per video
 OPEN_LIMIT = 20  # classes whose curves are shown without a click
 MISTAKE_LIMIT = 8  # pairs of confused classes listed
 
 
-@dataclasses.dataclass(frozen=True)
-class Section:
-    """One section of the page.
+class Section(NamedTuple):
+    """One section of the page."""
 
-    Attributes:
-      id: of its HTML element.
-      title: its heading.
-      reading: how to read it, plain text.
-      advice: what to do if it looks bad, plain text.
-      body: its content, safe HTML.
-    """
-
-    id: str
+    id: str  # of its HTML element
     title: str
-    reading: str
-    advice: str
+    reading: str  # how to read it, plain text
+    advice: str  # what to do if it looks bad, plain text
     body: Markup
 
 
@@ -64,34 +55,32 @@ def mean_ap(evaluation: Evaluation, metrics: Mapping, split: Split, snippets_per
 
 
 def rate_notice(split: Split, snippets_per_second: float) -> Markup:
-    """Warns if the numbers of snippets do not fit the durations, the usual reason for an mAP of 0."""
-    covered = np.median([video.num_snippets / snippets_per_second / video.duration for video in split.videos])
-    if abs(covered - 1) <= RATE_SLACK:
+    """Warns if the rate does not fit most videos, the usual reason for an mAP of 0."""
+    rate, videos = snippets_per_second, split.videos
+    if np.mean([rate_fits(video.num_snippets, video.duration, rate) for video in videos]) >= 0.5:
         return Markup()
+    covered = np.median([video.num_snippets / rate / video.duration for video in videos])
     return parts.notice(
-        f"At {snippets_per_second:g} snippets per second, the features of a video cover {covered:.2f} times its"
+        f"At {rate:g} snippets per second, the features of a video cover {covered:.2f} times its"
         " duration (median); expected about 1. The rate given to launch.prepare or the durations are probably wrong."
     )
 
 
 def map_over_steps(curves: Mapping) -> Section | None:
     """Shows one chart per evaluated split, with one line per tIoU threshold; `curves` are of `read_scalars`."""
-    drawn, thresholds, colours = [], [], []
+    drawn, legend = [], {}
     for split, title in SPLITS.items():
         names = [name for name in curves if name.startswith(f"{split}/mAP@") and ":" not in name and "all" not in name]
-        if not names:
-            continue
-        thresholds = [name.split("@")[1] for name in names]
         # Shades from the colour to the ink: the first of those from the surface could hardly be seen.
-        colours = [charts.shade(share, "var(--ink)", charts.colour(0)) for share in np.linspace(0, 1, len(names))]
+        shades = [charts.shade(share, "var(--ink)", charts.colour(0)) for share in np.linspace(0, 1, len(names))]
         lines = [
-            charts.Line(f"mAP@{threshold}", *curves[name], colour)
-            for threshold, name, colour in zip(thresholds, names, colours, strict=True)
+            charts.Line(name.removeprefix(f"{split}/"), *curves[name], shade)
+            for name, shade in zip(names, shades, strict=True)
         ]
-        drawn.append(charts.line_chart(f"mAP (%), {title}", lines, "step", y_limits=(0, 100), size=(420, 240)))
-    if not drawn:
-        return None
-    return section("steps", parts.charts(drawn) + parts.legend([f"tIoU {each}" for each in thresholds], colours))
+        if lines:
+            legend = {line.name.replace("mAP@", "tIoU "): line.colour for line in lines}
+            drawn.append(charts.line_chart(f"mAP (%), {title}", lines, "step", y_limits=(0, 100), size=(420, 240)))
+    return section("steps", parts.charts(drawn) + parts.legend(legend)) if drawn else None
 
 
 def losses(curves: Mapping) -> Section:
@@ -102,16 +91,19 @@ def losses(curves: Mapping) -> Section:
             branch, _, term = name.removeprefix("loss/").rpartition("/")
             terms.setdefault(term, {})[branch] = curve
     branches = sorted({branch for curves_of_term in terms.values() for branch in curves_of_term if branch})
-    colours = {"": "var(--ink)"} | {branch: charts.colour(number) for number, branch in enumerate(branches)}
+    legend = {branch: charts.colour(number) for number, branch in enumerate(branches)}
     drawn = [
         charts.line_chart(
             "total, weighted" if term == "total" else term,
-            [charts.Line(branch or term, *curve, colours[branch]) for branch, curve in terms[term].items()],
+            [
+                charts.Line(branch or term, *curve, legend.get(branch, "var(--ink)"))
+                for branch, curve in terms[term].items()
+            ],
             "step",
         )
         for term in sorted(terms, key=lambda term: term != "total")
     ]
-    body = parts.charts(drawn) + (parts.legend(branches, [colours[each] for each in branches]) if branches else "")
+    body = parts.charts(drawn) + (parts.legend(legend) if legend else "")
     if not drawn:
         body = Markup("<p>There is no scalars.jsonl beside these weights: they were exported or imported.</p>")
     return section("losses", body)
@@ -158,7 +150,7 @@ def errors(compared: tuple, names: tuple[str, ...]) -> Section:
         [f"{place}G" for place in range(1, len(profile) + 1)],
         100 * profile / np.maximum(profile.sum(axis=1, keepdims=True), 1),
         parts_of=diagnosis.KINDS,
-        colours=KIND_COLOURS,
+        colours=list(KIND_COLOURS.values()),
         limit=100,
         texts=[str(count) for count in profile.sum(axis=1)],
         length=340,
@@ -172,7 +164,7 @@ def errors(compared: tuple, names: tuple[str, ...]) -> Section:
     )
     return section(
         "errors",
-        parts.legend(diagnosis.KINDS, KIND_COLOURS) + parts.charts([shares, costs]) + mistakes(compared, names),
+        parts.legend(KIND_COLOURS) + parts.charts([shares, costs]) + mistakes(compared, names),
     )
 
 
@@ -205,11 +197,11 @@ def lengths(compared: tuple, unit: float) -> Section:
 def videos(compared: tuple, predictions: Segments, dataset: Dataset) -> Section:
     """Draws the videos with the lowest and the highest average precision; `predictions` are in seconds."""
     scores = diagnosis.video_precisions(*compared, len(dataset.test.videos))
-    colours = np.array(KIND_COLOURS)[diagnosis.kinds(*compared)]
+    colours = np.array(list(KIND_COLOURS.values()))[diagnosis.kinds(*compared)]
     order = [video for video in np.argsort(scores, kind="stable") if not np.isnan(scores[video])]
     number = min(VIDEO_LIMIT, max(len(order) // 2, 1))
     truth = ground_truth(dataset.test)
-    body = parts.legend(("ground truth", *diagnosis.KINDS), ("var(--ink)", *KIND_COLOURS))
+    body = parts.legend({"ground truth": "var(--ink)"} | KIND_COLOURS)
     for title, chosen in (("Worst", order[:number]), ("Best", order[number:][::-1][:number])):
         body += parts.heading(title) if chosen else ""
         for index in chosen:

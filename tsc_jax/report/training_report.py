@@ -21,53 +21,40 @@ def write_training_report(
     scalars: Path,
     extra: Sequence[sections.Section] = (),
 ) -> None:
-    """Writes report.html, a page that is one file.
+    """Writes report.html, a page that is one file, about an evaluation of the test videos.
 
-    Args:
-      folder: where to write it.
-      evaluation: of the test videos.
-      metrics: what metrics.json holds.
-      dataset: the data set of these test videos.
-      scalars: scalars.jsonl of the run; if that file is missing, the page says so.
-      extra: sections of the method, after all others.
+    `metrics` is the content of metrics.json. If the file `scalars`, scalars.jsonl of the run, is missing, the page says
+    so. The sections `extra` of the method come after all others.
     """
-    protocol = (dataset.snippets_per_second, metrics["protocol"])
-    truth = protocols.to_protocol(ground_truth(dataset.test), *protocol)
-    predictions = protocols.to_protocol(evaluation.predictions, *protocol, predicted=True)
+    rate, protocol, truth = dataset.snippets_per_second, metrics["protocol"], ground_truth(dataset.test)
     threshold = min(metrics["tiou"], key=lambda tiou: abs(tiou - 0.5))
-    compared = (truth, predictions, threshold, len(dataset.classes))
-    unit = 1.0 if metrics["protocol"] == "seconds" else 1 / dataset.snippets_per_second
+    both = protocols.both_to_protocol(truth, evaluation.predictions, rate, protocol)
+    compared = (*both, threshold, len(dataset.classes))
     curves = read_scalars(scalars)
     shown = [
-        sections.mean_ap(evaluation, metrics, dataset.test, dataset.snippets_per_second),
+        sections.mean_ap(evaluation, metrics, dataset.test, rate),
         sections.map_over_steps(curves),
         sections.losses(curves),
         sections.classes(compared, dataset.classes),
         sections.errors(compared, dataset.classes),
-        sections.lengths(compared, unit),
+        sections.lengths(compared, 1.0 if protocol == "seconds" else 1 / rate),
         sections.videos(compared, evaluation.predictions, dataset),
         *extra,
     ]
+    place = metrics["tiou"].index(threshold)
+    missed = len(truth) - len(np.setdiff1d(diagnosis.found_instances(*compared), [-1]))
     write_page(
         folder / "report.html",
         "report.html",
         title=f"{dataset.name}: {metrics['selection']}, step {metrics['step']}",
-        facts=f"{len(dataset.test.videos)} test videos, protocol {metrics['protocol']}; numbers without a threshold"
+        facts=f"{len(dataset.test.videos)} test videos, protocol {protocol}; numbers without a threshold"
         f" are at tIoU {threshold:g}.",
-        tiles=tiles(compared, evaluation, metrics),
+        tiles={
+            "average mAP, all tIoUs": f"{metrics['average_mAP']['all']:.1f}",
+            f"mAP at {threshold:g}": f"{metrics['mAP'][place]:.1f}",
+            f"its floor at {threshold:g}": f"{evaluation.floor[place]:.1f}",
+            "classification mAP": f"{metrics['classification_mAP']:.1f}",
+            "instances never found": f"{missed} of {len(truth)}",
+        },
         sections=[section for section in shown if section is not None],
     )
-
-
-def tiles(compared: tuple, evaluation: Evaluation, metrics: Mapping) -> dict[str, str]:
-    """Returns the most important numbers by name; `compared` as in `sections`."""
-    truth, _, threshold, _ = compared
-    place = metrics["tiou"].index(threshold)
-    missed = len(truth) - len(np.setdiff1d(diagnosis.found_instances(*compared), [-1]))
-    return {
-        "average mAP, all tIoUs": f"{metrics['average_mAP']['all']:.1f}",
-        f"mAP at {threshold:g}": f"{metrics['mAP'][place]:.1f}",
-        f"its floor at {threshold:g}": f"{evaluation.floor[place]:.1f}",
-        "classification mAP": f"{metrics['classification_mAP']:.1f}",
-        "instances never found": f"{missed} of {len(truth)}",
-    }
