@@ -49,8 +49,8 @@ def test_long_lines_keep_their_ends():
 def test_bars_are_as_long_as_their_values(values):
     values = np.array(values)
     names = [f"bar {i}" for i in range(len(values))]
-    colours = ["red", "blue", "green"]
-    svg = ElementTree.fromstring(charts.bar_chart("bars", names, values, parts_of=("a", "b", "c"), colours=colours))
+    colours = {"a": "red", "b": "blue", "c": "green"}
+    svg = ElementTree.fromstring(charts.bar_chart("bars", names, values, colours=colours))
     track = float(by_class(svg, "rect", "track")[0].get("width"))
     longest = values.sum(axis=1).max()
     drawn = {

@@ -98,8 +98,7 @@ def test_the_pages_know_no_method():
 def test_the_numbers_are_those_of_the_diagnosis(tmp_path, scalars, protocol):
     text = page(tmp_path, scalars, protocol=protocol)
     evaluation, metrics = made_up_evaluation(DATASET, protocol)
-    truth = protocols.to_protocol(ground_truth(DATASET.test), RATE, protocol)
-    predictions = protocols.to_protocol(evaluation.predictions, RATE, protocol, predicted=True)
+    truth, predictions = protocols.to_protocol(ground_truth(DATASET.test), evaluation.predictions, RATE, protocol)
     compared = (truth, predictions, 0.5, len(CLASSES))
 
     precisions = 100 * average_precisions(truth, predictions, [0.5], len(CLASSES))[0]

@@ -61,7 +61,7 @@ def extracted(videos, tmp_path_factory) -> Path:
     ]
     assert [line.split(": ")[0] for line in err[:3]] == [str(path) for path in bad]
     assert err[2].endswith("has 15 frames at 25 per second, expected at least 16, one snippet")
-    assert err[3:] == ["3 of 5 videos have no features"]
+    assert err[3:] == ["3 of 5 videos gave no features"]
     assert {path.name for path in output.rglob("*")} == {"features", "meta.json", "one.npy", "two.npy"}
     return output
 

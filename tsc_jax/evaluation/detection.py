@@ -64,15 +64,10 @@ def assign(ground_truth: Segments, predictions: Segments, tious: Sequence[float]
 
 
 def areas(hits: np.ndarray, groups: np.ndarray, truths: np.ndarray) -> np.ndarray:
-    """Returns the area under monotone precision over recall per group of predictions (in AP, a group is a class).
+    """Returns the area under monotone precision over recall per group of predictions, float64 [tIoUs, G].
 
-    Args:
-      hits: bool [tIoUs, N], true positives; within a group by falling score.
-      groups: int64 [N], group of each prediction, rising.
-      truths: int64 [G], number of ground-truth segments per group.
-
-    Returns:
-      float64 [tIoUs, G]; NaN for a group without ground truth.
+    In AP, a group is a class. `hits` bool [tIoUs, N] are the true positives, within a group by falling score; `groups`
+    int64 [N], rising; `truths` int64 [G], the number of ground-truth segments per group. NaN for a group without any.
     """
     bounds = np.searchsorted(groups, np.arange(len(truths) + 1))
     result = np.full((len(hits), len(truths)), np.nan)

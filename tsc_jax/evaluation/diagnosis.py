@@ -7,6 +7,7 @@ All functions take ground truth and predictions in the same unit, one tIoU `thre
 """
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,8 +27,7 @@ SLICES = 10
 LENGTHS = ("XS", "S", "M", "L", "XL")
 
 
-@dataclasses.dataclass(frozen=True)
-class ByLength:
+class ByLength(NamedTuple):
     """Results for five groups of instances by length, XS to XL; see `by_length`."""
 
     upper: np.ndarray  # float64 [5], the largest length in each group, in the unit of the segments

@@ -1,7 +1,7 @@
 """From trained variables to predictions, metrics and their floor."""
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,18 +11,16 @@ from tsc_jax.inference import Inference, OfVideo, infer_everywhere
 from tsc_jax.localization.segments import Segments, concatenate, make_segments
 
 
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
+class Evaluation(NamedTuple):
     """The results of trained variables on a split."""
 
     predictions: Segments  # in seconds, `video` an index into the split
-    metrics: dict  # the content of metrics.json, except for "selection"
+    metrics: dict  # the content of metrics.json without "selection"
     floor: np.ndarray  # mAP in percent at each tIoU of one whole-video segment per true class
     outputs: list[OfVideo | None]  # of every video, see `Localized`
 
 
-@dataclasses.dataclass(frozen=True)
-class Localized:
+class Localized(NamedTuple):
     """The predictions in a split, and the outputs that they were read from."""
 
     segments: Segments  # in seconds, `video` an index into the split, in the order of the method's `localize`
@@ -40,7 +38,7 @@ def evaluate(inference: Inference, variables: Any, step: int, dataset: Dataset, 
     truth, tious, protocol = ground_truth(split), protocols.parse_tious(config.eval.tiou), config.eval.protocol
 
     def mean_ap(predictions: Segments) -> np.ndarray:
-        compared = protocols.both_to_protocol(truth, predictions, dataset.snippets_per_second, protocol)
+        compared = protocols.to_protocol(truth, predictions, dataset.snippets_per_second, protocol)
         return 100 * detection.mean_average_precision(*compared, tious, len(dataset.classes))
 
     labels = np.stack([split.videos[index].labels for index in localized.used])

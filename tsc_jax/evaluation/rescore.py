@@ -1,25 +1,23 @@
 """Scores any results file against any annotations and shows how much each choice of the protocol changes mAP."""
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from tsc_jax.data.annotations import read_lines
 from tsc_jax.errors import InputError
-from tsc_jax.evaluation.ambiguous import is_ambiguous, read_ambiguous
 from tsc_jax.evaluation.detection import mean_average_precision
-from tsc_jax.evaluation.protocols import FLOOR, PROTOCOLS, both_to_protocol, floor_predictions, to_protocol
+from tsc_jax.evaluation.protocols import FLOOR, PROTOCOLS, floor_predictions, to_protocol
 from tsc_jax.evaluation.results import GroundTruth, read_ground_truth, read_predictions, table
-from tsc_jax.localization.segments import Segments
+from tsc_jax.localization.segments import Segments, make_segments
 
 # Papers use lists of 212, 211 and 210 test videos of THUMOS-14: some lists omit one or both of these.
 DISPUTED = ("video_test_0000270", "video_test_0001496")
 
 
-@dataclasses.dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """What to score; V is the number of annotated videos."""
 
     truth: GroundTruth
@@ -74,7 +72,7 @@ def rescore(
             compared |= {name: changed for name, changed in variations(request, each) if len(changed[0])}
         if not np.isnan(truth.durations[instances.video]).any():
             floor = floor_predictions(instances, truth.durations)
-            compared[FLOOR] = _compared(dataclasses.replace(request, predictions=floor), each)
+            compared[FLOOR] = _compared(request._replace(predictions=floor), each)
         rows = {name: 100 * mean_average_precision(*by, len(truth.classes)) for name, by in compared.items()}
         text += ["", table(tious, rows, baseline=each if all_protocols else None)]
     return "\n".join(text)
@@ -86,7 +84,7 @@ def quirks(request: Request) -> Iterator[str]:
     if not request.videos.all():
         yield f"evaluated: {_counts(request.videos.sum(), instances)}"
     for protocol in PROTOCOLS:
-        converted = to_protocol(instances, request.snippets_per_second, protocol)
+        converted, _ = to_protocol(instances, request.predictions, request.snippets_per_second, protocol)
         if empty := (converted.start == converted.end).sum():
             yield f"protocol {protocol}: {empty} of {len(instances)} instances have zero length and can only be missed"
     if disputed := _disputed(request):
@@ -108,7 +106,7 @@ def variations(request: Request, protocol: str) -> Iterator[tuple[str, tuple[Seg
     truth, videos, tious = request.truth, request.videos, request.tious
 
     def but(**changes) -> tuple[Segments, Segments, Sequence[float]]:
-        return _compared(dataclasses.replace(request, **changes), protocol)
+        return _compared(request._replace(**changes), protocol)
 
     if not videos.all():
         yield f"  all {len(videos)} videos", but(videos=np.ones_like(videos))
@@ -133,6 +131,42 @@ def variations(request: Request, protocol: str) -> Iterator[tuple[str, tuple[Seg
         yield "  tIoUs with the rounding errors of NumPy's linspace", but(tious=rounded)
 
 
+def read_ambiguous(path: Path, videos: Sequence[str]) -> Segments:
+    """Reads the lines "VIDEO START END" of Ambiguous_test.txt, in seconds; skips videos that are not in `videos`.
+
+    `video` of the result is an index into `videos`, `label` is 0. Raises InputError for a missing file or invalid line.
+    """
+    index = {name: i for i, name in enumerate(videos)}
+    rows = []
+    for number, line in enumerate(read_lines(path), 1):
+        if not line:
+            continue
+        try:
+            name, start, end = line.split()
+            row = index.get(name), float(start), float(end)
+        except ValueError:
+            raise InputError(f"{path}, line {number}: is {line!r}, expected VIDEO START END") from None
+        if not row[1] <= row[2] < np.inf:
+            raise InputError(f"{path}, line {number}: {line!r} ends before it starts or is not finite")
+        if name in index:
+            rows.append(row)
+    video, start, end = np.reshape(rows, (-1, 3)).T
+    return make_segments(video, 0, start, end)
+
+
+def is_ambiguous(predictions: Segments, ambiguous: Segments) -> np.ndarray:
+    """Returns bool [N]: whether more than half of a prediction lies in one ambiguous stretch; both in seconds.
+
+    Such a prediction is neither right nor wrong and is not scored. A prediction that only touches an ambiguous stretch
+    is scored, because it may be the instance beside it.
+    """
+    inside = np.zeros(len(predictions), bool)
+    for video, start, end in zip(ambiguous.video, ambiguous.start, ambiguous.end, strict=True):
+        overlap = np.minimum(end, predictions.end) - np.maximum(start, predictions.start)
+        inside |= (predictions.video == video) & (overlap > (predictions.end - predictions.start) / 2)
+    return inside
+
+
 def _instances(request: Request) -> Segments:
     """Returns the instances of the evaluated videos, in seconds."""
     return request.truth.segments[request.videos[request.truth.segments.video]]
@@ -143,8 +177,8 @@ def _compared(request: Request, protocol: str) -> tuple[Segments, Segments, Sequ
     predictions = request.predictions[request.videos[request.predictions.video]]
     if request.ambiguous is not None:
         predictions = predictions[~is_ambiguous(predictions, request.ambiguous)]
-    unit = (request.snippets_per_second, protocol)
-    return *both_to_protocol(_instances(request), predictions, *unit), request.tious
+    both = to_protocol(_instances(request), predictions, request.snippets_per_second, protocol)
+    return *both, request.tious
 
 
 def _disputed(request: Request) -> list[str]:

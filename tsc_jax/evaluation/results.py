@@ -5,10 +5,10 @@ A results file is JSON of the form
 in seconds; `tsc_jax.data.annotations.read_json` describes the form of the ground truth.
 """
 
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,8 +22,7 @@ from tsc_jax.localization.segments import Segments, concatenate, make_segments
 AVERAGES = {"0.1:0.5": (0.1, 0.5), "0.1:0.7": (0.1, 0.7), "0.5:0.95": (0.5, 0.95)}
 
 
-@dataclasses.dataclass(frozen=True)
-class GroundTruth:
+class GroundTruth(NamedTuple):
     """Annotations of the V videos of one subset."""
 
     subset: str  # its name in the file
@@ -59,12 +58,8 @@ def read_ground_truth(path: Path, subset: str | None = None) -> GroundTruth:
 def read_predictions(path: Path, videos: Sequence[str], classes: Sequence[str]) -> tuple[Segments, tuple[str, ...]]:
     """Reads a results file; times and scores may be strings. Skips predictions in other videos than `videos`.
 
-    Returns:
-      The predictions in seconds, in the order of the file, `video` and `label` indices into `videos` and `classes`; and
-      the names of all videos in the file.
-
-    Raises:
-      InputError: an invalid file, an unknown label, or a time or score that is not finite.
+    Returns the predictions in seconds in the order of the file, with indices into `videos` and `classes`, and the names
+    of all videos in the file. Raises InputError for an invalid file, unknown label, or number that is not finite.
     """
     results = annotations.load_json(path).get("results")
     if not isinstance(results, dict):
@@ -111,17 +106,10 @@ def write_json(path: Path, content: Mapping) -> None:
     write_text(path, json.dumps(content, allow_nan=False) + "\n")
 
 
-def make_metrics(
-    protocol: str,
-    tious: Sequence[float],
-    mean_ap: np.ndarray,
-    classification: float | None = None,
-    step: int | None = None,
-    selection: str | None = None,
-) -> dict:
-    """Returns the content of metrics.json; `mean_ap` [tIoUs] and `classification`, two kinds of mAP, are in percent.
+def make_metrics(protocol: str, tious: Sequence[float], mean_ap: np.ndarray, classification: float, step: int) -> dict:
+    """Returns the content of metrics.json, except for "selection", which tells how the checkpoint was selected.
 
-    `step` and `selection` ("last" or "best on test", for example) tell which checkpoint was evaluated.
+    `mean_ap` [tIoUs] and `classification`, the classification mAP, are in percent.
     """
     return {
         "protocol": protocol,
@@ -130,7 +118,6 @@ def make_metrics(
         "average_mAP": averages(tious, mean_ap),
         "classification_mAP": classification,
         "step": step,
-        "selection": selection,
     }
 
 

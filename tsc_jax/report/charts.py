@@ -3,9 +3,8 @@
 Tooltips give the numbers behind the marks. The functions here compute what stands where; templates/charts.svg draws it.
 """
 
-import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +18,8 @@ from tsc_jax.report.page import COLOURS, macros
 LETTER = 6.3  # mean width of a letter, in pixels
 NAME_LIMIT = 34  # letters shown of a name
 POINT_LIMIT = 600  # points of a line; more cannot be told apart
+LANES_WIDTH = 760  # pixels
+PLAIN = {"": "var(--colour-0)"}  # colours of bars of one part
 STRONGEST_CELL = 0.5  # share of colour at which the number in a cell can still be read
 
 
@@ -31,8 +32,7 @@ class Line(NamedTuple):
     colour: str  # of CSS
 
 
-@dataclasses.dataclass(frozen=True)
-class Axis:
+class Axis(NamedTuple):
     """A linear axis that shows values from `low` to `high` at the pixels from `begin` to `end`."""
 
     low: float
@@ -114,21 +114,15 @@ def bar_chart(
     names: Sequence[str],
     values: np.ndarray,
     *,
-    parts_of: Sequence[str] = ("",),
-    colours: Sequence[str] = ("var(--colour-0)",),
+    colours: Mapping[str, str] = PLAIN,
     limit: float | None = None,
     texts: Sequence[str] | None = None,
     length: int = 240,
 ) -> Markup:
     """Draws R horizontal bars that consist of P parts.
 
-    Args:
-      values: [R, P], at least 0; NaN draws nothing.
-      parts_of: names of the P parts.
-      colours: CSS colours of the P parts.
-      limit: the value of a bar of full length; None: the sum of the longest bar.
-      texts: at the ends of the R bars.
-      length: of a full bar, in pixels.
+    `values` [R, P] are at least 0; NaN draws nothing. `colours` are those of CSS by name of the part, `texts` stand at
+    the ends of the bars. A bar of value `limit`, or of the largest sum if that is None, is `length` pixels long.
     """
     values = np.nan_to_num(np.reshape(values, (len(names), -1)))
     texts = [""] * len(names) if texts is None else texts
@@ -136,7 +130,7 @@ def bar_chart(
     widths = values * length / (limit or values.sum(axis=1).max(initial=0) or 1)
     starts = left + np.cumsum(widths, axis=1) - widths
     width = math.ceil(left + length + 8 + text_width(texts))
-    return SVG.bar_chart(title, width, left, length, names, texts, parts_of, colours, values, starts, widths)
+    return SVG.bar_chart(title, width, left, length, names, texts, colours, values, starts, widths)
 
 
 def heat_map(title: str, rows: Sequence[str], columns: Sequence[str], values: np.ndarray, full: float = 1.0) -> Markup:
@@ -156,14 +150,13 @@ def lanes(
     truth: Segments,
     predictions: Segments,
     colours: Sequence[str],
-    width: int = 760,
 ) -> Markup:
     """Draws one lane per class: ground truth above, predictions below, more opaque with a higher score.
 
     `shown` are the classes that have a lane, `colours` the CSS colours of the predictions. Both kinds of segments are
     of one video, in seconds, like its `duration`.
     """
-    axis = make_axis((0, duration), names_width(classes[label] for label in shown), width - 10)
+    axis = make_axis((0, duration), names_width(classes[label] for label in shown), LANES_WIDTH - 10)
     drawn, opacity = drawn_predictions(predictions)
     columns = (predictions.start, predictions.end, predictions.score, np.array(colours), opacity)
     rows = []
@@ -171,7 +164,7 @@ def lanes(
         instances, own = truth[truth.label == label], drawn[predictions.label[drawn] == label]
         times = zip(instances.start, instances.end, strict=True)
         rows.append((classes[label], times, zip(*(column[own] for column in columns), strict=True)))
-    return SVG.lanes(title, width, axis, rows)
+    return SVG.lanes(title, LANES_WIDTH, axis, rows)
 
 
 SVG = macros("charts.svg", shortened=shortened, cell_colour=cell_colour)

@@ -7,7 +7,6 @@ every text that is not `Markup`. Colours follow the reader's light or dark setti
 
 import base64
 import hashlib
-from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -45,11 +44,6 @@ def asset(name: str) -> str:
     return resources.files("tsc_jax.report").joinpath("assets", name).read_text(encoding="utf-8")
 
 
-def assets(names: Sequence[str]) -> Markup:
-    """Returns the CSS or JavaScript of several files in assets/, one after the other."""
-    return Markup("".join(map(asset, names)))
-
-
 def sayable(text: str) -> str:
     """Returns the text with "?" for characters that UTF-8 cannot encode (bytes of a file name that are not UTF-8)."""
     return text.encode("utf-8", "replace").decode()
@@ -62,7 +56,7 @@ PAGES = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-PAGES.filters["px"] = "{:.1f}".format  # pixels
-PAGES.globals |= {"assets": assets, "script_hash": script_hash, "version": tsc_jax.__version__}
+PAGES.filters |= {"px": "{:.1f}".format, "asset": lambda name: Markup(asset(name)), "script_hash": script_hash}
+PAGES.globals["version"] = tsc_jax.__version__
 PAGES.policies["json.dumps_kwargs"] = {"allow_nan": False, "ensure_ascii": False, "separators": (",", ":")}
 parts = macros("parts.html")  # the small pieces that pages consist of

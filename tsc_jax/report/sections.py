@@ -92,17 +92,12 @@ def losses(curves: Mapping) -> Section:
             terms.setdefault(term, {})[branch] = curve
     branches = sorted({branch for curves_of_term in terms.values() for branch in curves_of_term if branch})
     legend = {branch: charts.colour(number) for number, branch in enumerate(branches)}
-    drawn = [
-        charts.line_chart(
-            "total, weighted" if term == "total" else term,
-            [
-                charts.Line(branch or term, *curve, legend.get(branch, "var(--ink)"))
-                for branch, curve in terms[term].items()
-            ],
-            "step",
-        )
-        for term in sorted(terms, key=lambda term: term != "total")
-    ]
+    drawn = []
+    for term, of_branches in sorted(terms.items(), key=lambda item: item[0] != "total"):
+        lines = [
+            charts.Line(name or term, *curve, legend.get(name, "var(--ink)")) for name, curve in of_branches.items()
+        ]
+        drawn.append(charts.line_chart("total, weighted" if term == "total" else term, lines, "step"))
     body = parts.charts(drawn) + (parts.legend(legend) if legend else "")
     if not drawn:
         body = Markup("<p>There is no scalars.jsonl beside these weights: they were exported or imported.</p>")
@@ -149,8 +144,7 @@ def errors(compared: tuple, names: tuple[str, ...]) -> Section:
         "predictions of each kind (%), by slices of G",
         [f"{place}G" for place in range(1, len(profile) + 1)],
         100 * profile / np.maximum(profile.sum(axis=1, keepdims=True), 1),
-        parts_of=diagnosis.KINDS,
-        colours=list(KIND_COLOURS.values()),
+        colours=KIND_COLOURS,
         limit=100,
         texts=[str(count) for count in profile.sum(axis=1)],
         length=340,
@@ -162,10 +156,7 @@ def errors(compared: tuple, names: tuple[str, ...]) -> Section:
         gains,
         texts=[f"{gain:.1f}" for gain in gains],
     )
-    return section(
-        "errors",
-        parts.legend(KIND_COLOURS) + parts.charts([shares, costs]) + mistakes(compared, names),
-    )
+    return section("errors", parts.legend(KIND_COLOURS) + parts.charts([shares, costs]) + mistakes(compared, names))
 
 
 def mistakes(compared: tuple, names: tuple[str, ...]) -> Markup:
@@ -189,7 +180,7 @@ def lengths(compared: tuple, unit: float) -> Section:
     missed_texts = [f"{some} of {number}" for some, number in zip(by_length.missed, by_length.instances, strict=True)]
     drawn = [
         charts.bar_chart("mAP (%)", names, precisions, limit=100, texts=precision_texts),
-        charts.bar_chart("never found (%)", names, missed, limit=100, texts=missed_texts, colours=["var(--wrong)"]),
+        charts.bar_chart("never found (%)", names, missed, limit=100, texts=missed_texts, colours={"": "var(--wrong)"}),
     ]
     return section("lengths", parts.charts(drawn))
 

@@ -19,6 +19,9 @@ def write_events(workdir: Path) -> str:
     """
     try:
         import tensorboard  # noqa: F401
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.summary.writer.record_writer import RecordWriter
     except ModuleNotFoundError:
         raise InputError(
             "TensorBoard, which writes and shows event files, is not installed: pip install tensorboard"
@@ -30,21 +33,11 @@ def write_events(workdir: Path) -> str:
             raise InputError(f"{folder / 'scalars.jsonl'}: holds no scalars, expected those of launch.train")
         rows = [(step, name, value) for name, columns in scalars.items() for step, value in zip(*columns, strict=True)]
         (folder / "tensorboard").mkdir(exist_ok=True)
-        with replacing(folder / "tensorboard" / FILE) as temporary:
-            write_records(temporary, sorted(rows))
+        with replacing(folder / "tensorboard" / FILE) as temporary, temporary.open("wb") as file:
+            writer = RecordWriter(file)
+            writer.write(Event(file_version="brain.Event:2").SerializeToString())
+            for step, name, value in sorted(rows):
+                summary = Summary(value=[Summary.Value(tag=name, simple_value=value)])
+                writer.write(Event(step=int(step), summary=summary).SerializeToString())
         count += len(rows)
     return f"{count} values for TensorBoard; look at them with: tensorboard --logdir {workdir}"
-
-
-def write_records(path: Path, rows: list[tuple[int, str, float]]) -> None:
-    """Writes rows (step, name, value) into one event file."""
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.summary.writer.record_writer import RecordWriter
-
-    with path.open("wb") as file:
-        writer = RecordWriter(file)
-        writer.write(Event(file_version="brain.Event:2").SerializeToString())
-        for step, name, value in rows:
-            summary = Summary(value=[Summary.Value(tag=name, simple_value=value)])
-            writer.write(Event(step=int(step), summary=summary).SerializeToString())

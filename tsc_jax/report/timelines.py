@@ -6,11 +6,10 @@ Without JavaScript the page shows tables of segments.
 """
 
 import base64
-import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,8 +21,7 @@ LANES = 6  # classes per video that have a lane
 LISTED = 20  # predictions per video in its table without JavaScript
 
 
-@dataclasses.dataclass(frozen=True)
-class VideoTimeline:
+class VideoTimeline(NamedTuple):
     """What the page shows of one video; curves have gaps where they are not finite."""
 
     name: str

@@ -28,7 +28,7 @@ def write_training_report(
     """
     rate, protocol, truth = dataset.snippets_per_second, metrics["protocol"], ground_truth(dataset.test)
     threshold = min(metrics["tiou"], key=lambda tiou: abs(tiou - 0.5))
-    both = protocols.both_to_protocol(truth, evaluation.predictions, rate, protocol)
+    both = protocols.to_protocol(truth, evaluation.predictions, rate, protocol)
     compared = (*both, threshold, len(dataset.classes))
     curves = read_scalars(scalars)
     shown = [

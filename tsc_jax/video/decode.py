@@ -85,11 +85,8 @@ def _open(path: Path) -> Iterator[tuple["av.container.InputContainer", "av.Video
     try:
         # An absolute path, because FFmpeg takes the part before a colon for a protocol.
         with av.open(str(path.absolute()), **lenient) as container:
-            streams = [
-                stream
-                for stream in container.streams.video
-                if stream.codec_context and not stream.disposition & av.stream.Disposition.attached_pic
-            ]
+            cover = av.stream.Disposition.attached_pic
+            streams = [each for each in container.streams.video if each.codec_context and not each.disposition & cover]
             if not streams:
                 others = sorted({stream.type for stream in container.streams} - {"video"})
                 raise InputError(f"{path}: has {' and '.join(others) or 'no stream'}, expected a video")

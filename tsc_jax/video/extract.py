@@ -24,15 +24,12 @@ WIDTH = i3d.WIDTH
 def make_extractor(dtype: str = "float32", batch_size: int | None = None) -> Callable[..., np.ndarray]:
     """Loads the weights once and returns the function that turns videos into features.
 
-    Args:
-      dtype: of weights and activations, float32 or bfloat16; both accumulate in float32.
-      batch_size: snippets per batch; None: 1 on CPUs, which gain nothing from more, and 8 elsewhere.
+    Weights and activations are of type `dtype`, float32 or bfloat16; both accumulate in float32. `batch_size` is in
+    snippets; None means 1 on CPUs, which gain nothing from more, and 8 elsewhere.
 
-    Returns:
-      A function (path, progress) -> features [T, 1024] float32. It calls `progress` with the number of snippets
-      of each batch, and raises InputError if the file is not a video or is shorter than a snippet.
-
-    Raises InputError if the packages of requirements-video.txt are not installed.
+    Returns a function (path, progress) -> features [T, 1024] float32. It calls `progress` with the number of snippets
+    of each batch, and raises InputError if the file is not a video or is shorter than a snippet. Raises InputError if
+    the packages of requirements-video.txt are not installed.
     """
     load_decoder()
     network = functools.partial(jax.jit(i3d.features), i3d.fold(weights.load_variables(), dtype))

@@ -32,9 +32,7 @@ def extract_folder(
 
     Keeps complete files of earlier calls. Prints one line on stderr per video that cannot be used, and continues;
     returns the number of these videos. For `dtype` and `batch_size` see `make_extractor`.
-
-    Raises:
-      InputError: a package is missing, `output` has features of another extractor, or two videos have the same name.
+    Raises InputError if a package is missing, `output` has features of another extractor, or two videos have one name.
     """
     meta = _meta(output, {"name": _NAME, "dtype": dtype, "weights_sha256": weights.SHA256})
     files = {video: output / "features" / (split or "") / f"{video.stem}.npy" for video in videos}
