@@ -1,12 +1,14 @@
-"""The sections of report.html: each is a function from data to a `Section`, or to None where there is nothing to show.
+"""report.html: how a run went, what it reaches, and where it loses mAP; docs/reading-the-report.md explains it.
 
-`compared` is what the functions of `diagnosis` take: ground truth and predictions in the protocol's unit, the tIoU
-threshold, and the number of classes C.
+Each section is a function from data to a `Section`, or to None where there is nothing to show. `compared` is what the
+functions of `diagnosis` take: ground truth and predictions in the protocol's unit, the tIoU threshold, and the number
+of classes C.
 """
 
 import itertools
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,13 +16,14 @@ from markupsafe import Markup
 
 from tsc_jax.data.checks import rate_fits
 from tsc_jax.data.dataset import Dataset, Split
-from tsc_jax.evaluation import diagnosis
+from tsc_jax.evaluation import diagnosis, protocols
 from tsc_jax.evaluation.detection import average_precisions
 from tsc_jax.evaluation.evaluate import Evaluation, ground_truth
 from tsc_jax.localization.segments import Segments
 from tsc_jax.report import charts
 from tsc_jax.report.lanes import shown_classes
-from tsc_jax.report.page import asset, parts
+from tsc_jax.report.page import asset, parts, write_page
+from tsc_jax.training.log import read_scalars
 
 KIND_COLOURS = dict(zip(diagnosis.KINDS, [*map(charts.colour, (2, 0, 3, 1, 4)), "var(--ink-soft)"], strict=True))
 TEXTS = tomllib.loads(asset("sections.toml"))  # title, reading and advice by id
@@ -39,6 +42,58 @@ class Section(NamedTuple):
     reading: str  # how to read it, plain text
     advice: str  # what to do if it looks bad, plain text
     body: Markup
+
+
+def write_training_report(
+    folder: Path,
+    evaluation: Evaluation,
+    metrics: Mapping,
+    dataset: Dataset,
+    scalars: Path,
+    extra: Sequence[Section] = (),
+) -> None:
+    """Writes report.html, a page that is one file, about an evaluation of the test videos.
+
+    `metrics` is the content of metrics.json. If the file `scalars`, scalars.jsonl of the run, is missing, the page says
+    so. The sections `extra` of the method come after all others.
+    """
+    rate, protocol, truth = dataset.snippets_per_second, metrics["protocol"], ground_truth(dataset.test)
+    threshold = min(metrics["tiou"], key=lambda tiou: abs(tiou - 0.5))
+    both = protocols.to_protocol(truth, evaluation.predictions, rate, protocol)
+    compared, curves = (*both, threshold, len(dataset.classes)), read_scalars(scalars)
+    shown = [
+        mean_ap(evaluation, metrics, dataset.test, rate),
+        map_over_steps(curves),
+        losses(curves),
+        classes(compared, dataset.classes),
+        errors(compared, dataset.classes),
+        lengths(compared, 1.0 if protocol == "seconds" else 1 / rate),
+        videos(compared, evaluation.predictions, dataset),
+        *extra,
+    ]
+    what = f"{len(dataset.test.videos)} test videos, protocol {protocol}"
+    write_page(
+        folder / "report.html",
+        "report.html",
+        title=f"{dataset.name}: {metrics['selection']}, step {metrics['step']}",
+        facts=f"{what}; numbers without a threshold are at tIoU {threshold:g}.",
+        tiles=tiles(compared, evaluation, metrics),
+        sections=[section for section in shown if section is not None],
+    )
+
+
+def tiles(compared: tuple, evaluation: Evaluation, metrics: Mapping) -> dict[str, str]:
+    """Returns the most important numbers by name."""
+    truth, _, threshold, _ = compared
+    place = metrics["tiou"].index(threshold)
+    missed = len(truth) - len(np.setdiff1d(diagnosis.found_instances(*compared), [-1]))
+    return {
+        "average mAP, all tIoUs": f"{metrics['average_mAP']['all']:.1f}",
+        f"mAP at {threshold:g}": f"{metrics['mAP'][place]:.1f}",
+        f"its floor at {threshold:g}": f"{evaluation.floor[place]:.1f}",
+        "classification mAP": f"{metrics['classification_mAP']:.1f}",
+        "instances never found": f"{missed} of {len(truth)}",
+    }
 
 
 def section(id: str, body: Markup) -> Section:

@@ -30,9 +30,7 @@ def read_frames(path: Path) -> Iterator[np.ndarray]:
     Each frame is shown from the 25th of a second nearest to its time stamp, counted from the first frame, until the
     next frame is shown; frames of faster, slower or variable rates are therefore skipped or repeated. Frames are turned
     upright by the file's metadata, scaled (bilinear) to a shorter side of 256 pixels, and cropped to the centre.
-
-    Raises:
-      InputError: not a file, no video in it, or something in it that cannot be decoded.
+    Raises InputError if there is no video, or something in it that cannot be decoded.
     """
     with _open(path) as (container, stream):
         gap = 1 / (stream.average_rate or Fraction(FRAMES_PER_SECOND))
@@ -109,9 +107,7 @@ def repetitions(frames: Iterable["av.VideoFrame"], gap: Fraction, path: Path) ->
 
     A frame without a time stamp, and the end of the last frame, continue at the last distance between two frames, which
     is `gap` seconds until the time stamps tell. `frames` are in the order in which they are shown.
-
-    Raises:
-      InputError: a time stamp is more than an hour after the previous one, or a second or more before it.
+    Raises InputError if a time stamp is more than an hour after the previous one, or a second or more before it.
     """
     shown, first, time, begun = None, None, None, 0
     for frame in frames:
