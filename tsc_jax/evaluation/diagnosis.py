@@ -14,14 +14,7 @@ import numpy as np
 from tsc_jax.evaluation import detection
 from tsc_jax.localization.segments import Segments
 
-KINDS = (
-    "true positive",
-    "double detection",
-    "wrong label",
-    "localization error",
-    "confusion error",
-    "background error",
-)
+KINDS = "true positive", "double detection", "wrong label", "localization error", "confusion error", "background error"
 LOWEST_TIOU = 0.1  # below it, a prediction is unrelated to an instance
 SLICES = 10
 LENGTHS = ("XS", "S", "M", "L", "XL")

@@ -43,12 +43,9 @@ def rescore(
 ) -> str:
     """Returns a text with facts about the data, mAP and its floor; both files are in ActivityNet's form.
 
-    Args:
-      videos_file: names of the videos to evaluate, one per line; None: the whole subset, see `read_ground_truth`.
-      ambiguous_file: see `read_ambiguous`; predictions in these stretches are not scored.
-      all_protocols: whether to add a row per changed choice, under each protocol.
-
-    Raises InputError for an invalid file, or one that shares no video with the annotations.
+    `videos_file` names the videos to evaluate, one per line; None means the whole subset. Predictions in the stretches
+    of `ambiguous_file` are not scored. `all_protocols` adds a row per changed choice, under each protocol. Raises
+    InputError for an invalid file, or one that shares no video with the annotations.
     """
     truth = read_ground_truth(ground_truth_file, subset)
     predictions, named = read_predictions(predictions_file, truth.videos, truth.classes)

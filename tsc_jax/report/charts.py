@@ -23,15 +23,6 @@ PLAIN = {"": "var(--colour-0)"}  # colours of bars of one part
 STRONGEST_CELL = 0.5  # share of colour at which the number in a cell can still be read
 
 
-class Line(NamedTuple):
-    """One line of a chart."""
-
-    name: str  # for its tooltip
-    x: np.ndarray  # [N], rising
-    y: np.ndarray  # [N]
-    colour: str  # of CSS
-
-
 class Axis(NamedTuple):
     """A linear axis that shows values from `low` to `high` at the pixels from `begin` to `end`."""
 
@@ -90,17 +81,17 @@ def names_width(names: Iterable[str]) -> float:
 
 def line_chart(
     title: str,
-    lines: Sequence[Line],
+    lines: Sequence[tuple[str, np.ndarray, np.ndarray, str]],
     x_name: str,
     *,
     x_limits: tuple[float, float] | None = None,
     y_limits: tuple[float, float] | None = None,
     size: tuple[int, int] = (320, 200),
 ) -> Markup:
-    """Draws lines over one pair of axes; an axis without limits shows 0 and all values."""
+    """Draws lines (name, x [N] rising, y [N], CSS colour); an axis without limits shows 0 and all values."""
     width, height = size
-    x_axis = make_axis(x_limits or np.concatenate([[0], *(line.x for line in lines)]), 38, width - 10)
-    y_axis = make_axis(y_limits or np.concatenate([[0], *(line.y for line in lines)]), height - 34, 26)
+    x_axis = make_axis(x_limits or np.concatenate([[0], *(x for _, x, _, _ in lines)]), 38, width - 10)
+    y_axis = make_axis(y_limits or np.concatenate([[0], *(y for _, _, y, _ in lines)]), height - 34, 26)
     curves = []
     for name, x, y, stroke in lines:
         shown = np.unique(np.linspace(0, len(x) - 1, min(len(x), POINT_LIMIT)).astype(int))

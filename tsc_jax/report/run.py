@@ -44,12 +44,12 @@ def report(workdir: Path, changes: Mapping[str, Any]) -> str:
     if seeds and processes.is_first():
         results.write_json(Path(workdir, "seeds.json"), summarise(runs))
     floor, metrics, notes = next(iter(reports.values()))
-    if not seeds:
-        return "\n".join([table(floor, {named(each): each for each in metrics.values()}), *notes])
-    tables = []
-    for selection in common_selections(runs):
-        rows = {f"{named(run[selection])}, {name}": run[selection] for name, run in runs.items()}
-        tables.append(table(floor, rows, sample=list(rows)))
+    if seeds:
+        selections = common_selections(runs)
+        groups = [{f"{named(run[each])}, {name}": run[each] for name, run in runs.items()} for each in selections]
+    else:
+        groups = [{named(each): each for each in metrics.values()}]
+    tables = [table(floor, rows, sample=list(rows) if seeds else ()) for rows in groups]
     return "\n".join(["\n\n".join(tables), *notes])
 
 

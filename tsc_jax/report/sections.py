@@ -45,12 +45,7 @@ class Section(NamedTuple):
 
 
 def write_training_report(
-    folder: Path,
-    evaluation: Evaluation,
-    metrics: Mapping,
-    dataset: Dataset,
-    scalars: Path,
-    extra: Sequence[Section] = (),
+    folder: Path, evaluation: Evaluation, metrics: Mapping, dataset: Dataset, scalars: Path, extra: Sequence[Section]
 ) -> None:
     """Writes report.html, a page that is one file, about an evaluation of the test videos.
 
@@ -128,12 +123,9 @@ def map_over_steps(curves: Mapping) -> Section | None:
         names = [name for name in curves if name.startswith(f"{split}/mAP@") and ":" not in name and "all" not in name]
         # Shades from the colour to the ink: the first of those from the surface could hardly be seen.
         shades = [charts.shade(share, "var(--ink)", charts.colour(0)) for share in np.linspace(0, 1, len(names))]
-        lines = [
-            charts.Line(name.removeprefix(f"{split}/"), *curves[name], shade)
-            for name, shade in zip(names, shades, strict=True)
-        ]
+        lines = [(name.split("/")[1], *curves[name], shade) for name, shade in zip(names, shades, strict=True)]
         if lines:
-            legend = {line.name.replace("mAP@", "tIoU "): line.colour for line in lines}
+            legend = {name.replace("mAP@", "tIoU "): shade for name, *_, shade in lines}
             drawn.append(charts.line_chart(f"mAP (%), {title}", lines, "step", y_limits=(0, 100), size=(420, 240)))
     return section("steps", parts.charts(drawn) + parts.legend(legend)) if drawn else None
 
@@ -149,9 +141,7 @@ def losses(curves: Mapping) -> Section:
     legend = {branch: charts.colour(number) for number, branch in enumerate(branches)}
     drawn = []
     for term, of_branches in sorted(terms.items(), key=lambda item: item[0] != "total"):
-        lines = [
-            charts.Line(name or term, *curve, legend.get(name, "var(--ink)")) for name, curve in of_branches.items()
-        ]
+        lines = [(name or term, *curve, legend.get(name, "var(--ink)")) for name, curve in of_branches.items()]
         drawn.append(charts.line_chart("total, weighted" if term == "total" else term, lines, "step"))
     body = parts.charts(drawn) + (parts.legend(legend) if legend else "")
     if not drawn:
@@ -187,7 +177,7 @@ def precision_recall_chart(name: str, recall: np.ndarray, precision: np.ndarray)
     """Draws steps that fall to 0 where recall ends; the area under them is the average precision."""
     x = np.concatenate([[0], np.repeat(recall, 2)])
     y = np.concatenate([np.repeat(precision, 2), [0]])
-    line = charts.Line(name, x, y, charts.colour(0))
+    line = (name, x, y, charts.colour(0))
     limits = {"x_limits": (0, 1), "y_limits": (0, 1)}
     return charts.line_chart(charts.shortened(name, 24), [line], "recall", size=(180, 145), **limits)
 
