@@ -56,7 +56,6 @@ def rescore(
             raise InputError(f"{file}: names none of the {len(truth.videos)} videos of {ground_truth_file}")
     videos = np.isin(truth.videos, listed)
     request = Request(truth, predictions, named, videos, ambiguous, tious, snippets_per_second)
-    instances = _instances(request)
 
     text = [f"{ground_truth_file}: {_counts(len(truth.videos), truth.segments)} in the {truth.subset} subset"]
     if videos_file is not None:
@@ -64,15 +63,20 @@ def rescore(
     text.append(f"{predictions_file}: {len(predictions)} predictions; {_difference(named, truth.videos)}")
     text += quirks(request)
     for each in PROTOCOLS if all_protocols else [protocol]:
-        compared = {each: _compared(request, each)}
-        if all_protocols:
-            compared |= {name: changed for name, changed in variations(request, each) if len(changed[0])}
-        if not np.isnan(truth.durations[instances.video]).any():
-            floor = floor_predictions(instances, truth.durations)
-            compared[FLOOR] = _compared(request._replace(predictions=floor), each)
-        rows = {name: 100 * mean_average_precision(*by, len(truth.classes)) for name, by in compared.items()}
-        text += ["", table(tious, rows, baseline=each if all_protocols else None)]
+        text += ["", table(tious, scores(request, each, all_protocols), baseline=each if all_protocols else None)]
     return "\n".join(text)
+
+
+def scores(request: Request, protocol: str, with_variations: bool) -> dict[str, np.ndarray]:
+    """Returns mAP in percent, float64 [tIoUs], under a protocol, its `variations` and the floor, by name."""
+    truth, instances = request.truth, _instances(request)
+    compared = {protocol: _compared(request, protocol)}
+    if with_variations:
+        compared |= {name: changed for name, changed in variations(request, protocol) if len(changed[0])}
+    if not np.isnan(truth.durations[instances.video]).any():
+        floor = floor_predictions(instances, truth.durations)
+        compared[FLOOR] = _compared(request._replace(predictions=floor), protocol)
+    return {name: 100 * mean_average_precision(*by, len(truth.classes)) for name, by in compared.items()}
 
 
 def quirks(request: Request) -> Iterator[str]:
