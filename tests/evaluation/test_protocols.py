@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tsc_jax.errors import InputError
-from tsc_jax.evaluation.ambiguous import is_ambiguous, read_ambiguous
 from tsc_jax.evaluation.protocols import floor_predictions, parse_tious, to_protocol
+from tsc_jax.evaluation.rescore import is_ambiguous, read_ambiguous
 from tsc_jax.localization.segments import make_segments
 
 times = st.lists(st.floats(0, 5000), min_size=1)
@@ -15,7 +15,8 @@ times = st.lists(st.floats(0, 5000), min_size=1)
 
 @given(times)
 def test_published_ground_truth_is_rounded_as_python_rounds(seconds):
-    rounded = to_protocol(make_segments(0, 0, seconds, seconds), 25 / 16, "published")
+    segments = make_segments(0, 0, seconds, seconds)
+    rounded, _ = to_protocol(segments, segments, 25 / 16, "published")
     np.testing.assert_array_equal(rounded.start, [round(second * 25 / 16) for second in seconds])
 
 
@@ -23,18 +24,19 @@ def test_published_ground_truth_is_rounded_as_python_rounds(seconds):
 def test_snippets_come_back_from_seconds_exactly(snippets, rate):
     """A results file in seconds must not move a tIoU off its threshold."""
     in_seconds = make_segments(0, 0, snippets, snippets).scaled(1 / rate)
-    restored = to_protocol(in_seconds, rate, "published", predicted=True)
+    _, restored = to_protocol(in_seconds, in_seconds, rate, "published")
     np.testing.assert_array_equal(restored.start, snippets)
 
 
 def test_predictions_between_snippets_are_not_rounded():
-    between = to_protocol(make_segments(0, 0, [1.0], [2.5]), 0.5, "published", predicted=True)
+    segments = make_segments(0, 0, [1.0], [2.5])
+    _, between = to_protocol(segments, segments, 0.5, "published")
     np.testing.assert_array_equal([between.start, between.end], [[0.5], [1.25]])
 
 
 def test_seconds_stay_as_they_are():
-    segments = make_segments(0, 0, [1.1], [2.7])
-    assert to_protocol(segments, 25 / 16, "seconds") is segments
+    truth, predictions = make_segments(0, 0, [1.1], [2.7]), make_segments(0, 0, [1.3], [2.9])
+    assert to_protocol(truth, predictions, 25 / 16, "seconds") == (truth, predictions)
 
 
 def test_floor_has_one_segment_per_true_class():

@@ -117,15 +117,14 @@ def test_an_absent_subset_is_refused(tmp_path):
 
 
 def test_metrics_of_one_evaluation():
-    metrics = results.make_metrics("seconds", [0.1, 0.5, 0.9], np.array([30.0, 20.0, 4.0]), step=7, selection="last")
+    metrics = results.make_metrics("seconds", [0.1, 0.5, 0.9], np.array([30.0, 20.0, 4.0]), 60.0, step=7)
     assert json.loads(json.dumps(metrics)) == {
         "protocol": "seconds",
         "tiou": [0.1, 0.5, 0.9],
         "mAP": [30.0, 20.0, 4.0],
         "average_mAP": {"0.1:0.5": 25.0, "all": 18.0},
-        "classification_mAP": None,
+        "classification_mAP": 60.0,
         "step": 7,
-        "selection": "last",
     }
 
 

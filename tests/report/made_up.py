@@ -47,15 +47,12 @@ def made_up_evaluation(
     """Returns (Evaluation, metrics) of made-up predictions; with `outputs`, CAS and attention of every video are 0."""
     truth = ground_truth(dataset.test)
     predictions = made_up_predictions(truth) if predictions is None else predictions
-    compared = (
-        protocols.to_protocol(truth, RATE, protocol),
-        protocols.to_protocol(predictions, RATE, protocol, predicted=True),
-    )
+    compared = protocols.to_protocol(truth, predictions, RATE, protocol)
     mean_ap = 100 * detection.mean_average_precision(*compared, TIOUS, len(CLASSES))
-    metrics = results.make_metrics(protocol, TIOUS, mean_ap, 75.0, 30, "best on test")
+    metrics = results.make_metrics(protocol, TIOUS, mean_ap, 75.0, 30) | {"selection": "best on test"}
     lengths = [video.num_snippets for video in dataset.test.videos]
-    curves = [{"cas": np.zeros((t, len(CLASSES) + 1)), "attention": np.zeros(t)} if outputs else None for t in lengths]
-    return Evaluation(predictions, metrics, np.array([50.0, 10, 0, 0]), curves), metrics
+    zeros = [{"cas": np.zeros((t, len(CLASSES) + 1)), "attention": np.zeros(t)} if outputs else None for t in lengths]
+    return Evaluation(predictions, metrics, np.array([50.0, 10, 0, 0]), zeros), metrics
 
 
 def at_rate(dataset: Dataset, factor: float) -> Dataset:

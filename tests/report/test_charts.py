@@ -23,7 +23,7 @@ def by_class(svg, tag, name):
 def test_a_line_reads_off_its_axes(values, first):
     values = np.array(values)
     steps = first + 10 * np.arange(len(values))
-    svg = ElementTree.fromstring(charts.line_chart("<&>", [charts.Line("one", steps, values, "red")], "step"))
+    svg = ElementTree.fromstring(charts.line_chart("<&>", [("one", steps, values, "red")], "step"))
     places = [float(line.get("y1")) for line in by_class(svg, "line", "grid")]
     labels = [float(text.text) for text in by_class(svg, "text", "minor")[: len(places)]]
     (curve,) = by_class(svg, "polyline", "curve")
@@ -38,7 +38,7 @@ def test_a_line_reads_off_its_axes(values, first):
 
 def test_long_lines_keep_their_ends():
     steps = np.arange(50_000)
-    chart = charts.line_chart("long", [charts.Line("one", steps, steps / 1e3, "red")], "step")
+    chart = charts.line_chart("long", [("one", steps, steps / 1e3, "red")], "step")
     assert len(chart) < 20_000
     (curve,) = by_class(ElementTree.fromstring(chart), "polyline", "curve")
     points = curve.get("points").split()
@@ -49,8 +49,8 @@ def test_long_lines_keep_their_ends():
 def test_bars_are_as_long_as_their_values(values):
     values = np.array(values)
     names = [f"bar {i}" for i in range(len(values))]
-    colours = ["red", "blue", "green"]
-    svg = ElementTree.fromstring(charts.bar_chart("bars", names, values, parts_of=("a", "b", "c"), colours=colours))
+    colours = {"a": "red", "b": "blue", "c": "green"}
+    svg = ElementTree.fromstring(charts.bar_chart("bars", names, values, colours=colours))
     track = float(by_class(svg, "rect", "track")[0].get("width"))
     longest = values.sum(axis=1).max()
     drawn = {

@@ -15,8 +15,7 @@ from tsc_jax.evaluation.detection import average_precisions
 from tsc_jax.evaluation.evaluate import ground_truth
 from tsc_jax.localization.segments import make_segments
 from tsc_jax.methods.tscnet.bank_section import bank_section
-from tsc_jax.report.sections import Section
-from tsc_jax.report.training_report import write_training_report
+from tsc_jax.report.sections import Section, write_training_report
 
 ROOT = Path(__file__).resolve().parents[2]
 DATASET = made_up_dataset()
@@ -98,8 +97,7 @@ def test_the_pages_know_no_method():
 def test_the_numbers_are_those_of_the_diagnosis(tmp_path, scalars, protocol):
     text = page(tmp_path, scalars, protocol=protocol)
     evaluation, metrics = made_up_evaluation(DATASET, protocol)
-    truth = protocols.to_protocol(ground_truth(DATASET.test), RATE, protocol)
-    predictions = protocols.to_protocol(evaluation.predictions, RATE, protocol, predicted=True)
+    truth, predictions = protocols.to_protocol(ground_truth(DATASET.test), evaluation.predictions, RATE, protocol)
     compared = (truth, predictions, 0.5, len(CLASSES))
 
     precisions = 100 * average_precisions(truth, predictions, [0.5], len(CLASSES))[0]

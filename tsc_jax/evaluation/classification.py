@@ -6,17 +6,9 @@ from tsc_jax.errors import InputError
 
 
 def mean_average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Mean of `average_precision` over the classes that occur.
+    """Returns the mean `average_precision`, from 0 to 1, of the classes that occur.
 
-    Args:
-      scores: float [V, C], the method's score of each class in each video.
-      labels: bool [V, C], the classes that each video contains.
-
-    Returns:
-      From 0 to 1.
-
-    Raises:
-      InputError: no video has a label.
+    `scores` float [V, C] and `labels` bool [V, C] are of each class in each video. Raises InputError without labels.
     """
     if not labels.any():
         raise InputError("classification mAP needs labelled videos, but no video to evaluate has a label")
@@ -25,14 +17,10 @@ def mean_average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
 
 
 def average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Mean, over the positive videos, of the precision among all videos that score at least as much.
+    """Returns the mean, over the positive videos, of the precision among all videos that score at least as much.
 
     Equals scikit-learn's average_precision_score: precision is not interpolated, and equal scores count together, so
-    that the order of the videos does not matter.
-
-    Args:
-      scores: [V].
-      labels: bool [V], at least one of them true.
+    that the order of the videos does not matter. `scores` [V]; `labels` bool [V], at least one of them true.
     """
     everything, positives = np.sort(scores), np.sort(scores[labels])
     reached = len(everything) - np.searchsorted(everything, positives)

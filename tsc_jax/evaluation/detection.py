@@ -17,8 +17,7 @@ def mean_average_precision(
 ) -> np.ndarray:
     """Returns mAP at each tIoU threshold, float64 [tIoUs] from 0 to 1, over the classes with ground truth.
 
-    Raises:
-      InputError: there is no ground truth.
+    Raises InputError if there is no ground truth.
     """
     if not len(ground_truth):
         raise InputError("mAP needs ground truth, but the videos to evaluate have no annotated segment")
@@ -44,35 +43,31 @@ def ranking(predictions: Segments) -> np.ndarray:
 
 
 def assign(ground_truth: Segments, predictions: Segments, tious: Sequence[float], num_classes: int) -> np.ndarray:
-    """Assigns ground-truth segments to predictions at each threshold.
+    """Assigns ground truth to predictions: rows of `ground_truth` or -1 for none, int64 [tIoUs, N].
 
     Predictions choose in the order of `ranking`. Each takes, among the segments of its video and class that reach the
     threshold and are still free, the one with the highest tIoU; of equal tIoUs, the later row. (The toolkit leaves both
     ties to an unstable sort.) Segments of zero length are never taken.
-
-    Returns:
-      int64 [tIoUs, N], rows of `ground_truth`; -1 where a prediction gets none.
     """
     order = ranking(predictions)
     prediction, truth, tiou = overlapping_pairs(ground_truth, predictions[order], num_classes)
     assigned = np.full((len(tious), len(predictions)), -1)
     for row, threshold in zip(assigned, tious, strict=True):
         reach = np.flatnonzero(tiou >= threshold)
-        pairs = reach[choose(prediction[reach], truth[reach])]
-        row[order[prediction[pairs]]] = truth[pairs]
+        taken, served = set(), -1
+        for asking, segment in zip(prediction[reach].tolist(), truth[reach].tolist(), strict=True):
+            if asking != served and segment not in taken:
+                taken.add(segment)
+                served = asking
+                row[order[asking]] = segment
     return assigned
 
 
 def areas(hits: np.ndarray, groups: np.ndarray, truths: np.ndarray) -> np.ndarray:
-    """Returns the area under monotone precision over recall per group of predictions (in AP, a group is a class).
+    """Returns the area under monotone precision over recall per group of predictions, float64 [tIoUs, G].
 
-    Args:
-      hits: bool [tIoUs, N], true positives; within a group by falling score.
-      groups: int64 [N], group of each prediction, rising.
-      truths: int64 [G], number of ground-truth segments per group.
-
-    Returns:
-      float64 [tIoUs, G]; NaN for a group without ground truth.
+    In AP, a group is a class. `hits` bool [tIoUs, N] are the true positives, within a group by falling score; `groups`
+    int64 [N], rising; `truths` int64 [G], the number of ground-truth segments per group. NaN for a group without any.
     """
     bounds = np.searchsorted(groups, np.arange(len(truths) + 1))
     result = np.full((len(hits), len(truths)), np.nan)
@@ -94,9 +89,8 @@ def overlapping_pairs(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs each prediction with the ground-truth segments of its video and class that overlap it.
 
-    Returns:
-      (prediction, truth, tiou): row numbers int64 [pairs] twice and float64 [pairs]; sorted by rising prediction, then
-      falling tIoU, then falling truth.
+    Returns (prediction, truth, tiou): row numbers int64 [pairs] twice and float64 [pairs]; sorted by rising prediction,
+    then falling tIoU, then falling truth.
     """
     truth_groups = ground_truth.video * num_classes + ground_truth.label
     groups = predictions.video * num_classes + predictions.label
@@ -107,27 +101,10 @@ def overlapping_pairs(
     place = np.arange(len(prediction)) - np.repeat(np.cumsum(counts) - counts, counts)
     truth = by_group[np.repeat(first, counts) + place]
 
-    start, end = ground_truth.start[truth], ground_truth.end[truth]
-    other_start, other_end = predictions.start[prediction], predictions.end[prediction]
-    overlap = np.minimum(end, other_end) - np.maximum(start, other_start)
+    true, predicted = ground_truth[truth], predictions[prediction]
+    overlap = np.minimum(true.end, predicted.end) - np.maximum(true.start, predicted.start)
+    union = (true.end - true.start) + (predicted.end - predicted.start) - overlap
     some = overlap > 0
-    union = (end - start)[some] + (other_end - other_start)[some] - overlap[some]
-    prediction, truth, tiou = prediction[some], truth[some], overlap[some] / union
+    prediction, truth, tiou = prediction[some], truth[some], overlap[some] / union[some]
     order = np.lexsort([-truth, -tiou, prediction])
     return prediction[order], truth[order], tiou[order]
-
-
-def choose(prediction: np.ndarray, truth: np.ndarray) -> list[int]:
-    """Returns the pairs (indices) that result when each prediction in turn takes its first segment that is still free.
-
-    Args:
-      prediction: int64 [pairs], rising; the lower number chooses first.
-      truth: int64 [pairs]; within a prediction, the better segment comes first.
-    """
-    taken, served, chosen = set(), -1, []
-    for pair, (asking, segment) in enumerate(zip(prediction.tolist(), truth.tolist(), strict=True)):
-        if asking != served and segment not in taken:
-            taken.add(segment)
-            served = asking
-            chosen.append(pair)
-    return chosen

@@ -7,44 +7,26 @@ All functions take ground truth and predictions in the same unit, one tIoU `thre
 """
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
 from tsc_jax.evaluation import detection
 from tsc_jax.localization.segments import Segments
 
-KINDS = (
-    "true positive",
-    "double detection",
-    "wrong label",
-    "localization error",
-    "confusion error",
-    "background error",
-)
+KINDS = "true positive", "double detection", "wrong label", "localization error", "confusion error", "background error"
 LOWEST_TIOU = 0.1  # below it, a prediction is unrelated to an instance
 SLICES = 10
 LENGTHS = ("XS", "S", "M", "L", "XL")
 
 
-@dataclasses.dataclass(frozen=True)
-class ByLength:
-    """Results for five groups of instances by length, XS to XL.
+class ByLength(NamedTuple):
+    """Results for five groups of instances by length, XS to XL; see `by_length`."""
 
-    Each group has about a fifth of the instances; equal lengths stay together. (DETAD fixes the bounds per data set;
-    fifths are meaningful on any.)
-
-    Attributes:
-      upper: float64 [5], the largest length in each group, in the unit of the segments.
-      instances: int64 [5].
-      missed: int64 [5], instances that no prediction finds (false negatives).
-      mean_ap: float64 [5], mAP from 0 to 1 over the classes of the group's instances, without the predictions that find
-        an instance of another group or find none and have another group's length. NaN for an empty group.
-    """
-
-    upper: np.ndarray
-    instances: np.ndarray
-    missed: np.ndarray
-    mean_ap: np.ndarray
+    upper: np.ndarray  # float64 [5], the largest length in each group, in the unit of the segments
+    instances: np.ndarray  # int64 [5]
+    missed: np.ndarray  # int64 [5], instances that no prediction finds (false negatives)
+    mean_ap: np.ndarray  # float64 [5], from 0 to 1; NaN for an empty group
 
 
 def found_instances(ground_truth: Segments, predictions: Segments, threshold: float, num_classes: int) -> np.ndarray:
@@ -112,12 +94,12 @@ def gains(ground_truth: Segments, predictions: Segments, threshold: float, num_c
     missed instances. An error takes no instance, so removing errors changes nothing but ranks.
     """
     kind = kinds(ground_truth, predictions, threshold, num_classes)
-
-    def mean_ap(kept: np.ndarray) -> float:
-        return np.nanmean(detection.average_precisions(ground_truth, predictions[kept], [threshold], num_classes))
-
-    without = [mean_ap(kind != error) for error in range(1, len(KINDS))]
-    return np.array([*without, mean_ap(kind == 0)]) - mean_ap(kind >= 0)
+    kept = [kind >= 0, *(kind != error for error in range(1, len(KINDS))), kind == 0]
+    precisions = (
+        detection.average_precisions(ground_truth, predictions[rows], [threshold], num_classes) for rows in kept
+    )
+    everything, *without = map(np.nanmean, precisions)
+    return np.array(without) - everything
 
 
 def mistaken(ground_truth: Segments, predictions: Segments, threshold: float, num_classes: int) -> np.ndarray:
@@ -154,7 +136,12 @@ def precision_recall(
 
 
 def by_length(ground_truth: Segments, predictions: Segments, threshold: float, num_classes: int) -> ByLength:
-    """Returns mAP and missed instances by the length of the instances."""
+    """Returns mAP and missed instances by the length of the instances.
+
+    Each group has about a fifth of the instances; equal lengths stay together. (DETAD fixes the bounds per data set;
+    fifths are meaningful on any.) mAP is that of the classes of the group's instances, without the predictions that
+    find an instance of another group or find none and have another group's length.
+    """
     predictions = predictions[detection.ranking(predictions)]
     lengths, predicted_lengths = (np.round(each.end - each.start, 3) for each in (ground_truth, predictions))
     upper = np.quantile(lengths, np.arange(1, len(LENGTHS) + 1) / len(LENGTHS), method="inverted_cdf")

@@ -1,7 +1,7 @@
 """From trained variables to predictions, metrics and their floor."""
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,38 +11,22 @@ from tsc_jax.inference import Inference, OfVideo, infer_everywhere
 from tsc_jax.localization.segments import Segments, concatenate, make_segments
 
 
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
-    """The results of trained variables on a split.
+class Evaluation(NamedTuple):
+    """The results of trained variables on a split."""
 
-    Attributes:
-      predictions: in seconds, `video` an index into the split.
-      metrics: the content of metrics.json, except for "selection".
-      floor: mAP in percent at each tIoU of one whole-video segment per true class.
-      outputs: of every video, see `Localized`.
-    """
-
-    predictions: Segments
-    metrics: dict
-    floor: np.ndarray
-    outputs: list[OfVideo | None]
+    predictions: Segments  # in seconds, `video` an index into the split
+    metrics: dict  # the content of metrics.json without "selection"
+    floor: np.ndarray  # mAP in percent at each tIoU of one whole-video segment per true class
+    outputs: list[OfVideo | None]  # of every video, see `Localized`
 
 
-@dataclasses.dataclass(frozen=True)
-class Localized:
-    """The predictions in a split, and the outputs that they were read from.
+class Localized(NamedTuple):
+    """The predictions in a split, and the outputs that they were read from."""
 
-    Attributes:
-      segments: in seconds, `video` an index into the split, in the order of the method's `localize`.
-      outputs: of every video: "cas" [T, C + 1], "attention" [T] and others by name; None where it is too short.
-      used: indices of the videos that are long enough, int [V].
-      scores: class scores of these videos, float32 [V, C].
-    """
-
-    segments: Segments
-    outputs: list[OfVideo | None]
-    used: np.ndarray
-    scores: np.ndarray
+    segments: Segments  # in seconds, `video` an index into the split, in the order of the method's `localize`
+    outputs: list[OfVideo | None]  # "cas" [T, C + 1], "attention" [T] and others per video; None where it is too short
+    used: np.ndarray  # indices of the videos that are long enough, int [V]
+    scores: np.ndarray  # class scores of these videos, float32 [V, C]
 
 
 def evaluate(inference: Inference, variables: Any, step: int, dataset: Dataset, split: Split, config) -> Evaluation:
@@ -51,25 +35,15 @@ def evaluate(inference: Inference, variables: Any, step: int, dataset: Dataset, 
     Videos of fewer than `config.data.min_snippets` snippets get no predictions; their ground truth counts.
     """
     localized = localize(inference, variables, split, dataset.snippets_per_second, config)
-    truth = ground_truth(split)
-    tious = protocols.parse_tious(config.eval.tiou)
-    protocol = (dataset.snippets_per_second, config.eval.protocol)
+    truth, tious, protocol = ground_truth(split), protocols.parse_tious(config.eval.tiou), config.eval.protocol
 
     def mean_ap(predictions: Segments) -> np.ndarray:
-        compared = (
-            protocols.to_protocol(truth, *protocol),
-            protocols.to_protocol(predictions, *protocol, predicted=True),
-        )
+        compared = protocols.to_protocol(truth, predictions, dataset.snippets_per_second, protocol)
         return 100 * detection.mean_average_precision(*compared, tious, len(dataset.classes))
 
     labels = np.stack([split.videos[index].labels for index in localized.used])
-    metrics = results.make_metrics(
-        protocol=config.eval.protocol,
-        tious=tious,
-        mean_ap=mean_ap(localized.segments),
-        classification=100 * classification.mean_average_precision(localized.scores, labels),
-        step=step,
-    )
+    classification_ap = 100 * classification.mean_average_precision(localized.scores, labels)
+    metrics = results.make_metrics(protocol, tious, mean_ap(localized.segments), classification_ap, step)
     floor = protocols.floor_predictions(truth, np.array([video.duration for video in split.videos]))
     return Evaluation(localized.segments, metrics, mean_ap(floor), localized.outputs)
 
@@ -79,13 +53,7 @@ def localize(
 ) -> Localized:
     """Localizes the actions in all videos of a split; processes share the work.
 
-    Args:
-      inference: of the method.
-      variables: see `Method.variables`.
-      split: the videos.
-      snippets_per_second: rate of their features.
-      config: of the run.
-      title: of a progress bar on the terminal; None shows none.
+    `variables` are those of `Method.variables`, `title` is that of a progress bar on the terminal (None: no bar).
     """
     lengths = np.array([video.num_snippets for video in split.videos])
     used = np.flatnonzero(lengths >= config.data.min_snippets)
@@ -98,7 +66,7 @@ def localize(
 
 
 def ground_truth(split: Split) -> Segments:
-    """All action instances of a split, in seconds, `video` an index into it."""
+    """Returns all action instances of a split, in seconds, `video` an index into it."""
     return concatenate(
         make_segments(index, video.segment_labels, *video.segments.T) for index, video in enumerate(split.videos)
     )

@@ -1,44 +1,31 @@
 """Scores any results file against any annotations and shows how much each choice of the protocol changes mAP."""
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from tsc_jax.data.annotations import read_lines
 from tsc_jax.errors import InputError
-from tsc_jax.evaluation.ambiguous import is_ambiguous, read_ambiguous
 from tsc_jax.evaluation.detection import mean_average_precision
-from tsc_jax.evaluation.protocols import PROTOCOLS, floor_predictions, to_protocol
+from tsc_jax.evaluation.protocols import FLOOR, PROTOCOLS, floor_predictions, to_protocol
 from tsc_jax.evaluation.results import GroundTruth, read_ground_truth, read_predictions, table
-from tsc_jax.localization.segments import Segments
+from tsc_jax.localization.segments import Segments, make_segments
 
-FLOOR = "floor: true labels, whole videos"
 # Papers use lists of 212, 211 and 210 test videos of THUMOS-14: some lists omit one or both of these.
 DISPUTED = ("video_test_0000270", "video_test_0001496")
 
 
-@dataclasses.dataclass(frozen=True)
-class Request:
-    """What to score.
-
-    Attributes:
-      truth: the annotations.
-      predictions: in seconds, of the V annotated videos.
-      named: names of all videos in the results file.
-      videos: bool [V], whether a video is evaluated.
-      ambiguous: stretches in seconds whose predictions are not scored; None: all predictions are scored.
-      tious: thresholds.
-      snippets_per_second: rate of the snippet features.
-    """
+class Request(NamedTuple):
+    """What to score; V is the number of annotated videos."""
 
     truth: GroundTruth
-    predictions: Segments
-    named: Sequence[str]
-    videos: np.ndarray
-    ambiguous: Segments | None
-    tious: Sequence[float]
+    predictions: Segments  # in seconds, of the V videos
+    named: Sequence[str]  # all videos in the results file
+    videos: np.ndarray  # bool [V], whether a video is evaluated
+    ambiguous: Segments | None  # stretches in seconds whose predictions are not scored
+    tious: Sequence[float]  # thresholds
     snippets_per_second: float
 
 
@@ -54,21 +41,11 @@ def rescore(
     ambiguous_file: Path | None = None,
     all_protocols: bool = False,
 ) -> str:
-    """Returns a text with facts about the data, mAP and its floor.
+    """Returns a text with facts about the data, mAP and its floor; both files are in ActivityNet's form.
 
-    Args:
-      predictions_file: a results file in ActivityNet's form.
-      ground_truth_file: annotations in ActivityNet's form.
-      protocol: one of `protocols.PROTOCOLS`.
-      tious: thresholds.
-      snippets_per_second: rate of the snippet features; only the protocol "published" uses it.
-      subset: see `read_ground_truth`.
-      videos_file: names of the videos to evaluate, one per line; None: the whole subset.
-      ambiguous_file: see `read_ambiguous`; predictions in these stretches are not scored.
-      all_protocols: whether to add a row per changed choice, under each protocol.
-
-    Raises:
-      InputError: an invalid file, or one that shares no video with the annotations.
+    `videos_file` names the videos to evaluate, one per line; None means the whole subset. Predictions in the stretches
+    of `ambiguous_file` are not scored. `all_protocols` adds a row per changed choice, under each protocol. Raises
+    InputError for an invalid file, or one that shares no video with the annotations.
     """
     truth = read_ground_truth(ground_truth_file, subset)
     predictions, named = read_predictions(predictions_file, truth.videos, truth.classes)
@@ -86,22 +63,20 @@ def rescore(
     text.append(f"{predictions_file}: {len(predictions)} predictions; {_difference(named, truth.videos)}")
     text += quirks(request)
     for each in PROTOCOLS if all_protocols else [protocol]:
-        rows = {each: mean_ap(request, each)}
-        if all_protocols:
-            rows |= {
-                name: _score(truth, *compared) for name, *compared in variations(request, each) if len(compared[0])
-            }
-        instances = _instances(request)
-        if not np.isnan(truth.durations[instances.video]).any():
-            floor = floor_predictions(instances, truth.durations)
-            rows[FLOOR] = mean_ap(dataclasses.replace(request, predictions=floor), each)
-        text += ["", table(tious, rows, baseline=each if all_protocols else None)]
+        text += ["", table(tious, scores(request, each, all_protocols), baseline=each if all_protocols else None)]
     return "\n".join(text)
 
 
-def mean_ap(request: Request, protocol: str) -> np.ndarray:
-    """Returns detection mAP in percent, float64 [tIoUs]."""
-    return _score(request.truth, *_compared(request, protocol))
+def scores(request: Request, protocol: str, with_variations: bool) -> dict[str, np.ndarray]:
+    """Returns mAP in percent, float64 [tIoUs], under a protocol, its `variations` and the floor, by name."""
+    truth, instances = request.truth, _instances(request)
+    compared = {protocol: _compared(request, protocol)}
+    if with_variations:
+        compared |= {name: changed for name, changed in variations(request, protocol) if len(changed[0])}
+    if not np.isnan(truth.durations[instances.video]).any():
+        floor = floor_predictions(instances, truth.durations)
+        compared[FLOOR] = _compared(request._replace(predictions=floor), protocol)
+    return {name: 100 * mean_average_precision(*by, len(truth.classes)) for name, by in compared.items()}
 
 
 def quirks(request: Request) -> Iterator[str]:
@@ -110,7 +85,8 @@ def quirks(request: Request) -> Iterator[str]:
     if not request.videos.all():
         yield f"evaluated: {_counts(request.videos.sum(), instances)}"
     for protocol in PROTOCOLS:
-        if empty := _is_empty(to_protocol(instances, request.snippets_per_second, protocol)).sum():
+        converted, _ = to_protocol(instances, request.predictions, request.snippets_per_second, protocol)
+        if empty := (converted.start == converted.end).sum():
             yield f"protocol {protocol}: {empty} of {len(instances)} instances have zero length and can only be missed"
     if disputed := _disputed(request):
         yield f"THUMOS-14 is evaluated on 212, 211 or 210 videos; some lists omit {', '.join(disputed)}"
@@ -126,34 +102,70 @@ def quirks(request: Request) -> Iterator[str]:
         yield f"{stretches}: {inside} lie mostly in one and are not scored"
 
 
-def variations(request: Request, protocol: str) -> Iterator[tuple[str, Segments, Segments, Sequence[float]]]:
-    """Yields each choice that can be changed: its name, and instances, predictions and tIoUs after the change."""
+def variations(request: Request, protocol: str) -> Iterator[tuple[str, tuple[Segments, Segments, Sequence[float]]]]:
+    """Yields each choice that can be changed: its name, and (instances, predictions, tIoUs) after the change."""
     truth, videos, tious = request.truth, request.videos, request.tious
 
     def but(**changes) -> tuple[Segments, Segments, Sequence[float]]:
-        return _compared(dataclasses.replace(request, **changes), protocol)
+        return _compared(request._replace(**changes), protocol)
 
     if not videos.all():
-        yield f"  all {len(videos)} videos", *but(videos=np.ones_like(videos))
+        yield f"  all {len(videos)} videos", but(videos=np.ones_like(videos))
     with_predictions = videos & np.isin(truth.videos, request.named)
     if (with_predictions != videos).any():
-        yield f"  only the {with_predictions.sum()} videos with predictions", *but(videos=with_predictions)
+        yield f"  only the {with_predictions.sum()} videos with predictions", but(videos=with_predictions)
     disputed = _disputed(request)
     for omitted in filter(None, dict.fromkeys(map(tuple, (disputed[:1], disputed[1:], disputed)))):
         kept = videos & ~np.isin(truth.videos, omitted)
-        yield f"  {kept.sum()} videos, without {' and '.join(omitted)}", *but(videos=kept)
+        yield f"  {kept.sum()} videos, without {' and '.join(omitted)}", but(videos=kept)
     if request.ambiguous is not None:
-        yield "  predictions in ambiguous stretches count", *but(ambiguous=None)
+        yield "  predictions in ambiguous stretches count", but(ambiguous=None)
 
     instances, *others = _compared(request, protocol)
-    if (empty := _is_empty(instances)).any():
-        yield f"  without {empty.sum()} instances of zero length", instances[~empty], *others
+    if (empty := instances.start == instances.end).any():
+        yield f"  without {empty.sum()} instances of zero length", (instances[~empty], *others)
     if (past_end := _starts_past_end(truth, _instances(request))).any():
-        yield f"  without {past_end.sum()} instances past the video's end", instances[~past_end], *others
-    yield "  of equal tIoUs the earlier instance", instances[::-1], *others
+        yield f"  without {past_end.sum()} instances past the video's end", (instances[~past_end], *others)
+    yield "  of equal tIoUs the earlier instance", (instances[::-1], *others)
     rounded = np.linspace(tious[0], tious[-1], len(tious))
     if np.allclose(rounded, tious, atol=1e-9) and (rounded != tious).any():
-        yield "  tIoUs with the rounding errors of NumPy's linspace", *but(tious=rounded)
+        yield "  tIoUs with the rounding errors of NumPy's linspace", but(tious=rounded)
+
+
+def read_ambiguous(path: Path, videos: Sequence[str]) -> Segments:
+    """Reads the lines "VIDEO START END" of Ambiguous_test.txt, in seconds; skips videos that are not in `videos`.
+
+    `video` of the result is an index into `videos`, `label` is 0. Raises InputError for a missing file or invalid line.
+    """
+    index = {name: i for i, name in enumerate(videos)}
+    rows = []
+    for number, line in enumerate(read_lines(path), 1):
+        if not line:
+            continue
+        try:
+            name, start, end = line.split()
+            row = index.get(name), float(start), float(end)
+        except ValueError:
+            raise InputError(f"{path}, line {number}: is {line!r}, expected VIDEO START END") from None
+        if not row[1] <= row[2] < np.inf:
+            raise InputError(f"{path}, line {number}: {line!r} ends before it starts or is not finite")
+        if name in index:
+            rows.append(row)
+    video, start, end = np.reshape(rows, (-1, 3)).T
+    return make_segments(video, 0, start, end)
+
+
+def is_ambiguous(predictions: Segments, ambiguous: Segments) -> np.ndarray:
+    """Returns bool [N]: whether more than half of a prediction lies in one ambiguous stretch; both in seconds.
+
+    Such a prediction is neither right nor wrong and is not scored. A prediction that only touches an ambiguous stretch
+    is scored, because it may be the instance beside it.
+    """
+    inside = np.zeros(len(predictions), bool)
+    for video, start, end in zip(ambiguous.video, ambiguous.start, ambiguous.end, strict=True):
+        overlap = np.minimum(end, predictions.end) - np.maximum(start, predictions.start)
+        inside |= (predictions.video == video) & (overlap > (predictions.end - predictions.start) / 2)
+    return inside
 
 
 def _instances(request: Request) -> Segments:
@@ -166,17 +178,8 @@ def _compared(request: Request, protocol: str) -> tuple[Segments, Segments, Sequ
     predictions = request.predictions[request.videos[request.predictions.video]]
     if request.ambiguous is not None:
         predictions = predictions[~is_ambiguous(predictions, request.ambiguous)]
-    unit = (request.snippets_per_second, protocol)
-    predictions = to_protocol(predictions, *unit, predicted=True)
-    return to_protocol(_instances(request), *unit), predictions, request.tious
-
-
-def _score(truth: GroundTruth, instances: Segments, predictions: Segments, tious: Sequence[float]) -> np.ndarray:
-    return 100 * mean_average_precision(instances, predictions, tious, len(truth.classes))
-
-
-def _is_empty(instances: Segments) -> np.ndarray:
-    return instances.start == instances.end
+    both = to_protocol(_instances(request), predictions, request.snippets_per_second, protocol)
+    return *both, request.tious
 
 
 def _disputed(request: Request) -> list[str]:

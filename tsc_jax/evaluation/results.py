@@ -5,10 +5,10 @@ A results file is JSON of the form
 in seconds; `tsc_jax.data.annotations.read_json` describes the form of the ground truth.
 """
 
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,34 +22,21 @@ from tsc_jax.localization.segments import Segments, concatenate, make_segments
 AVERAGES = {"0.1:0.5": (0.1, 0.5), "0.1:0.7": (0.1, 0.7), "0.5:0.95": (0.5, 0.95)}
 
 
-@dataclasses.dataclass(frozen=True)
-class GroundTruth:
-    """Annotations of the V videos of one subset.
+class GroundTruth(NamedTuple):
+    """Annotations of the V videos of one subset."""
 
-    Attributes:
-      subset: its name in the file.
-      videos: V names.
-      classes: C sorted class names, of all subsets of the file.
-      segments: in seconds; `video` and `label` are indices into the two above.
-      durations: float64 [V], in seconds; NaN where the file gives none.
-    """
-
-    subset: str
-    videos: tuple[str, ...]
-    classes: tuple[str, ...]
-    segments: Segments
-    durations: np.ndarray
+    subset: str  # its name in the file
+    videos: tuple[str, ...]  # V names
+    classes: tuple[str, ...]  # C sorted names, of all subsets of the file
+    segments: Segments  # in seconds; `video` and `label` are indices into the two above
+    durations: np.ndarray  # float64 [V], in seconds; NaN where the file gives none
 
 
 def read_ground_truth(path: Path, subset: str | None = None) -> GroundTruth:
     """Reads annotations in ActivityNet's form.
 
-    Args:
-      path: the file.
-      subset: which videos to evaluate; None: "test" if the file has it, otherwise "validation".
-
-    Raises:
-      InputError: an invalid file, or one without this subset.
+    `subset` None means "test" if the file has it, otherwise "validation". Raises InputError for an invalid file, or one
+    without this subset.
     """
     everything = annotations.read_json(path)
     subsets = sorted({each.subset for each in everything})
@@ -69,56 +56,43 @@ def read_ground_truth(path: Path, subset: str | None = None) -> GroundTruth:
 
 
 def read_predictions(path: Path, videos: Sequence[str], classes: Sequence[str]) -> tuple[Segments, tuple[str, ...]]:
-    """Reads a results file; times and scores may be strings.
+    """Reads a results file; times and scores may be strings. Skips predictions in other videos than `videos`.
 
-    Args:
-      path: the file.
-      videos: names of the videos to evaluate; predictions in other videos are skipped.
-      classes: names of all classes.
-
-    Returns:
-      The predictions in seconds, in the order of the file, `video` and `label` indices into `videos` and `classes`; and
-      the names of all videos in the file.
-
-    Raises:
-      InputError: an invalid file, an unknown label, or a time or score that is not finite.
+    Returns the predictions in seconds in the order of the file, with indices into `videos` and `classes`, and the names
+    of all videos in the file. Raises InputError for an invalid file, unknown label, or number that is not finite.
     """
     results = annotations.load_json(path).get("results")
     if not isinstance(results, dict):
         raise InputError(f'{path}: has no object "results" of videos, expected ActivityNet\'s form')
-    video_index = {name: i for i, name in enumerate(videos)}
-    class_index = {name: i for i, name in enumerate(classes)}
-    parts = []
-    for name, entries in results.items():
-        if name not in video_index:
-            continue
-        where = f'{path}, video "{name}"'
-        try:
-            labels = [class_index[entry["label"]] for entry in entries]
-            numbers = [(*entry["segment"], entry["score"]) for entry in entries]
-            start, end, score = np.asarray(numbers, np.float64).reshape(len(entries), 3).T
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(_what_is_wrong(where, error, entries, classes)) from None
-        if not np.isfinite([start, end, score]).all() or (end < start).any():
-            raise InputError(f"{where}: a prediction is not finite or ends before it starts")
-        parts.append(make_segments(video_index[name], labels, start, end, score))
+    video_index, class_index = ({name: i for i, name in enumerate(names)} for names in (videos, classes))
+    parts = [
+        _read_video(f'{path}, video "{name}"', video_index[name], entries, class_index)
+        for name, entries in results.items()
+        if name in video_index
+    ]
     return concatenate(parts), tuple(results)
 
 
-def _what_is_wrong(where: str, error: Exception, entries: object, classes: Sequence[str]) -> str:
-    if isinstance(error, KeyError) and error.args[0] not in ("label", "segment", "score"):
-        return f'{where}: label "{error.args[0]}" is not among the {len(classes)} classes of the ground truth'
-    return f'{where}: is {str(entries)[:60]}, expected a list of {{"label": ..., "segment": [s, e], "score": ...}}'
+def _read_video(where: str, video: int, entries: object, classes: Mapping[str, int]) -> Segments:
+    try:
+        labels = [classes[entry["label"]] for entry in entries]
+        numbers = [(*entry["segment"], entry["score"]) for entry in entries]
+        start, end, score = np.asarray(numbers, np.float64).reshape(len(entries), 3).T
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, KeyError) and error.args[0] not in ("label", "segment", "score"):
+            wrong = f'label "{error.args[0]}" is not among the {len(classes)} classes of the ground truth'
+        else:
+            wrong = f'is {str(entries)[:60]}, expected a list of {{"label": ..., "segment": [s, e], "score": ...}}'
+        raise InputError(f"{where}: {wrong}") from None
+    if not np.isfinite([start, end, score]).all() or (end < start).any():
+        raise InputError(f"{where}: a prediction is not finite or ends before it starts")
+    return make_segments(video, labels, start, end, score)
 
 
 def write_predictions(path: Path, segments: Segments, videos: Sequence[str], classes: Sequence[str]) -> None:
-    """Writes a results file; reading it gives exactly the same numbers.
+    """Writes a results file of segments in seconds, which reads back as exactly the same numbers.
 
-    Args:
-      path: of the file.
-      segments: in seconds; `video` and `label` are indices into `videos` and `classes`.
-      videos: names; the file also lists videos without predictions.
-      classes: names.
+    `video` and `label` are indices into `videos` and `classes`; videos without predictions are listed too.
     """
     results = {name: [] for name in videos}
     columns = (segments.video, segments.label, segments.start, segments.end, segments.score)
@@ -132,23 +106,10 @@ def write_json(path: Path, content: Mapping) -> None:
     write_text(path, json.dumps(content, allow_nan=False) + "\n")
 
 
-def make_metrics(
-    protocol: str,
-    tious: Sequence[float],
-    mean_ap: np.ndarray,
-    classification: float | None = None,
-    step: int | None = None,
-    selection: str | None = None,
-) -> dict:
-    """Returns the content of metrics.json.
+def make_metrics(protocol: str, tious: Sequence[float], mean_ap: np.ndarray, classification: float, step: int) -> dict:
+    """Returns the content of metrics.json, except for "selection", which tells how the checkpoint was selected.
 
-    Args:
-      protocol: one of `protocols.PROTOCOLS`.
-      tious: thresholds.
-      mean_ap: detection mAP at each threshold, in percent.
-      classification: classification mAP, in percent.
-      step: of the evaluated checkpoint.
-      selection: how the checkpoint was selected, such as "last" or "best on test".
+    `mean_ap` [tIoUs] and `classification`, the classification mAP, are in percent.
     """
     return {
         "protocol": protocol,
@@ -157,17 +118,11 @@ def make_metrics(
         "average_mAP": averages(tious, mean_ap),
         "classification_mAP": classification,
         "step": step,
-        "selection": selection,
     }
 
 
 def averages(tious: Sequence[float], mean_ap: np.ndarray) -> dict[str, float]:
-    """Returns mean mAP over each range of AVERAGES whose two ends were evaluated, and over "all" thresholds.
-
-    Args:
-      tious: the evaluated thresholds.
-      mean_ap: [tIoUs], mAP at each threshold.
-    """
+    """Returns mean mAP over each range of AVERAGES whose two ends were evaluated, and over "all" thresholds."""
     tious, mean_ap = np.asarray(tious), np.asarray(mean_ap)
     covered = {name: ends for name, ends in AVERAGES.items() if np.isin(ends, tious).all()} | {"all": (0, 1)}
     return {name: float(mean_ap[(low <= tious) & (tious <= high)].mean()) for name, (low, high) in covered.items()}
@@ -176,13 +131,10 @@ def averages(tious: Sequence[float], mean_ap: np.ndarray) -> dict[str, float]:
 def table(
     tious: Sequence[float], rows: Mapping[str, np.ndarray], baseline: str | None = None, sample: Sequence[str] = ()
 ) -> str:
-    """Formats mAP at each threshold and its `averages` as a table for the terminal.
+    """Formats mAP in percent at each threshold, by name of the row, and its `averages` as a table for the terminal.
 
-    Args:
-      tious: thresholds.
-      rows: name of each row and its mAP at each threshold, in percent.
-      baseline: name of a row; a last column gives the difference in the average "all" of each other row to it.
-      sample: names of rows; two more rows give the mean and standard deviation of their columns.
+    A last column gives the difference in the average "all" to the row `baseline`. Two more rows give the mean and
+    standard deviation of the rows `sample`.
     """
     values = {name: np.array([*mean_ap, *averages(tious, mean_ap).values()]) for name, mean_ap in rows.items()}
     if sample:

@@ -3,9 +3,9 @@
 Tooltips give the numbers behind the marks. The functions here compute what stands where; templates/charts.svg draws it.
 """
 
-import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from markupsafe import Markup
@@ -18,28 +18,12 @@ from tsc_jax.report.page import COLOURS, macros
 LETTER = 6.3  # mean width of a letter, in pixels
 NAME_LIMIT = 34  # letters shown of a name
 POINT_LIMIT = 600  # points of a line; more cannot be told apart
+LANES_WIDTH = 760  # pixels
+PLAIN = {"": "var(--colour-0)"}  # colours of bars of one part
 STRONGEST_CELL = 0.5  # share of colour at which the number in a cell can still be read
 
 
-@dataclasses.dataclass(frozen=True)
-class Line:
-    """One line of a chart.
-
-    Attributes:
-      name: of the line, for its tooltip.
-      x: [N], rising.
-      y: [N].
-      colour: a CSS colour.
-    """
-
-    name: str
-    x: np.ndarray
-    y: np.ndarray
-    colour: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Axis:
+class Axis(NamedTuple):
     """A linear axis that shows values from `low` to `high` at the pixels from `begin` to `end`."""
 
     low: float
@@ -97,23 +81,22 @@ def names_width(names: Iterable[str]) -> float:
 
 def line_chart(
     title: str,
-    lines: Sequence[Line],
+    lines: Sequence[tuple[str, np.ndarray, np.ndarray, str]],
     x_name: str,
     *,
     x_limits: tuple[float, float] | None = None,
     y_limits: tuple[float, float] | None = None,
     size: tuple[int, int] = (320, 200),
 ) -> Markup:
-    """Draws lines over one pair of axes; an axis without limits shows 0 and all values."""
+    """Draws lines (name, x [N] rising, y [N], CSS colour); an axis without limits shows 0 and all values."""
     width, height = size
-    x_axis = make_axis(x_limits or np.concatenate([[0], *(line.x for line in lines)]), 38, width - 10)
-    y_axis = make_axis(y_limits or np.concatenate([[0], *(line.y for line in lines)]), height - 34, 26)
+    x_axis = make_axis(x_limits or np.concatenate([[0], *(x for _, x, _, _ in lines)]), 38, width - 10)
+    y_axis = make_axis(y_limits or np.concatenate([[0], *(y for _, _, y, _ in lines)]), height - 34, 26)
     curves = []
-    for line in lines:
-        shown = np.unique(np.linspace(0, len(line.x) - 1, min(len(line.x), POINT_LIMIT)).astype(int))
-        points = np.stack([x_axis.place(line.x[shown]), y_axis.place(line.y[shown])], axis=1)
-        last = f"{line.name}: {line.y[-1]:.3g} at {line.x[-1]:g}" if len(line.x) else line.name
-        curves.append({"colour": line.colour, "points": points.tolist(), "tooltip": last})
+    for name, x, y, stroke in lines:
+        shown = np.unique(np.linspace(0, len(x) - 1, min(len(x), POINT_LIMIT)).astype(int))
+        points = np.stack([x_axis.place(x[shown]), y_axis.place(y[shown])], axis=1).tolist()
+        curves.append((stroke, points, f"{name}: {y[-1]:.3g} at {x[-1]:g}" if len(x) else name))
     return SVG.line_chart(title, width, height, x_axis, y_axis, x_name, curves)
 
 
@@ -122,23 +105,15 @@ def bar_chart(
     names: Sequence[str],
     values: np.ndarray,
     *,
-    parts_of: Sequence[str] = ("",),
-    colours: Sequence[str] = ("var(--colour-0)",),
+    colours: Mapping[str, str] = PLAIN,
     limit: float | None = None,
     texts: Sequence[str] | None = None,
     length: int = 240,
 ) -> Markup:
-    """Draws horizontal bars that consist of one or several parts.
+    """Draws R horizontal bars that consist of P parts.
 
-    Args:
-      title: above the chart.
-      names: of the R bars.
-      values: [R, P], at least 0; NaN draws nothing.
-      parts_of: names of the P parts.
-      colours: CSS colours of the P parts.
-      limit: the value of a bar of full length; None: the sum of the longest bar.
-      texts: at the ends of the R bars.
-      length: of a full bar, in pixels.
+    `values` [R, P] are at least 0; NaN draws nothing. `colours` are those of CSS by name of the part, `texts` stand at
+    the ends of the bars. A bar of value `limit`, or of the largest sum if that is None, is `length` pixels long.
     """
     values = np.nan_to_num(np.reshape(values, (len(names), -1)))
     texts = [""] * len(names) if texts is None else texts
@@ -146,7 +121,7 @@ def bar_chart(
     widths = values * length / (limit or values.sum(axis=1).max(initial=0) or 1)
     starts = left + np.cumsum(widths, axis=1) - widths
     width = math.ceil(left + length + 8 + text_width(texts))
-    return SVG.bar_chart(title, width, left, length, names, texts, parts_of, colours, values, starts, widths)
+    return SVG.bar_chart(title, width, left, length, names, texts, colours, values, starts, widths)
 
 
 def heat_map(title: str, rows: Sequence[str], columns: Sequence[str], values: np.ndarray, full: float = 1.0) -> Markup:
@@ -166,21 +141,13 @@ def lanes(
     truth: Segments,
     predictions: Segments,
     colours: Sequence[str],
-    width: int = 760,
 ) -> Markup:
     """Draws one lane per class: ground truth above, predictions below, more opaque with a higher score.
 
-    Args:
-      title: above the lanes.
-      duration: of the video, in seconds.
-      shown: the classes that have a lane, from top to bottom.
-      classes: the C class names.
-      truth: ground truth of the video, in seconds.
-      predictions: predictions in the video, in seconds.
-      colours: CSS colours of the predictions.
-      width: in pixels.
+    `shown` are the classes that have a lane, `colours` the CSS colours of the predictions. Both kinds of segments are
+    of one video, in seconds, like its `duration`.
     """
-    axis = make_axis((0, duration), names_width(classes[label] for label in shown), width - 10)
+    axis = make_axis((0, duration), names_width(classes[label] for label in shown), LANES_WIDTH - 10)
     drawn, opacity = drawn_predictions(predictions)
     columns = (predictions.start, predictions.end, predictions.score, np.array(colours), opacity)
     rows = []
@@ -188,7 +155,7 @@ def lanes(
         instances, own = truth[truth.label == label], drawn[predictions.label[drawn] == label]
         times = zip(instances.start, instances.end, strict=True)
         rows.append((classes[label], times, zip(*(column[own] for column in columns), strict=True)))
-    return SVG.lanes(title, width, axis, rows)
+    return SVG.lanes(title, LANES_WIDTH, axis, rows)
 
 
 SVG = macros("charts.svg", shortened=shortened, cell_colour=cell_colour)

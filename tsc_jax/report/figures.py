@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tsc_jax.files import replacing
 from tsc_jax.localization.segments import Segments
 from tsc_jax.report.lanes import drawn_predictions, shown_classes
 
@@ -28,17 +29,10 @@ def draw_video(
     attention: np.ndarray,
     snippets_per_second: float,
 ) -> None:
-    """Draws ground truth, predictions, attention and class activations over time.
+    """Draws ground truth, predictions, attention and class activations over time into a PNG file.
 
-    Args:
-      path: the PNG file, which is replaced as a whole.
-      title: above the picture.
-      classes: the C class names.
-      truth: ground truth of the video, in seconds.
-      predictions: predictions in the video, in seconds; they are more opaque with a higher score.
-      cas: class activations and background, [T, C + 1].
-      attention: [T].
-      snippets_per_second: rate of `cas` and `attention`.
+    `truth` and `predictions` are of this video, in seconds; `cas` [T, C + 1] are class activations and background,
+    `attention` is [T].
     """
     shown = shown_classes(truth, predictions)[:LANE_LIMIT]
     colours = [plt.get_cmap("tab10")(lane % 10) for lane in range(len(shown))]
@@ -77,11 +71,9 @@ def draw_segments(axis: Axes, segments: Segments, bottom: float, colour, opacity
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Writes a figure as a PNG file, which is replaced as a whole, and closes the figure."""
-    partial = path.with_suffix(".tmp")  # no longer than the final name, which may be as long as the disk allows
+    """Writes a figure as a PNG file, whole or not at all, and closes the figure."""
     try:
-        figure.savefig(partial, format="png", dpi=110)
-        partial.replace(path)
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format="png", dpi=110)
     finally:
         plt.close(figure)
-        partial.unlink(missing_ok=True)

@@ -23,25 +23,16 @@ def drawn_predictions(predictions: Segments) -> tuple[np.ndarray, np.ndarray]:
 
 
 def colour_classes(classes: int, shown: Sequence[Sequence[int]], colours: int) -> list[int]:
-    """Gives each class a colour, different from those of the classes shown with it if there are enough colours.
+    """Gives each of C classes one of `colours` numbers, different from those shown with it if there are enough.
 
     Classes choose in turn, those shown in a video first. Each takes the colour that is least frequent in the videos
-    that show the class; among equals the one given least often so far, then the first.
-
-    Args:
-      classes: the number of classes C.
-      shown: the classes shown in each video.
-      colours: the number of colours.
-
-    Returns:
-      C numbers in [0, colours).
+    that show the class; among equals the one given least often so far, then the first. `shown`: classes per video.
     """
     together = np.zeros((classes, classes), int)
     for labels in shown:
         together[np.ix_(labels, labels)] += 1
     chosen = np.full(classes, -1)
-    for label in sorted(range(classes), key=lambda label: together[label, label] == 0):
-        beside = [together[label, chosen == colour].sum() for colour in range(colours)]
-        given = [(chosen == colour).sum() for colour in range(colours)]
-        chosen[label] = min(range(colours), key=lambda colour: (beside[colour], given[colour]))
+    for label in np.argsort(together.diagonal() == 0, kind="stable"):
+        given = chosen == np.arange(colours)[:, None]  # [colours, C]
+        chosen[label] = np.lexsort([given.sum(axis=1), given @ together[label]])[0]
     return chosen.tolist()

@@ -7,7 +7,6 @@ every text that is not `Markup`. Colours follow the reader's light or dark setti
 
 import base64
 import hashlib
-from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,24 +15,17 @@ import jinja2
 from markupsafe import Markup
 
 import tsc_jax
-from tsc_jax.evaluation import results
+from tsc_jax.files import write_text
 
 COLOURS = 8  # --colour-0 to --colour-7 of assets/page.css
 
 
 def write_page(path: Path, template: str, **values: Any) -> None:
-    """Renders a template into a file, which is replaced as a whole; equal arguments give equal bytes.
+    """Renders a template that extends page.html into a file, whole or not at all; equal arguments give equal bytes.
 
-    Args:
-      path: the HTML file.
-      template: a file of templates/ that extends page.html.
-      **values: what the template shows.
-
-    Raises:
-      jinja2.UndefinedError: the template needs a value that is missing.
-      OSError: the file cannot be written.
+    `values` are what the template shows. Raises jinja2.UndefinedError if one is missing.
     """
-    results.write_text(Path(path), sayable(PAGES.get_template(template).render(values)))
+    write_text(path, sayable(PAGES.get_template(template).render(values)))
 
 
 def macros(template: str, **values: Any) -> Any:
@@ -41,24 +33,15 @@ def macros(template: str, **values: Any) -> Any:
     return PAGES.get_template(template).make_module(values)
 
 
-def content_policy(script: str) -> str:
-    """Returns the Content-Security-Policy of a page whose only script is `script` ("" for none)."""
+def script_hash(script: str) -> str:
+    """Returns the source expression of a Content-Security-Policy that allows one script, none if it is empty."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    scripts = f"'sha256-{digest}'" if script else "'none'"
-    return (
-        f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data:;"
-        " base-uri 'none'; form-action 'none'"
-    )
+    return f"'sha256-{digest}'" if script else "'none'"
 
 
 def asset(name: str) -> str:
     """Returns the text of a file in assets/."""
     return resources.files("tsc_jax.report").joinpath("assets", name).read_text(encoding="utf-8")
-
-
-def assets(names: Sequence[str]) -> Markup:
-    """Returns the CSS or JavaScript of several files in assets/, one after the other."""
-    return Markup("".join(map(asset, names)))
 
 
 def sayable(text: str) -> str:
@@ -73,7 +56,7 @@ PAGES = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-PAGES.filters["px"] = "{:.1f}".format  # pixels
-PAGES.globals |= {"assets": assets, "content_policy": content_policy, "version": tsc_jax.__version__}
+PAGES.filters |= {"px": "{:.1f}".format, "asset": lambda name: Markup(asset(name)), "script_hash": script_hash}
+PAGES.globals["version"] = tsc_jax.__version__
 PAGES.policies["json.dumps_kwargs"] = {"allow_nan": False, "ensure_ascii": False, "separators": (",", ":")}
 parts = macros("parts.html")  # the small pieces that pages consist of

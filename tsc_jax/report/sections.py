@@ -1,53 +1,94 @@
-"""The sections of report.html: each is a function from data to a `Section`, or to None where there is nothing to show.
+"""report.html: how a run went, what it reaches, and where it loses mAP; docs/reading-the-report.md explains it.
 
-`compared` is what the functions of `diagnosis` take: ground truth and predictions in the protocol's unit, the tIoU
-threshold, and the number of classes C.
+Each section is a function from data to a `Section`, or to None where there is nothing to show. `compared` is what the
+functions of `diagnosis` take: ground truth and predictions in the protocol's unit, the tIoU threshold, and the number
+of classes C.
 """
 
-import dataclasses
 import itertools
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from markupsafe import Markup
 
+from tsc_jax.data.checks import rate_fits
 from tsc_jax.data.dataset import Dataset, Split
-from tsc_jax.evaluation import diagnosis
+from tsc_jax.evaluation import diagnosis, protocols
 from tsc_jax.evaluation.detection import average_precisions
 from tsc_jax.evaluation.evaluate import Evaluation, ground_truth
 from tsc_jax.localization.segments import Segments
 from tsc_jax.report import charts
 from tsc_jax.report.lanes import shown_classes
-from tsc_jax.report.page import asset, parts
+from tsc_jax.report.page import asset, parts, write_page
+from tsc_jax.training.log import read_scalars
 
-KIND_COLOURS = (*(charts.colour(number) for number in (2, 0, 3, 1, 4)), "var(--ink-soft)")
+KIND_COLOURS = dict(zip(diagnosis.KINDS, [*map(charts.colour, (2, 0, 3, 1, 4)), "var(--ink-soft)"], strict=True))
 TEXTS = tomllib.loads(asset("sections.toml"))  # title, reading and advice by id
 SPLITS = {"test": "test videos", "holdout": "held-out training videos"}  # whose metrics scalars.jsonl holds
-RATE_SLACK = 0.1  # share by which the median video may be longer or shorter than its number of snippets implies
 VIDEO_LIMIT = 3  # best and worst videos shown
 LANE_LIMIT = 6  # classes shown per video
 OPEN_LIMIT = 20  # classes whose curves are shown without a click
 MISTAKE_LIMIT = 8  # pairs of confused classes listed
 
 
-@dataclasses.dataclass(frozen=True)
-class Section:
-    """One section of the page.
+class Section(NamedTuple):
+    """One section of the page."""
 
-    Attributes:
-      id: of its HTML element.
-      title: its heading.
-      reading: how to read it, plain text.
-      advice: what to do if it looks bad, plain text.
-      body: its content, safe HTML.
-    """
-
-    id: str
+    id: str  # of its HTML element
     title: str
-    reading: str
-    advice: str
+    reading: str  # how to read it, plain text
+    advice: str  # what to do if it looks bad, plain text
     body: Markup
+
+
+def write_training_report(
+    folder: Path, evaluation: Evaluation, metrics: Mapping, dataset: Dataset, scalars: Path, extra: Sequence[Section]
+) -> None:
+    """Writes report.html, a page that is one file, about an evaluation of the test videos.
+
+    `metrics` is the content of metrics.json. If the file `scalars`, scalars.jsonl of the run, is missing, the page says
+    so. The sections `extra` of the method come after all others.
+    """
+    rate, protocol, truth = dataset.snippets_per_second, metrics["protocol"], ground_truth(dataset.test)
+    threshold = min(metrics["tiou"], key=lambda tiou: abs(tiou - 0.5))
+    both = protocols.to_protocol(truth, evaluation.predictions, rate, protocol)
+    compared, curves = (*both, threshold, len(dataset.classes)), read_scalars(scalars)
+    shown = [
+        mean_ap(evaluation, metrics, dataset.test, rate),
+        map_over_steps(curves),
+        losses(curves),
+        classes(compared, dataset.classes),
+        errors(compared, dataset.classes),
+        lengths(compared, 1.0 if protocol == "seconds" else 1 / rate),
+        videos(compared, evaluation.predictions, dataset),
+        *extra,
+    ]
+    what = f"{len(dataset.test.videos)} test videos, protocol {protocol}"
+    write_page(
+        folder / "report.html",
+        "report.html",
+        title=f"{dataset.name}: {metrics['selection']}, step {metrics['step']}",
+        facts=f"{what}; numbers without a threshold are at tIoU {threshold:g}.",
+        tiles=tiles(compared, evaluation, metrics),
+        sections=[section for section in shown if section is not None],
+    )
+
+
+def tiles(compared: tuple, evaluation: Evaluation, metrics: Mapping) -> dict[str, str]:
+    """Returns the most important numbers by name."""
+    truth, _, threshold, _ = compared
+    place = metrics["tiou"].index(threshold)
+    missed = len(truth) - len(np.setdiff1d(diagnosis.found_instances(*compared), [-1]))
+    return {
+        "average mAP, all tIoUs": f"{metrics['average_mAP']['all']:.1f}",
+        f"mAP at {threshold:g}": f"{metrics['mAP'][place]:.1f}",
+        f"its floor at {threshold:g}": f"{evaluation.floor[place]:.1f}",
+        "classification mAP": f"{metrics['classification_mAP']:.1f}",
+        "instances never found": f"{missed} of {len(truth)}",
+    }
 
 
 def section(id: str, body: Markup) -> Section:
@@ -64,34 +105,29 @@ def mean_ap(evaluation: Evaluation, metrics: Mapping, split: Split, snippets_per
 
 
 def rate_notice(split: Split, snippets_per_second: float) -> Markup:
-    """Warns if the numbers of snippets do not fit the durations, the usual reason for an mAP of 0."""
-    covered = np.median([video.num_snippets / snippets_per_second / video.duration for video in split.videos])
-    if abs(covered - 1) <= RATE_SLACK:
+    """Warns if the rate does not fit most videos, the usual reason for an mAP of 0."""
+    rate, videos = snippets_per_second, split.videos
+    if np.mean([rate_fits(video.num_snippets, video.duration, rate) for video in videos]) >= 0.5:
         return Markup()
+    covered = np.median([video.num_snippets / rate / video.duration for video in videos])
     return parts.notice(
-        f"At {snippets_per_second:g} snippets per second, the features of a video cover {covered:.2f} times its"
+        f"At {rate:g} snippets per second, the features of a video cover {covered:.2f} times its"
         " duration (median); expected about 1. The rate given to launch.prepare or the durations are probably wrong."
     )
 
 
 def map_over_steps(curves: Mapping) -> Section | None:
     """Shows one chart per evaluated split, with one line per tIoU threshold; `curves` are of `read_scalars`."""
-    drawn, thresholds, colours = [], [], []
+    drawn, legend = [], {}
     for split, title in SPLITS.items():
         names = [name for name in curves if name.startswith(f"{split}/mAP@") and ":" not in name and "all" not in name]
-        if not names:
-            continue
-        thresholds = [name.split("@")[1] for name in names]
         # Shades from the colour to the ink: the first of those from the surface could hardly be seen.
-        colours = [charts.shade(share, "var(--ink)", charts.colour(0)) for share in np.linspace(0, 1, len(names))]
-        lines = [
-            charts.Line(f"mAP@{threshold}", *curves[name], colour)
-            for threshold, name, colour in zip(thresholds, names, colours, strict=True)
-        ]
-        drawn.append(charts.line_chart(f"mAP (%), {title}", lines, "step", y_limits=(0, 100), size=(420, 240)))
-    if not drawn:
-        return None
-    return section("steps", parts.charts(drawn) + parts.legend([f"tIoU {each}" for each in thresholds], colours))
+        shades = [charts.shade(share, "var(--ink)", charts.colour(0)) for share in np.linspace(0, 1, len(names))]
+        lines = [(name.split("/")[1], *curves[name], shade) for name, shade in zip(names, shades, strict=True)]
+        if lines:
+            legend = {name.replace("mAP@", "tIoU "): shade for name, *_, shade in lines}
+            drawn.append(charts.line_chart(f"mAP (%), {title}", lines, "step", y_limits=(0, 100), size=(420, 240)))
+    return section("steps", parts.charts(drawn) + parts.legend(legend)) if drawn else None
 
 
 def losses(curves: Mapping) -> Section:
@@ -102,16 +138,12 @@ def losses(curves: Mapping) -> Section:
             branch, _, term = name.removeprefix("loss/").rpartition("/")
             terms.setdefault(term, {})[branch] = curve
     branches = sorted({branch for curves_of_term in terms.values() for branch in curves_of_term if branch})
-    colours = {"": "var(--ink)"} | {branch: charts.colour(number) for number, branch in enumerate(branches)}
-    drawn = [
-        charts.line_chart(
-            "total, weighted" if term == "total" else term,
-            [charts.Line(branch or term, *curve, colours[branch]) for branch, curve in terms[term].items()],
-            "step",
-        )
-        for term in sorted(terms, key=lambda term: term != "total")
-    ]
-    body = parts.charts(drawn) + (parts.legend(branches, [colours[each] for each in branches]) if branches else "")
+    legend = {branch: charts.colour(number) for number, branch in enumerate(branches)}
+    drawn = []
+    for term, of_branches in sorted(terms.items(), key=lambda item: item[0] != "total"):
+        lines = [(name or term, *curve, legend.get(name, "var(--ink)")) for name, curve in of_branches.items()]
+        drawn.append(charts.line_chart("total, weighted" if term == "total" else term, lines, "step"))
+    body = parts.charts(drawn) + (parts.legend(legend) if legend else "")
     if not drawn:
         body = Markup("<p>There is no scalars.jsonl beside these weights: they were exported or imported.</p>")
     return section("losses", body)
@@ -145,7 +177,7 @@ def precision_recall_chart(name: str, recall: np.ndarray, precision: np.ndarray)
     """Draws steps that fall to 0 where recall ends; the area under them is the average precision."""
     x = np.concatenate([[0], np.repeat(recall, 2)])
     y = np.concatenate([np.repeat(precision, 2), [0]])
-    line = charts.Line(name, x, y, charts.colour(0))
+    line = (name, x, y, charts.colour(0))
     limits = {"x_limits": (0, 1), "y_limits": (0, 1)}
     return charts.line_chart(charts.shortened(name, 24), [line], "recall", size=(180, 145), **limits)
 
@@ -157,7 +189,6 @@ def errors(compared: tuple, names: tuple[str, ...]) -> Section:
         "predictions of each kind (%), by slices of G",
         [f"{place}G" for place in range(1, len(profile) + 1)],
         100 * profile / np.maximum(profile.sum(axis=1, keepdims=True), 1),
-        parts_of=diagnosis.KINDS,
         colours=KIND_COLOURS,
         limit=100,
         texts=[str(count) for count in profile.sum(axis=1)],
@@ -170,10 +201,7 @@ def errors(compared: tuple, names: tuple[str, ...]) -> Section:
         gains,
         texts=[f"{gain:.1f}" for gain in gains],
     )
-    return section(
-        "errors",
-        parts.legend(diagnosis.KINDS, KIND_COLOURS) + parts.charts([shares, costs]) + mistakes(compared, names),
-    )
+    return section("errors", parts.legend(KIND_COLOURS) + parts.charts([shares, costs]) + mistakes(compared, names))
 
 
 def mistakes(compared: tuple, names: tuple[str, ...]) -> Markup:
@@ -197,7 +225,7 @@ def lengths(compared: tuple, unit: float) -> Section:
     missed_texts = [f"{some} of {number}" for some, number in zip(by_length.missed, by_length.instances, strict=True)]
     drawn = [
         charts.bar_chart("mAP (%)", names, precisions, limit=100, texts=precision_texts),
-        charts.bar_chart("never found (%)", names, missed, limit=100, texts=missed_texts, colours=["var(--wrong)"]),
+        charts.bar_chart("never found (%)", names, missed, limit=100, texts=missed_texts, colours={"": "var(--wrong)"}),
     ]
     return section("lengths", parts.charts(drawn))
 
@@ -205,11 +233,11 @@ def lengths(compared: tuple, unit: float) -> Section:
 def videos(compared: tuple, predictions: Segments, dataset: Dataset) -> Section:
     """Draws the videos with the lowest and the highest average precision; `predictions` are in seconds."""
     scores = diagnosis.video_precisions(*compared, len(dataset.test.videos))
-    colours = np.array(KIND_COLOURS)[diagnosis.kinds(*compared)]
+    colours = np.array(list(KIND_COLOURS.values()))[diagnosis.kinds(*compared)]
     order = [video for video in np.argsort(scores, kind="stable") if not np.isnan(scores[video])]
     number = min(VIDEO_LIMIT, max(len(order) // 2, 1))
     truth = ground_truth(dataset.test)
-    body = parts.legend(("ground truth", *diagnosis.KINDS), ("var(--ink)", *KIND_COLOURS))
+    body = parts.legend({"ground truth": "var(--ink)"} | KIND_COLOURS)
     for title, chosen in (("Worst", order[:number]), ("Best", order[number:][::-1][:number])):
         body += parts.heading(title) if chosen else ""
         for index in chosen:

@@ -6,11 +6,10 @@ Without JavaScript the page shows tables of segments.
 """
 
 import base64
-import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,27 +21,16 @@ LANES = 6  # classes per video that have a lane
 LISTED = 20  # predictions per video in its table without JavaScript
 
 
-@dataclasses.dataclass(frozen=True)
-class VideoTimeline:
-    """What the page shows of one video.
-
-    Attributes:
-      name: any text.
-      duration: in seconds.
-      predictions: in this video, in seconds; `video` is ignored.
-      truth: ground truth of this video, in seconds; None if it is unknown.
-      cas: class activations and background, [T, C + 1]. Values that are not finite are gaps, also in `attention`.
-      attention: [T].
-      thumbnails: any number of frames as (seconds, JPEG), in the order of time.
-    """
+class VideoTimeline(NamedTuple):
+    """What the page shows of one video; curves have gaps where they are not finite."""
 
     name: str
-    duration: float
-    predictions: Segments
-    truth: Segments | None
-    cas: np.ndarray
-    attention: np.ndarray
-    thumbnails: Sequence[tuple[float, bytes]] = ()
+    duration: float  # in seconds
+    predictions: Segments  # in this video, in seconds; `video` is ignored
+    truth: Segments | None  # ground truth of this video, in seconds; None if it is unknown
+    cas: np.ndarray  # class activations and background, [T, C + 1]
+    attention: np.ndarray  # [T]
+    thumbnails: Sequence[tuple[float, bytes]] = ()  # frames as (seconds, JPEG), in the order of time
 
     @property
     def lanes(self) -> list[int]:
@@ -54,23 +42,17 @@ class VideoTimeline:
 def write_timelines(
     path: Path, title: str, classes: Sequence[str], snippets_per_second: float, videos: Sequence[VideoTimeline]
 ) -> None:
-    """Writes one HTML file with one timeline per video; equal arguments give equal bytes.
+    """Writes one HTML file with one timeline per video, whole or not at all; equal arguments give equal bytes.
 
-    212 videos of 1,500 snippets and 600 predictions each make 19 MB without thumbnails.
-
-    Args:
-      path: the file, which is replaced as a whole.
-      title: plain text.
-      classes: the C class names.
-      snippets_per_second: rate of `cas` and `attention`.
-      videos: in the order of the page's list.
-
-    Raises:
-      ValueError: arrays have other shapes than `VideoTimeline` says, or times or scores are not finite.
-      OSError: the file cannot be written.
+    212 videos of 1,500 snippets and 600 predictions each make 19 MB without thumbnails. Raises ValueError if arrays
+    have other shapes than `VideoTimeline` says, or times or scores are not finite.
     """
     for video in videos:
-        check(video, len(classes))
+        if video.cas.shape != (*video.attention.shape, len(classes) + 1):
+            raise ValueError(
+                f"{video.name}: cas {video.cas.shape} and attention {video.attention.shape}, expected"
+                f" [T, {len(classes) + 1}] and [T] of the same T"
+            )
     index = {
         "classes": classes,
         "colours": colour_classes(len(classes), [video.lanes for video in videos], COLOURS),
@@ -87,16 +69,6 @@ def write_timelines(
         named=lambda rows: [(classes[label], *numbers) for label, *numbers in rows],
         listed=LISTED,
     )
-
-
-def check(video: VideoTimeline, classes: int) -> None:
-    """Raises ValueError if the arrays of a video do not fit together."""
-    snippets = len(video.attention)
-    if video.attention.shape != (snippets,) or video.cas.shape != (snippets, classes + 1):
-        raise ValueError(
-            f"{video.name}: cas {video.cas.shape} and attention {video.attention.shape}, expected"
-            f" [T, {classes + 1}] and [T] of the same T"
-        )
 
 
 def describe(video: VideoTimeline) -> dict[str, Any]:
@@ -140,6 +112,5 @@ def facts(videos: Sequence[VideoTimeline]) -> str:
     predictions = sum(len(video.predictions) for video in videos)
     known = sum(video.truth is not None for video in videos)
     truth = {0: "unknown", len(videos): "known"}.get(known, f"of {known} known")
-    return (
-        f"{len(videos):,} video{'s' * (len(videos) != 1)}, {length}; {predictions:,} predictions; ground truth {truth}"
-    )
+    number = f"{len(videos):,} video{'s' * (len(videos) != 1)}"
+    return f"{number}, {length}; {predictions:,} predictions; ground truth {truth}"

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import math
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -29,25 +30,19 @@ def read_frames(path: Path) -> Iterator[np.ndarray]:
     Each frame is shown from the 25th of a second nearest to its time stamp, counted from the first frame, until the
     next frame is shown; frames of faster, slower or variable rates are therefore skipped or repeated. Frames are turned
     upright by the file's metadata, scaled (bilinear) to a shorter side of 256 pixels, and cropped to the centre.
-
-    Raises:
-      InputError: not a file, no video in it, or something in it that cannot be decoded.
+    Raises InputError if there is no video, or something in it that cannot be decoded.
     """
     with _open(path) as (container, stream):
         gap = 1 / (stream.average_rate or Fraction(FRAMES_PER_SECOND))
         for frame, times in repetitions(container.decode(stream), gap, path):
             if times > 0:
-                picture = _centre(_upright(frame, SHORTER_SIDE), CROP)
-                for _ in range(times):
-                    yield picture
+                picture = _upright(frame)
+                top, left = ((side - CROP) // 2 for side in picture.shape[:2])
+                yield from itertools.repeat(np.ascontiguousarray(picture[top:, left:][:CROP, :CROP]), times)
 
 
 def seconds(path: Path) -> float | None:
-    """Returns the duration of a video in seconds, None if its header does not give it.
-
-    Raises:
-      InputError: not a file, or no video in it.
-    """
+    """Returns the duration of a video, None if its header does not give it; raises InputError if there is no video."""
     with _open(path) as (container, stream):
         return _length(container, stream)
 
@@ -55,16 +50,8 @@ def seconds(path: Path) -> float | None:
 def thumbnails(path: Path, number: int, height: int = 90) -> list[tuple[float, bytes]]:
     """Returns small pictures of a video, one from the middle of each of `number` equal parts.
 
-    Args:
-      path: the video.
-      number: of pictures; fewer if the decoder cannot seek to a time.
-      height: of the pictures, in pixels.
-
-    Returns:
-      (requested time in seconds, JPEG file) for each picture; none if the duration is unknown.
-
-    Raises:
-      InputError: see `read_frames`.
+    Each is (requested time in seconds, JPEG file of `height` pixels). There are fewer if the decoder cannot seek to a
+    time, and none if the duration is unknown. Raises InputError like `read_frames`.
     """
     with _open(path) as (container, stream):
         length = _length(container, stream)
@@ -74,11 +61,7 @@ def thumbnails(path: Path, number: int, height: int = 90) -> list[tuple[float, b
 
 
 def load_decoder() -> ModuleType:
-    """Imports PyAV.
-
-    Raises:
-      InputError: it is not installed.
-    """
+    """Imports PyAV; raises InputError if it is not installed."""
     try:
         import av
     except ImportError:
@@ -100,11 +83,8 @@ def _open(path: Path) -> Iterator[tuple["av.container.InputContainer", "av.Video
     try:
         # An absolute path, because FFmpeg takes the part before a colon for a protocol.
         with av.open(str(path.absolute()), **lenient) as container:
-            streams = [
-                stream
-                for stream in container.streams.video
-                if stream.codec_context and not stream.disposition & av.stream.Disposition.attached_pic
-            ]
+            cover = av.stream.Disposition.attached_pic
+            streams = [each for each in container.streams.video if each.codec_context and not each.disposition & cover]
             if not streams:
                 others = sorted({stream.type for stream in container.streams} - {"video"})
                 raise InputError(f"{path}: has {' and '.join(others) or 'no stream'}, expected a video")
@@ -125,15 +105,9 @@ def _length(container: "av.container.InputContainer", stream: "av.VideoStream") 
 def repetitions(frames: Iterable["av.VideoFrame"], gap: Fraction, path: Path) -> Iterator[tuple["av.VideoFrame", int]]:
     """Yields each frame and how many frames at 25 per second show it.
 
-    A frame without a time stamp, and the end of the last frame, continue at the last distance between two frames.
-
-    Args:
-      frames: as decoded, in the order in which they are shown.
-      gap: seconds between two frames, until the time stamps tell.
-      path: of the video, for the error.
-
-    Raises:
-      InputError: a time stamp is more than an hour after the previous one, or a second or more before it.
+    A frame without a time stamp, and the end of the last frame, continue at the last distance between two frames, which
+    is `gap` seconds until the time stamps tell. `frames` are in the order in which they are shown.
+    Raises InputError if a time stamp is more than an hour after the previous one, or a second or more before it.
     """
     shown, first, time, begun = None, None, None, 0
     for frame in frames:
@@ -157,17 +131,12 @@ def _nearest_frame(time: Fraction) -> int:
     return math.floor(time * FRAMES_PER_SECOND + Fraction(1, 2))
 
 
-def _upright(frame: "av.VideoFrame", shorter: int) -> np.ndarray:
-    """Returns uint8 RGB [H, W, 3], turned upright, with a shorter side of `shorter` pixels."""
-    scale = shorter / min(frame.width, frame.height)
-    width, height = (max(round(side * scale), shorter) for side in (frame.width, frame.height))
+def _upright(frame: "av.VideoFrame") -> np.ndarray:
+    """Returns uint8 RGB [H, W, 3], turned upright, with a shorter side of SHORTER_SIDE pixels."""
+    scale = SHORTER_SIDE / min(frame.width, frame.height)
+    width, height = (max(round(side * scale), SHORTER_SIDE) for side in (frame.width, frame.height))
     small = frame.reformat(width, height, "rgb24", interpolation="BILINEAR").to_ndarray()
     return np.rot90(small, round(frame.rotation / 90))
-
-
-def _centre(picture: np.ndarray, side: int) -> np.ndarray:
-    top, left = ((length - side) // 2 for length in picture.shape[:2])
-    return np.ascontiguousarray(picture[top : top + side, left : left + side])
 
 
 def _frame_at(
@@ -187,7 +156,7 @@ def _frame_at(
 def _jpeg(frame: "av.VideoFrame", height: int) -> bytes:
     from PIL import Image
 
-    picture = Image.fromarray(_upright(frame, SHORTER_SIDE))
+    picture = Image.fromarray(_upright(frame))
     picture = picture.resize((max(round(picture.width * height / picture.height), 1), height))
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=80)

@@ -24,42 +24,31 @@ WIDTH = i3d.WIDTH
 def make_extractor(dtype: str = "float32", batch_size: int | None = None) -> Callable[..., np.ndarray]:
     """Loads the weights once and returns the function that turns videos into features.
 
-    Args:
-      dtype: of weights and activations, float32 or bfloat16; both accumulate in float32.
-      batch_size: snippets per batch; None: 1 on CPUs, which gain nothing from more, and 8 elsewhere.
+    Weights and activations are of type `dtype`, float32 or bfloat16; both accumulate in float32. `batch_size` is in
+    snippets; None means 1 on CPUs, which gain nothing from more, and 8 elsewhere.
 
-    Returns:
-      A function (path, progress=None) -> features [T, 1024] float32. It calls `progress` with the number of snippets
-      of each batch, and raises InputError if the file is not a video or is shorter than a snippet.
-
-    Raises:
-      InputError: the packages of requirements-video.txt are not installed.
+    Returns a function (path, progress) -> features [T, 1024] float32. It calls `progress` with the number of snippets
+    of each batch, and raises InputError if the file is not a video or is shorter than a snippet. Raises InputError if
+    the packages of requirements-video.txt are not installed.
     """
     load_decoder()
-    params = i3d.fold(weights.load_variables(), dtype)
+    network = functools.partial(jax.jit(i3d.features), i3d.fold(weights.load_variables(), dtype))
     size = batch_size or (1 if jax.default_backend() == "cpu" else 8)
-    return functools.partial(_extract, functools.partial(jax.jit(i3d.features), params), size)
 
+    def start(batch: list[np.ndarray]) -> tuple[jax.Array, int]:
+        padding = np.zeros((size - len(batch), *batch[0].shape), np.uint8)
+        return network(np.concatenate([batch, padding])), len(batch)
 
-def _extract(
-    network: Callable[[np.ndarray], jax.Array],
-    size: int,
-    path: Path,
-    progress: Callable[[int], object] | None = None,
-) -> np.ndarray:
-    snippets, parts = _snippets(path), []
-    batches = iter(lambda: list(itertools.islice(snippets, size)), [])
-    started = ((network(_padded(batch, size)), len(batch)) for batch in batches)
-    # A pair makes the next batch start, so that it is decoded while this one is computed.
-    for (features, number), _ in itertools.pairwise(itertools.chain(started, [None])):
-        parts.append(np.asarray(features)[:number])
-        if progress is not None:
+    def extract(path: Path, progress: Callable[[int], object] = lambda number: None) -> np.ndarray:
+        snippets, parts = _snippets(path), []
+        started = map(start, iter(lambda: list(itertools.islice(snippets, size)), []))
+        # A pair makes the next batch start, so that it is decoded while this one is computed.
+        for (features, number), _ in itertools.pairwise(itertools.chain(started, [None])):
+            parts.append(np.asarray(features)[:number])
             progress(number)
-    return np.concatenate(parts)
+        return np.concatenate(parts)
 
-
-def _padded(batch: list[np.ndarray], size: int) -> np.ndarray:
-    return np.concatenate([batch, np.zeros((size - len(batch), *batch[0].shape), np.uint8)])
+    return extract
 
 
 def _snippets(path: Path) -> Iterator[np.ndarray]:

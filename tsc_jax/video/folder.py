@@ -5,7 +5,6 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 import tqdm
@@ -29,25 +28,18 @@ def extract_folder(
     dtype: str = "float32",
     batch_size: int | None = None,
 ) -> int:
-    """Writes features/VIDEO.npy, or features/SPLIT/VIDEO.npy, per video, and meta.json.
+    """Writes features/VIDEO.npy, or features/SPLIT/VIDEO.npy, per video, and meta.json into `output`.
 
-    Keeps complete files of earlier calls. Prints one line on stderr per video that cannot be used, and continues.
-
-    Args:
-      videos: files; a file name without its ending is the name of the video.
-      output: folder of the data set; created if it does not exist.
-      split: "train" or "test"; None if the videos are not divided yet.
-      dtype: see `make_extractor`.
-      batch_size: see `make_extractor`.
-
-    Returns:
-      The number of videos without features.
-
-    Raises:
-      InputError: a package is missing, `output` has features of another extractor, or two videos have the same name.
+    Keeps complete files of earlier calls. Prints one line on stderr per video that cannot be used, and continues;
+    returns the number of these videos. For `dtype` and `batch_size` see `make_extractor`.
+    Raises InputError if a package is missing, `output` has features of another extractor, or two videos have one name.
     """
     meta = _meta(output, {"name": _NAME, "dtype": dtype, "weights_sha256": weights.SHA256})
-    files = _features_files(videos, output / "features" / (split or ""))
+    files = {video: output / "features" / (split or "") / f"{video.stem}.npy" for video in videos}
+    owners = {file: video for video, file in files.items()}
+    for video, file in files.items():
+        if owners[file] != video:
+            raise InputError(f"{video}: would write the same {file.name} as {owners[file]}; rename one of them")
     wanted = {video: file for video, file in files.items() if not _is_whole(file)}
     for video, file in files.items():
         if video not in wanted:
@@ -61,30 +53,15 @@ def extract_folder(
                 features = extract(video, bar.update)
             except InputError as error:
                 failures += 1
-                _print_above(bar, str(error), sys.stderr)
+                bar.write(str(error), sys.stderr)
                 continue
             file.parent.mkdir(parents=True, exist_ok=True)
             write_text(output / "meta.json", f"{json.dumps(meta, indent=1)}\n")
             with replacing(file) as temporary, temporary.open("wb") as stream:
                 np.save(stream, features)
-            _print_above(bar, f"{file}: {list(features.shape)}", sys.stdout)
+            bar.write(f"{file}: {list(features.shape)}", sys.stdout)
+            sys.stdout.flush()  # for readers of a redirected stream
     return failures
-
-
-def _print_above(bar: tqdm.tqdm, line: str, stream: TextIO) -> None:
-    """Prints a line above the bar and flushes it, for readers of a redirected stream."""
-    bar.write(line, stream)
-    stream.flush()
-
-
-def _features_files(videos: Sequence[Path], folder: Path) -> dict[Path, Path]:
-    """Returns the features file per video; raises InputError if two videos would write the same one."""
-    owner = {}
-    for video in videos:
-        other = owner.setdefault(video.stem, video)
-        if other != video:
-            raise InputError(f"{video}: would write the same {video.stem}.npy as {other}; rename one of them")
-    return {video: folder / f"{video.stem}.npy" for video in videos}
 
 
 def _meta(output: Path, extractor: dict[str, str]) -> dict:

