@@ -22,8 +22,8 @@ def made_up_split(videos: int = 12, classes: int = 3, width: int = 2) -> Split:
         labels = np.arange(classes) == index % classes
         known.append(Video(f"v{index:02}", length, length / 2.0, labels, np.zeros((0, 2)), np.zeros(0, int)))
         features = np.stack([np.full(length, index), np.arange(length)], axis=1).astype(np.float32)
-        source.append({"features": features})
-    return Split(tuple(known), np.arange(videos), source)
+        source.append(features)
+    return Split(tuple(known), np.arange(videos), source.__getitem__)
 
 
 @given(st.integers(1, 8), st.integers(1, 6), st.integers(0, 12))
