@@ -41,8 +41,8 @@ def made_up_split(videos: int = 12) -> Split:
         labels = np.arange(CLASSES) == index % CLASSES
         known.append(Video(f"v{index:02}", length, length / 2.0, labels, np.zeros((0, 2)), np.zeros(0, int)))
         features = np.stack([np.full(length, index), np.arange(length)], axis=1).astype(np.float32)
-        source.append({"features": features})
-    return Split(tuple(known), np.arange(videos), source)
+        source.append(features)
+    return Split(tuple(known), np.arange(videos), source.__getitem__)
 
 
 def share_of(parts: list[dict]) -> dict:

@@ -223,10 +223,11 @@ BAD_SOURCES: dict[str, Callable[[Source], Source]] = {
     ),
     'video "w2": label "Swim" is not among the 2 classes': lambda source: change(source, "test", 0, labels=("Swim",)),
     'video "w1": label "Fly" is not among': lambda source: change(source, "test", 1, segment_labels=("Fly",)),
-    'video "w1": 1 segments but 2 segment labels': lambda source: change(source, "test", 1, segment_labels=CLASSES),
     'class "Run" occurs 2 times': lambda source: dataclasses.replace(source, classes=("Run", "Jump", "Run")),
-    "has no classes": lambda source: dataclasses.replace(source, classes=()),
-    "no file says how many snippets": lambda source: dataclasses.replace(source, snippets_per_second=None),
+    "no classes": lambda source: dataclasses.replace(source, classes=()),
+    "no file gives the number of snippets per second": lambda source: dataclasses.replace(
+        source, snippets_per_second=None
+    ),
     "is -1, expected a positive number": lambda source: dataclasses.replace(source, snippets_per_second=-1),
     # These errors occur while records are written.
     'video "v3": features have width 5, others have 6': lambda source: change(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.data.layouts import CLASSES, make_examples, ragged, write_joint, write_per_video
+from tsc_jax.data.checks import check_source
 from tsc_jax.data.joint import read_joint
 from tsc_jax.data.per_video import read_per_video
 from tsc_jax.data.source import SPLITS, Source
@@ -104,8 +105,6 @@ def test_a_listed_video_without_annotation_is_named(tmp_path):
 
 
 BAD_META = {
-    '"snippets_per_second" is 0': {"snippets_per_second": 0},
-    "\"snippets_per_second\" is '4'": {"snippets_per_second": "4"},
     '"classes" is 3': {"classes": 3},
     "label 3 is not a class name": {"classes": [3]},
 }
@@ -117,29 +116,36 @@ def test_a_bad_meta_file_is_named(tmp_path, sentence):
         read_per_video(write_per_video(tmp_path, make_examples(), meta=BAD_META[sentence]))
 
 
+@pytest.mark.parametrize("rate", [0, "4", float("inf")])
+def test_a_bad_rate_is_named(tmp_path, rate):
+    source = read_per_video(write_per_video(tmp_path, make_examples(), meta={"snippets_per_second": rate}))
+    with pytest.raises(InputError, match=f"snippets_per_second is {rate!r}, expected a positive number"):
+        check_source(source)
+
+
 # Errors in the files of the joint layout.
 
 
 def test_the_two_parts_of_the_joint_layout_must_be_there_once(tmp_path):
     folder = write_joint(tmp_path, make_examples())
-    (folder / "Other-Annotations").mkdir()
-    with pytest.raises(InputError, match=r"one \*-Annotations, found Other-Annotations, Small-Annotations"):
-        read_joint(folder)
     (folder / "Small-I3D-JOINTFeatures.npy").unlink()
     with pytest.raises(InputError, match=r"one \*-I3D-JOINTFeatures\.npy, found none"):
+        read_joint(folder)
+    (folder / "Other-Annotations").mkdir()
+    with pytest.raises(InputError, match=r"one \*-Annotations, found Other-Annotations, Small-Annotations"):
         read_joint(folder)
 
 
 BAD_COLUMNS = {
     r"labels\.npy: holds shape \(2,\), but duration\.npy has 5 videos": ("labels", ragged([[], []])),
-    r'videoname\.npy: video "v" occurs 2 times': ("videoname", np.array(["v", "v", "a", "b", "c"])),
+    r'train subset: video "v" occurs 2 times': ("videoname", np.array(["v", "v", "a", "b", "c"])),
     r'video "v3": 3 segments but 1 segment labels': ("labels", ragged([["Run"]] * 5)),
     r'video "v3": duration .*nan.* is not a positive number': ("duration", np.full(5, np.nan)),
     r'video "v3": segment 7 is not a pair': ("segments", ragged([[7, 7, 7]] * 5)),
     r'video "v3": label 1 is not a class name': ("labels_all", ragged([[1]] * 5)),
     r"labels_all\.npy: holds None, expected a list for every video": ("labels_all", ragged([None] * 5)),
     r"segments\.npy: holds .*0\.5.*, expected a list for every video": ("segments", np.full(5, 0.5)),
-    r'classlist\.npy: class "Run" occurs 2 times': ("classlist", np.array([b"Run", b"Run"])),
+    r'the class list: class "Run" occurs 2 times': ("classlist", np.array([b"Run", b"Run"])),
 }
 
 
@@ -149,7 +155,7 @@ def test_bad_columns_are_named(tmp_path, sentence):
     field, column = BAD_COLUMNS[sentence]
     np.save(folder / "Small-Annotations" / f"{field}.npy", column, allow_pickle=True)
     with pytest.raises(InputError, match=sentence):
-        read_joint(folder)
+        check_source(read_joint(folder))
 
 
 def test_features_and_annotations_must_be_of_the_same_videos(tmp_path):

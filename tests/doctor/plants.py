@@ -156,6 +156,11 @@ FILE_PLANTS = {
     "bad rate": (edit_json("meta.json", lambda meta: meta.update(snippets_per_second="2")), {"no_rate": 1}),
     "other rate": (edit_json("meta.json", lambda meta: meta.update(snippets_per_second=4)), {"rate": 1}),
     "unused class": (edit_json("meta.json", lambda meta: meta["classes"].append("Swim")), {"unused_classes": 1}),
+    "repeated class": (edit_json("meta.json", lambda meta: meta["classes"].append("Run")), {"repeated_names": 1}),
+    "no labels": (
+        edit_json("gt.json", lambda truth: [truth["database"][f"a{n}"].update(annotations=[]) for n in range(6)]),
+        {"no_classes": 1, "unlabelled": 6, "untrained_classes": 2},
+    ),
     "bad classes": (edit_json("meta.json", lambda meta: meta.update(classes=7)), {"unusable": 1}),
     "no list": (remove("split_test.txt"), {"unusable": 1}),
     "empty list": (unlist_all, {"empty_split": 1}),
@@ -193,8 +198,8 @@ JOINT_PLANTS = {
     "repeated class": (edit_column("classlist.npy", lambda c: np.append(c, b"Run")), {"repeated_names": 1}),
     "long name": (edit_column("videoname.npy", long_first), {"long_names": 1}),
     "no class list": (remove("Small-Annotations/classlist.npy"), {"unusable": 1}),
-    "no features": (remove("Small-I3D-JOINTFeatures.npy"), {"no_features": 4}),
-    "damaged features": (damage("Small-I3D-JOINTFeatures.npy"), {"unusable": 1, "no_features": 4}),
+    "no features": (remove("Small-I3D-JOINTFeatures.npy"), {"no_features": 1}),
+    "damaged features": (damage("Small-I3D-JOINTFeatures.npy"), {"unusable": 1}),
     "ambiguous": (
         lambda folder: (folder / "Small-Annotations" / "Ambiguous_test.txt").write_text("b6 1 2\nc1  1 2\nc1  3 4\n"),
         {"ambiguous": 1},

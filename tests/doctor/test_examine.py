@@ -1,5 +1,6 @@
 """Each defect planted in a sound data set gives its own finding and no other."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ def test_each_defect_of_a_video_gives_its_finding_alone(tmp_path, name, layout):
     plant, expected = PLANTS[name]
     plant(tmp_path, layout)
     examination = check(tmp_path, rate=RATE)
-    assert (examination.holdings.layout, found(examination)) == (layout, expected)
+    assert (examination.layout, found(examination)) == (layout, expected)
 
 
 @pytest.mark.parametrize("name", FILE_PLANTS)
@@ -98,7 +99,14 @@ def test_all_defects_are_told_at_once(tmp_path):
 
 def test_every_check_is_planted():
     planted = {name for _, each in (PLANTS | FILE_PLANTS | JOINT_PLANTS).values() for name in each}
-    assert set(CHECKS) - planted == {"same_name", "no_classes"}  # these have tests of their own
+    assert set(CHECKS) - planted == {"same_name"}  # it has a test of its own
+
+
+def test_annotations_alone_are_examined(tmp_path):
+    folder = write_sound(tmp_path)
+    shutil.rmtree(folder / "features")
+    examination = check(folder)
+    assert not examination.has_features and found(examination) == {"no_features": 1}
 
 
 def test_a_data_set_without_labels_has_no_class(tmp_path):
@@ -134,7 +142,7 @@ def test_the_known_defects_of_the_public_thumos_annotations_are_found(shared):
         "past_end": 3,
         "past_end_train": 2,
         "ambiguous": 1,
-        "no_features": 4,
+        "no_features": 1,
     }
     examples = {each.check: each.examples for each in examination.findings}
     assert examples["ambiguous"] == ("video_test_0001292",)
@@ -145,5 +153,5 @@ def test_the_known_defects_of_the_public_thumos_annotations_are_found(shared):
 @pytest.mark.parametrize("layout", ["joint", "per_video"])
 def test_nothing_is_wrong_with_the_recorded_gestures(shared, layout):
     examination = check(shared / "real" / "gestures" / layout)
-    assert (examination.holdings.layout, examination.holdings.has_features) == (layout, True)
+    assert (examination.layout, examination.has_features) == (layout, True)
     assert examination.findings == []

@@ -18,65 +18,53 @@ from tsc_jax.data.pickles import load_npy
 from tsc_jax.data.source import SourceVideo
 from tsc_jax.errors import InputError, Refuse, attempt, stop
 
+FIELDS, LISTS = ("videoname", "subset", "duration"), ("labels_all", "segments", "labels")  # columns of an .npy folder
+
 
 def read_json(path: Path, refuse: Refuse = stop) -> list[SourceVideo]:
     """Reads {"database": {VIDEO: {"subset", "duration", "annotations": [{"segment", "label"}]}}}.
 
     Times may be numbers or strings. The video-level labels are the classes of the segments.
-
-    Raises:
-      InputError: no such file, another form, a repeated video, an invalid segment.
+    Raises InputError for a missing file, another form, a repeated video or an invalid segment.
     """
     database = load_json(path, refuse).get("database")
     if not isinstance(database, dict):
         raise InputError(f'{path}: has no object "database" of videos, expected ActivityNet\'s form')
-    return [_from_entry(name, entry, path, refuse) for name, entry in database.items()]
-
-
-def _from_entry(name: str, entry: Any, path: Path, refuse: Refuse) -> SourceVideo:
-    where = f'{path}, video "{name}"'
-    try:
-        instances = [(each["segment"], each["label"]) for each in entry["annotations"]]
-        subset, duration = entry["subset"], entry.get("duration")
-    except (KeyError, TypeError, AttributeError):
-        form = '{"subset": ..., "annotations": [{"segment": [s, e], "label": ...}]}'
-        refuse(InputError(f"{where}: expected {form}"))
-        return SourceVideo(name, None, (), (), ())
-    segments, labels = _valid_instances(instances, where, refuse)
-    if duration is not None:
-        duration = attempt(refuse, as_duration, duration, where)
-    return SourceVideo(name, duration, tuple(dict.fromkeys(labels)), segments, labels, subset=str(subset))
-
-
-def _valid_instances(instances: Iterable[tuple], where: str, refuse: Refuse) -> tuple[tuple, tuple[str, ...]]:
-    """Returns the segments and their labels, without the invalid ones."""
-    pairs = [
-        (attempt(refuse, as_segment, segment, where), attempt(refuse, as_label, label, where))
-        for segment, label in instances
-    ]
-    valid = [pair for pair in pairs if None not in pair]
-    return tuple(segment for segment, _ in valid), tuple(label for _, label in valid)
+    videos = []
+    for name, entry in database.items():
+        where = f'{path}, video "{name}"'
+        try:
+            instances = [(each["segment"], each["label"]) for each in entry["annotations"]]
+            duration, subset = entry.get("duration"), str(entry["subset"])
+        except (KeyError, TypeError, AttributeError):
+            form = '{"subset": ..., "annotations": [{"segment": [s, e], "label": ...}]}'
+            refuse(InputError(f"{where}: expected {form}"))
+            instances, duration, subset = [], None, ""
+        videos.append(as_video(name, instances, where, duration=duration, subset=subset, refuse=refuse))
+    return videos
 
 
 def read_npy_folder(folder: Path, refuse: Refuse = stop) -> list[SourceVideo]:
     """Reads videoname, subset, duration, labels, labels_all and segments (.npy) of a NAME-Annotations folder.
 
     The video-level labels are labels_all, which may differ from the classes of the segments.
-
-    Raises:
-      InputError: a missing or damaged file, files of different lengths, a repeated video, an invalid segment.
+    Raises InputError for a missing or damaged file, files of different lengths, or an invalid segment.
     """
-    videos = [_from_row(row, folder, refuse) for row in zip(*_read_columns(folder, refuse), strict=True)]
-    refuse_repeated((video.name for video in videos), "video", folder / "videoname.npy", refuse)
+    videos = []
+    for name, subset, duration, labels, segments, segment_labels in zip(*_read_columns(folder, refuse), strict=True):
+        where = f'{folder}, video "{as_text(name)}"'
+        instances = list(zip(segments, segment_labels, strict=False))
+        if len(segments) != len(segment_labels):
+            refuse(InputError(f"{where}: {len(segments)} segments but {len(segment_labels)} segment labels"))
+            instances = []
+        videos.append(as_video(as_text(name), instances, where, labels, duration, as_text(subset), refuse))
     return videos
 
 
 def _read_columns(folder: Path, refuse: Refuse) -> list[np.ndarray]:
-    """Returns videoname, subset, duration, labels_all, segments and labels, each with one entry per video."""
-    names, lists = ("videoname", "subset", "duration"), ("labels_all", "segments", "labels")
-    columns, errors = {}, []
-    for field in (*names, *lists):
-        columns[field] = attempt(errors.append, load_npy, folder / f"{field}.npy")
+    """Returns the columns FIELDS and LISTS, each with one entry per video."""
+    errors = []
+    columns = {field: attempt(errors.append, load_npy, folder / f"{field}.npy") for field in (*FIELDS, *LISTS)}
     if errors:
         for error in errors[:-1]:
             refuse(error)
@@ -86,43 +74,50 @@ def _read_columns(folder: Path, refuse: Refuse) -> list[np.ndarray]:
     for field, column in columns.items():
         if column.shape[:1] != (number,):
             raise InputError(f"{folder / field}.npy: holds shape {column.shape}, but duration.npy has {number} videos")
-    for field in lists:
-        for each in columns[field]:
+        for each in column if field in LISTS else ():
             if not isinstance(each, list | tuple | np.ndarray):
                 raise InputError(f"{folder / field}.npy: holds {each!r}, expected a list for every video")
     return list(columns.values())
 
 
-def _from_row(row: tuple, folder: Path, refuse: Refuse) -> SourceVideo:
-    name, subset, duration, labels, segments, segment_labels = row
-    name = as_text(name)
-    where = f'{folder}, video "{name}"'
-    if len(segments) != len(segment_labels):
-        refuse(InputError(f"{where}: {len(segments)} segments but {len(segment_labels)} segment labels"))
-        segments = segment_labels = ()
-    segments, segment_labels = _valid_instances(zip(segments, segment_labels, strict=True), where, refuse)
+def as_video(
+    name: str,
+    instances: Iterable[tuple],
+    where: str,
+    labels: Iterable | None = None,
+    duration: Any = None,
+    subset: str = "",
+    refuse: Refuse = stop,
+) -> SourceVideo:
+    """Checks the annotations of a video; leaves invalid ones out if `refuse` returns.
+
+    `instances` are pairs of a segment, (start, end) in seconds, and its class; `labels` None means their classes.
+    `duration` is in seconds or None. `where` names the file and the video in messages.
+    """
+    pairs = [(attempt(refuse, as_segment, each, where), attempt(refuse, as_label, of, where)) for each, of in instances]
+    pairs = [pair for pair in pairs if None not in pair]
+    segment_labels = tuple(label for _, label in pairs)
     return SourceVideo(
         name=name,
-        duration=attempt(refuse, as_duration, duration, where),
-        labels=tuple(dict.fromkeys(attempt(refuse, as_labels, labels, where) or ())),
-        segments=segments,
+        duration=None if duration is None else attempt(refuse, as_duration, duration, where),
+        labels=tuple(
+            dict.fromkeys(segment_labels if labels is None else attempt(refuse, as_labels, labels, where) or ())
+        ),
+        segments=tuple(segment for segment, _ in pairs),
         segment_labels=segment_labels,
-        subset=as_text(subset),
+        subset=subset,
     )
 
 
-def read_classes(path: Path, refuse: Refuse = stop) -> tuple[str, ...]:
+def read_classes(path: Path) -> tuple[str, ...]:
     """Reads the classes of a classlist.npy, in its order."""
-    classes = as_labels(load_npy(path).reshape(-1), path)
-    refuse_repeated(classes, "class", path, refuse)
-    return tuple(dict.fromkeys(classes))
+    return as_labels(load_npy(path).reshape(-1), path)
 
 
 def load_json(path: Path, refuse: Refuse = stop) -> dict:
     """Reads a JSON object and refuses repeated keys, which Python's reader would silently drop.
 
-    Raises:
-      InputError: no such file, not JSON, not an object, a repeated key.
+    Raises InputError for a missing file, or one that is not a JSON object.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict:
@@ -130,10 +125,8 @@ def load_json(path: Path, refuse: Refuse = stop) -> dict:
         return dict(pairs)
 
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=unique)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        content = json.loads(_read_text(path), object_pairs_hook=unique)
+    except (json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not JSON ({error})") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds a {type(content).__name__}, expected a JSON object")
@@ -141,13 +134,13 @@ def load_json(path: Path, refuse: Refuse = stop) -> dict:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Reads the stripped lines of a text file.
+    """Reads the stripped lines of a text file; raises InputError if it is missing or not text."""
+    return [line.strip() for line in _read_text(path).splitlines()]
 
-    Raises:
-      InputError: no such file, or not text.
-    """
+
+def _read_text(path: Path) -> str:
     try:
-        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except UnicodeDecodeError:

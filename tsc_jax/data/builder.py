@@ -31,19 +31,12 @@ from tsc_jax.errors import InputError
 
 @dataclasses.dataclass(eq=False)
 class WtalConfig(tfds.core.BuilderConfig):
-    """The name of a data set and what the program knows about it; None where its files must give the value.
+    """The name of a data set and what the program knows about it; None where its files must give the value."""
 
-    Attributes:
-      subsets: names of its training and test subsets in the annotations.
-      classes: in the order of their indices.
-      snippets_per_second: rate of its snippet features.
-      read_embedded: returns a data set that needs no files from the user.
-    """
-
-    subsets: tuple[str, str] | None = None
-    classes: tuple[str, ...] | None = None
-    snippets_per_second: float | None = None
-    read_embedded: Callable[[], Source] | None = None
+    subsets: tuple[str, str] | None = None  # names of its training and test subsets in the annotations
+    classes: tuple[str, ...] | None = None  # in the order of their indices
+    snippets_per_second: float | None = None  # rate of its snippet features
+    read_embedded: Callable[[], Source] | None = None  # returns a data set that needs no files from the user
 
 
 def _published(name: str, train: str, test: str) -> WtalConfig:
@@ -75,7 +68,8 @@ class Wtal(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def __init__(self, source: Source, **kwargs: Any):
         self._source = source
         self._digests = {}  # sha256 of each split that is written, by its name
-        self._width = _features(_by_name(source, "train")[0]).shape[1]
+        self._videos = {split: sorted(source.splits[split], key=lambda video: video.name) for split in SPLITS}
+        self._width = _features(self._videos["train"][0]).shape[1]
         super().__init__(file_format="array_record", **kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -111,7 +105,7 @@ class Wtal(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         rate = float(self._source.snippets_per_second)
         digest = hashlib.sha256()
         # TFDS's own bars are off because they do not know the number of videos.
-        for video in tqdm.tqdm(_by_name(self._source, split), split, unit="video", disable=None):
+        for video in tqdm.tqdm(self._videos[split], split, unit="video", disable=None):
             features = _features(video)
             if features.shape[1] != self._width:
                 raise InputError(
@@ -121,26 +115,21 @@ class Wtal(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             facts = (video.name, duration, sorted(video.labels), video.segments, video.segment_labels)
             digest.update(json.dumps([*facts, features.shape]).encode())
             digest.update(features.tobytes())
-            yield (
-                video.name,
-                {
-                    "name": video.name,
-                    "num_snippets": len(features),
-                    "duration": np.float64(duration),
-                    "labels": np.array(sorted(index[label] for label in video.labels), np.int32),
-                    "segments": np.array(video.segments, np.float64).reshape(-1, 2),
-                    "segment_labels": np.array([index[label] for label in video.segment_labels], np.int32),
-                    "features": features,
-                },
-            )
+            record = {
+                "name": video.name,
+                "num_snippets": len(features),
+                "duration": np.float64(duration),
+                "labels": np.array(sorted(index[label] for label in video.labels), np.int32),
+                "segments": np.array(video.segments, np.float64).reshape(-1, 2),
+                "segment_labels": np.array([index[label] for label in video.segment_labels], np.int32),
+                "features": features,
+            }
+            yield video.name, record
         self._digests[split] = digest.hexdigest()
         if len(self._digests) == len(SPLITS):
-            self.info.metadata["fingerprint"] = self._fingerprint()
-
-    def _fingerprint(self) -> str:
-        """Returns the sha256 of everything in the data set."""
-        shared = json.dumps([self._source.classes, float(self._source.snippets_per_second)])
-        return hashlib.sha256(" ".join([shared, *(self._digests[split] for split in SPLITS)]).encode()).hexdigest()
+            shared = json.dumps([self._source.classes, rate])
+            everything = " ".join([shared, *(self._digests[split] for split in SPLITS)])
+            self.info.metadata["fingerprint"] = hashlib.sha256(everything.encode()).hexdigest()
 
 
 def config_of(name: str) -> WtalConfig:
@@ -150,20 +139,12 @@ def config_of(name: str) -> WtalConfig:
 
 def with_known(source: Source, known: WtalConfig) -> Source:
     """Takes the classes of a published data set, and its rate if the files give none."""
-    rate = source.snippets_per_second
-    return dataclasses.replace(
-        source,
-        classes=source.classes if known.classes is None else known.classes,
-        snippets_per_second=known.snippets_per_second if rate is None else rate,
-    )
+    rate = known.snippets_per_second if source.snippets_per_second is None else source.snippets_per_second
+    return dataclasses.replace(source, classes=known.classes or source.classes, snippets_per_second=rate)
 
 
 def prepared_folder(data_dir: str | os.PathLike, name: str) -> Path:
-    """Returns the folder of the prepared data set `name`, which need not exist.
-
-    Raises:
-      InputError: the name cannot be that of a folder.
-    """
+    """Returns the folder of data set `name`, which need not exist; raises InputError for an invalid name."""
     if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
         raise InputError(f"--name {name!r} is not a name: expected letters, digits, dots, dashes and underscores")
     earlier = Path(data_dir, name, str(Wtal.VERSION))  # where former versions put the embedded data set
@@ -173,19 +154,10 @@ def prepared_folder(data_dir: str | os.PathLike, name: str) -> Path:
 
 
 def prepare(read_source: Callable[[], Source], name: str, data_dir: str | os.PathLike, overwrite: bool = False) -> bool:
-    """Writes the data set `name` unless it exists; an existing one stays in place until the new one is complete.
+    """Writes the data set `name` unless it exists, or anew with `overwrite`; returns whether it was written.
 
-    Args:
-      read_source: returns the source; called only if the data set must be written.
-      name: of the data set; see `with_known` for published ones.
-      data_dir: holds all prepared data sets.
-      overwrite: whether to replace an existing data set.
-
-    Returns:
-      Whether the data set was written.
-
-    Raises:
-      InputError: the source is invalid.
+    Calls `read_source` only if it must write. An existing data set stays in place until the new one is complete.
+    Raises InputError if the source is invalid.
     """
     target = prepared_folder(data_dir, name)
     if target.exists() and not overwrite:
@@ -204,10 +176,6 @@ def prepare(read_source: Callable[[], Source], name: str, data_dir: str | os.Pat
             target.rename(Path(scratch, "replaced"))
         shutil.move(prepared_folder(scratch, name), target)
     return True
-
-
-def _by_name(source: Source, split: str) -> list[SourceVideo]:
-    return sorted(source.splits[split], key=lambda video: video.name)
 
 
 def _origin(video: SourceVideo) -> str:

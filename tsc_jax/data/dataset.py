@@ -15,42 +15,27 @@ from tsc_jax.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Video:
-    """One video without its features.
+    """One video without its features."""
 
-    Attributes:
-      name: unique in its data set.
-      num_snippets: T.
-      duration: in seconds.
-      labels: bool [C], video-level labels.
-      segments: float64 [N, 2], start and end of every action instance in seconds.
-      segment_labels: int64 [N], class indices of the segments.
-    """
-
-    name: str
-    num_snippets: int
-    duration: float
-    labels: np.ndarray
-    segments: np.ndarray
-    segment_labels: np.ndarray
+    name: str  # unique in its data set
+    num_snippets: int  # T
+    duration: float  # in seconds
+    labels: np.ndarray  # bool [C], video-level labels
+    segments: np.ndarray  # float64 [N, 2], start and end of every action instance in seconds
+    segment_labels: np.ndarray  # int64 [N], class indices of the segments
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Some videos of a data set, sorted by name.
-
-    Attributes:
-      videos: annotations and lengths.
-      records: int64, index of each video in `source`.
-      source: the records on disk; several threads may read them.
-    """
+    """Some videos of a data set, sorted by name."""
 
     videos: tuple[Video, ...]
-    records: np.ndarray
-    source: Sequence[dict[str, Any]]
+    records: np.ndarray  # int64, what to give to `read` for each video
+    read: Callable[[int], np.ndarray]  # returns features, float32 [T, D]; several threads may call it
 
     def features(self, index: int) -> np.ndarray:
         """Reads the features of video `index` from disk, float32 [T, D]."""
-        return self.source[int(self.records[index])]["features"]
+        return self.read(int(self.records[index]))
 
     def at_least(self, num_snippets: int) -> "Split":
         """Keeps the videos that have at least `num_snippets` snippets."""
@@ -62,13 +47,10 @@ class Split:
         return dataclasses.replace(self, videos=videos, records=self.records[np.asarray(indices, int)])
 
     def hold_out(self, share: float, seed: int) -> tuple["Split", "Split"]:
-        """Draws up to `share` of the videos at random.
+        """Draws up to `share` of the videos at random; returns the rest, to train on, and the drawn videos.
 
         Each class of a drawn video keeps at least two videos in the rest, because methods that train on pairs of
         videos (config.train.pairs) need two per class.
-
-        Returns:
-          The rest, to train on, and the drawn videos.
         """
         left = np.sum([video.labels for video in self.videos], axis=0)
         held = []
@@ -82,38 +64,15 @@ class Split:
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A prepared data set.
+    """A prepared data set."""
 
-    Attributes:
-      name: as given to launch.prepare.
-      classes: the C action classes, in the order of their indices.
-      snippets_per_second: rate of the snippet features.
-      width: D.
-      fingerprint: sha256 of everything in it.
-      train: the training videos.
-      test: the test videos.
-    """
-
-    name: str
-    classes: tuple[str, ...]
-    snippets_per_second: float
-    width: int
-    fingerprint: str
+    name: str  # as given to launch.prepare
+    classes: tuple[str, ...]  # in the order of their indices
+    snippets_per_second: float  # rate of the snippet features
+    width: int  # D
+    fingerprint: str  # sha256 of everything in it
     train: Split
     test: Split
-
-
-class _Features(Sequence):
-    """Records that hold features only, read on access."""
-
-    def __init__(self, read: Callable[[int], np.ndarray], number: int):
-        self.read, self.number = read, number
-
-    def __len__(self) -> int:
-        return self.number
-
-    def __getitem__(self, record: int) -> dict[str, np.ndarray]:
-        return {"features": self.read(record)}
 
 
 def unlabelled(
@@ -123,29 +82,20 @@ def unlabelled(
     num_classes: int,
     snippets_per_second: float,
 ) -> Split:
-    """Makes a split of videos without annotations, in the given order.
+    """Makes a split of videos without annotations, in the given order; several threads may call `read`.
 
-    Args:
-      names: of the videos.
-      lengths: T of each video, in snippets.
-      read: returns the features of video `index`, float32 [T, D]; several threads may call it.
-      num_classes: C.
-      snippets_per_second: rate of the features; gives the durations.
+    `lengths` are in snippets, and with the rate give the durations; `read(index)` returns float32 [T, D].
     """
     no_annotations = (np.zeros(num_classes, bool), np.zeros((0, 2)), np.zeros(0, np.int64))
     videos = tuple(
         Video(name, int(length), length / snippets_per_second, *no_annotations)
         for name, length in zip(names, lengths, strict=True)
     )
-    return Split(videos, np.arange(len(videos)), _Features(read, len(videos)))
+    return Split(videos, np.arange(len(videos)), read)
 
 
 def open_dataset(data_dir: str | os.PathLike, name: str) -> Dataset:
-    """Opens the data set `name` that launch.prepare wrote into `data_dir`.
-
-    Raises:
-      InputError: the data set is not prepared, or damaged.
-    """
+    """Opens the data set `name` in `data_dir`; raises InputError if it is not prepared or damaged."""
     folder = prepared_folder(data_dir, name)
     if not folder.exists():
         layout = "" if config_of(name).read_embedded else " --layout per_video|joint --source DIR"
@@ -177,7 +127,8 @@ def _open_split(builder: tfds.core.DatasetBuilder, split: str, classes: int) -> 
     raw = builder.as_data_source(split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
     videos = [_video(decode(raw[record]), classes) for record in range(len(raw))]
     records = np.array(sorted(range(len(videos)), key=lambda record: videos[record].name))
-    return Split(tuple(videos[record] for record in records), records, builder.as_data_source(split))
+    whole = builder.as_data_source(split)
+    return Split(tuple(videos[record] for record in records), records, lambda record: whole[record]["features"])
 
 
 def _video(record: dict[str, Any], classes: int) -> Video:

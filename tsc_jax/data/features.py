@@ -10,41 +10,25 @@ MODALITIES = ("both", "rgb", "flow")
 JOINED_WIDTH = 2048  # 1024 columns of RGB, then 1024 of flow
 
 
-def check_features(features: Any, origin: str, refuse: Refuse = stop) -> np.ndarray:
-    """Returns the features of one video as float32 [T, D].
+def check_features(features: Any, origin: str, modality: str = "both", refuse: Refuse = stop) -> np.ndarray:
+    """Returns the features of one video, or their RGB or flow half, as float32 [T, D].
 
-    Args:
-      features: an array, or what NumPy makes one of.
-      origin: the file, for messages.
-      refuse: receives the error about NaN or infinity; if it returns, the features are returned as they are.
-
-    Raises:
-      InputError: the features are not numbers, do not have two axes, are empty, or are NaN or infinite.
+    Raises InputError if the features are not numbers, do not have two axes or are empty, and if a half is
+    requested of a width other than 2048. `refuse` receives the error about NaN or infinity; if it returns, the
+    features are returned as they are. Messages name `origin`.
     """
     features = np.asarray(features)
     if features.dtype.kind not in "iuf":
         raise InputError(f"{origin}: holds features of type {features.dtype}, expected numbers", "feature_arrays")
-    if features.ndim != 2:
-        raise InputError(
-            f"{origin}: features have shape {features.shape}, expected (snippets, width)", "feature_arrays"
-        )
-    if 0 in features.shape:
-        raise InputError(f"{origin}: features have shape {features.shape}: the video is empty", "feature_arrays")
+    if features.ndim != 2 or 0 in features.shape:
+        problem = ": the video is empty" if features.ndim == 2 else ", expected (snippets, width)"
+        raise InputError(f"{origin}: features have shape {features.shape}{problem}", "feature_arrays")
     with np.errstate(over="ignore"):  # float64 values too large for float32 become infinite, reported below
         features = np.ascontiguousarray(features, np.float32)
     finite = np.isfinite(features)
     if not finite.all():
         snippet = int(np.argmin(finite.all(axis=1)))
         refuse(InputError(f"{origin}: snippet {snippet} has features that are NaN or infinite", "not_finite"))
-    return features
-
-
-def take_modality(features: np.ndarray, modality: str, origin: str) -> np.ndarray:
-    """Returns the "rgb" or "flow" half of joined features [T, 2048], or for "both" the features [T, D] unchanged.
-
-    Raises:
-      InputError: one half is requested, but the width is not 2048.
-    """
     if modality == "both":
         return features
     if features.shape[1] != JOINED_WIDTH:

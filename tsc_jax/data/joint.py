@@ -2,15 +2,12 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from tsc_jax.data import annotations
-from tsc_jax.data.features import check_features, take_modality
+from tsc_jax.data.features import check_features
 from tsc_jax.data.pickles import load_npy
-from tsc_jax.data.source import SPLITS, Source, SourceVideo
+from tsc_jax.data.source import SPLITS, Source, SourceVideo, labels_of
 from tsc_jax.errors import InputError, Refuse, attempt, stop
 
 # Names of the training and test subsets: of THUMOS-14 and data sets in its form, and of ActivityNet.
@@ -19,64 +16,50 @@ FEATURES, ANNOTATIONS = "*-I3D-JOINTFeatures.npy", "*-Annotations"
 SNIPPETS_PER_SECOND = 25 / 16  # the layout cannot express another rate; its extracted_fps.npy is wrong
 
 
-def read_joint(directory: Path, subsets: tuple[str, str] | None = None, modality: str = "both") -> Source:
+def read_joint(
+    directory: Path, subsets: tuple[str, str] | None = None, modality: str = "both", refuse: Refuse = stop
+) -> Source:
     """Reads a data set in the joint layout; loads all features at once.
 
-    Args:
-      directory: holds one NAME-I3D-JOINTFeatures.npy and one NAME-Annotations/.
-      subsets: names of the training and test subsets; None: the pair of SUBSETS that occurs.
-      modality: "both", "rgb" or "flow".
+    `directory` holds one NAME-I3D-JOINTFeatures.npy and one NAME-Annotations/, or is the latter. `subsets` are the
+    names of the training and test subsets; None stands for the pair of SUBSETS that occurs.
 
-    Raises:
-      InputError: a missing or ambiguous file; features that do not match the annotations; unknown subsets.
+    `refuse` receives errors after which reading can go on, also those of features that are read later. Raises
+    InputError for a missing or ambiguous file, features that do not match the annotations, or unknown subsets.
     """
-    features_file, folder = the_only(directory, FEATURES), the_only(directory, ANNOTATIONS)
-    videos = annotations.read_npy_folder(folder)
-    features = load_features(features_file, folder, len(videos))
-    return as_source(folder, videos, features, features_file, subsets, modality)
+    folder = directory if (directory / "videoname.npy").exists() else the_only(directory, ANNOTATIONS)
+    videos = annotations.read_npy_folder(folder, refuse)
+    present = {video.subset for video in videos}
+    pairs = (subsets,) if subsets else SUBSETS
+    pair = next((pair for pair in pairs if present.issuperset(pair)), None)
+    if pair is None:
+        known = " or ".join(" and ".join(pair) for pair in pairs)
+        raise InputError(f"{folder / 'subset.npy'}: has the subsets {', '.join(sorted(present))}, expected {known}")
+    videos = attempt(refuse, _with_features, videos, directory, folder, modality, refuse) or videos
+    return Source(
+        classes=attempt(refuse, annotations.read_classes, folder / "classlist.npy") or labels_of(videos),
+        snippets_per_second=SNIPPETS_PER_SECOND,
+        splits={
+            split: tuple(video for video in videos if video.subset == subset)
+            for split, subset in zip(SPLITS, pair, strict=True)
+        },
+        unlisted=tuple(video.name for video in videos if video.subset not in pair),
+    )
 
 
-def load_features(features_file: Path, folder: Path, number: int) -> np.ndarray:
-    """Loads one array per video, in the order of the `number` annotations in `folder`."""
-    features = load_npy(features_file)
-    if features.shape[:1] != (number,):
-        raise InputError(f"{features_file}: holds shape {features.shape}, but {folder} has {number} videos")
-    return features
-
-
-def as_source(
-    folder: Path,
-    videos: Sequence[SourceVideo],
-    features: Sequence[np.ndarray] | None,
-    features_file: Path | None,
-    subsets: tuple[str, str] | None = None,
-    modality: str = "both",
-    refuse: Refuse = stop,
-) -> Source:
-    """Joins annotations and features.
-
-    Args:
-      folder: of the annotations and the class list.
-      videos: the annotations.
-      features: one array per video; None: there are none.
-      features_file: for messages.
-      subsets: see `read_joint`.
-      modality: see `read_joint`.
-      refuse: receives errors about the class list, and about features when they are read; may return.
-
-    Raises:
-      InputError: unknown subsets.
-    """
-    if features is not None:
-        pairs = zip(videos, features, strict=True)
-        videos = [_with_features(video, array, modality, features_file, refuse) for video, array in pairs]
-    pair = _choose_subsets((subsets,) if subsets else SUBSETS, {video.subset for video in videos}, folder)
-    splits = {
-        split: tuple(video for video in videos if video.subset == subset)
-        for split, subset in zip(SPLITS, pair, strict=True)
-    }
-    classes = attempt(refuse, annotations.read_classes, folder / "classlist.npy", refuse)
-    return Source(classes or (), SNIPPETS_PER_SECOND, splits)
+def _with_features(
+    videos: list[SourceVideo], directory: Path, folder: Path, modality: str, refuse: Refuse
+) -> list[SourceVideo]:
+    file = the_only(directory, FEATURES)
+    features = load_npy(file)
+    if features.shape[:1] != (len(videos),):
+        raise InputError(f"{file}: holds shape {features.shape}, but {folder} has {len(videos)} videos")
+    complete = []
+    for video, array in zip(videos, features, strict=True):
+        origin = f'{file}, video "{video.name}"'
+        read = functools.partial(check_features, array, origin, modality, refuse)
+        complete.append(dataclasses.replace(video, read_features=read, origin=origin))
+    return complete
 
 
 def the_only(directory: Path, pattern: str) -> Path:
@@ -84,25 +67,6 @@ def the_only(directory: Path, pattern: str) -> Path:
     matches = sorted(directory.glob(pattern))
     if len(matches) != 1:
         names = ", ".join(path.name for path in matches) or "none"
-        raise InputError(f"{directory}: expected one {pattern}, found {names}")
+        about = "unusable" if matches else "no_features"
+        raise InputError(f"{directory}: expected one {pattern}, found {names}", about)
     return matches[0]
-
-
-def _choose_subsets(pairs: Sequence[tuple[str, str]], present: set[str], folder: Path) -> tuple[str, str]:
-    for pair in pairs:
-        if present.issuperset(pair):
-            return pair
-    known = " or ".join(" and ".join(pair) for pair in pairs)
-    raise InputError(f"{folder / 'subset.npy'}: has the subsets {', '.join(sorted(present))}, expected {known}")
-
-
-def _with_features(
-    video: SourceVideo, features: np.ndarray, modality: str, features_file: Path, refuse: Refuse
-) -> SourceVideo:
-    origin = f'{features_file}, video "{video.name}"'
-    read = functools.partial(_features, features, modality, origin, refuse)
-    return dataclasses.replace(video, read_features=read, origin=origin)
-
-
-def _features(features: np.ndarray, modality: str, origin: str, refuse: Refuse) -> np.ndarray:
-    return take_modality(check_features(features, origin, refuse), modality, origin)

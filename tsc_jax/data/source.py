@@ -1,7 +1,7 @@
 """A data set before it is prepared: what the reader of each layout returns."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -10,39 +10,28 @@ SPLITS = ("train", "test")
 
 @dataclasses.dataclass(frozen=True)
 class SourceVideo:
-    """The annotations of one untrimmed video, and how to read its features.
+    """The annotations of one untrimmed video, and how to read its features."""
 
-    Attributes:
-      name: unique in its data set.
-      duration: in seconds; None if unknown, then launch.prepare takes the number of snippets divided by their rate.
-      labels: video-level labels, each class once.
-      segments: (start, end) of every action instance, in seconds.
-      segment_labels: class of each segment.
-      read_features: returns the snippet features, float32 [T, D]; None if there are none.
-      origin: file of the features, for messages.
-      subset: its subset in the annotation file ("validation", "training", "train", ...).
-    """
-
-    name: str
-    duration: float | None
-    labels: tuple[str, ...]
-    segments: tuple[tuple[float, float], ...]
+    name: str  # unique in its data set
+    duration: float | None  # in seconds; None: unknown, then it is the number of snippets divided by their rate
+    labels: tuple[str, ...]  # of the video, each class once
+    segments: tuple[tuple[float, float], ...]  # (start, end) of every action instance, in seconds
     segment_labels: tuple[str, ...]
-    read_features: Callable[[], np.ndarray] | None = None
-    origin: str = ""
-    subset: str = ""
+    read_features: Callable[[], np.ndarray] | None = None  # returns float32 [T, D]; None: there are no features
+    origin: str = ""  # file of the features, for messages
+    subset: str = ""  # in the annotation file: "validation", "training", "train", ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A whole data set.
+    """A whole data set."""
 
-    Attributes:
-      classes: the C action classes, in the order of their indices.
-      snippets_per_second: rate of the snippet features; None if the files do not give it.
-      splits: the videos of "train" and "test".
-    """
+    classes: tuple[str, ...]  # in the order of their indices
+    snippets_per_second: float | None  # rate of the features; None: the files do not give it
+    splits: Mapping[str, tuple[SourceVideo, ...]]  # the videos of "train" and "test"
+    unlisted: tuple[str, ...] = ()  # names of annotated videos in neither split
 
-    classes: tuple[str, ...]
-    snippets_per_second: float | None
-    splits: Mapping[str, tuple[SourceVideo, ...]]
+
+def labels_of(videos: Iterable[SourceVideo]) -> tuple[str, ...]:
+    """Returns the video-level labels of the videos, sorted."""
+    return tuple(sorted({label for video in videos for label in video.labels}))

@@ -9,15 +9,16 @@ person and arm may share samples.
 """
 
 import dataclasses
-import functools
 import hashlib
 import importlib.util
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from tsc_jax.data.annotations import as_video
 from tsc_jax.data.pickles import load_npy
 from tsc_jax.data.source import Source, SourceVideo
 from tsc_jax.errors import InputError
@@ -32,7 +33,6 @@ ACTIONS = {
     "ROW": "upright row",
 }
 BACKGROUND = {"PEN": "pendulum", "TRAP": "trapezius extension"}
-ARMS = ("left", "right")
 PEOPLE = {"train": (1, 2, 3, 4, 5, 6, 7), "test": (8, 9, 10)}
 SESSIONS = {"train": 120, "test": 50}
 
@@ -49,11 +49,10 @@ FREQUENCIES = 3
 LOG_FLOOR = 1e-3  # in g or rad/s, below the noise of the sensors
 CLIP = 5.0  # standard deviations
 
-Recordings = Mapping[tuple[int, int, str], np.ndarray]
+Recordings = Mapping[tuple[int, int, str], np.ndarray]  # by person (1 to 10), arm (0 left, 1 right) and exercise
 
 
-@dataclasses.dataclass(frozen=True)
-class Stretch:
+class Stretch(NamedTuple):
     """Samples `start` to `start + length` of the recording of `exercise`."""
 
     exercise: str
@@ -61,9 +60,8 @@ class Stretch:
     length: int
 
 
-@dataclasses.dataclass(frozen=True)
-class Session:
-    """Consecutive stretches of one person (1 to 10) and arm (0 left, 1 right)."""
+class Session(NamedTuple):
+    """Consecutive stretches of one person and arm."""
 
     person: int
     arm: int
@@ -73,46 +71,28 @@ class Session:
 def watch_sessions() -> Source:
     """Composes the data set, always the same: 5 classes, 2 snippets per second, 96 non-negative features.
 
-    Raises:
-      InputError: the package seglearn is not installed, or its file differs from the expected one.
+    Raises InputError if the package seglearn is not installed, or its file differs from the expected one.
     """
     recordings = read_recordings()
     sessions = {split: compose_sessions(split, recordings) for split in PEOPLE}
-    described = {
-        split: [describe(session_signal(session, recordings)) for session in sessions[split]] for split in sessions
-    }
+    described = {split: [describe(session_signal(each, recordings)) for each in sessions[split]] for split in PEOPLE}
     training = np.concatenate(described["train"])
     mean, deviation = training.mean(axis=0), training.std(axis=0)
     splits = {
         split: tuple(
-            as_video(f"{split}_{number:03d}", session, rectify((statistics - mean) / deviation))
+            session_video(f"{split}_{number:03d}", session, rectify((statistics - mean) / deviation))
             for number, (session, statistics) in enumerate(zip(sessions[split], described[split], strict=True))
         )
-        for split in sessions
+        for split in PEOPLE
     }
     return Source(tuple(ACTIONS.values()), SAMPLE_RATE / HOP, splits)
 
 
 def read_recordings() -> Recordings:
-    """Reads acceleration (g) and turn rate (rad/s), float64 [samples, 6], by (person, arm, exercise).
+    """Reads acceleration (g) and turn rate (rad/s), float64 [samples, 6], of the installed package seglearn.
 
-    Mirrors the right arm: its watch points the other way along the forearm, so that acceleration along x and
-    turns about y and z change sign.
-    """
-    data = load_npy(recordings_file()).item()
-    mirror = np.array([-1, 1, 1, 1, -1, -1])
-    columns = (data["subject"], data["side"], data["y"], data["X"])
-    return {
-        (int(person), int(arm), data["y_labels"][exercise]): signal * mirror if arm else signal
-        for person, arm, exercise, signal in zip(*columns, strict=True)
-    }
-
-
-def recordings_file() -> Path:
-    """Finds the recordings of the installed package seglearn without importing it.
-
-    Raises:
-      InputError: no such package, or its file is missing or differs from the expected one.
+    Does not import the package. Mirrors the right arm: its watch points the other way along the forearm, so that
+    acceleration along x and turns about y and z change sign.
     """
     package = importlib.util.find_spec("seglearn")
     if package is None:
@@ -126,47 +106,50 @@ def recordings_file() -> Path:
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     if digest != RECORDINGS_SHA256:
         raise InputError(f"{file}: has sha256 {digest}, expected {RECORDINGS_SHA256} of seglearn 1.2.5")
-    return file
+    data = load_npy(file).item()
+    mirror = np.array([-1, 1, 1, 1, -1, -1])
+    return {
+        (int(person), int(arm), data["y_labels"][exercise]): signal * mirror if arm else signal
+        for person, arm, exercise, signal in zip(data["subject"], data["side"], data["y"], data["X"], strict=True)
+    }
 
 
 def compose_sessions(split: str, recordings: Recordings) -> tuple[Session, ...]:
     """Composes the sessions of a split, taking each person and arm in turn; uses only the lengths of recordings."""
-    lengths = {key: len(signal) for key, signal in recordings.items()}
-    turns = [(person, arm) for person in PEOPLE[split] for arm in range(len(ARMS))]
+    turns = [(person, arm) for person in PEOPLE[split] for arm in (0, 1)]
     sessions = []
     for number in range(SESSIONS[split]):
         person, arm = turns[number % len(turns)]
-        own = {exercise: lengths[person, arm, exercise] for exercise in (*ACTIONS, *BACKGROUND)}
+        lengths = {exercise: len(recordings[person, arm, exercise]) for exercise in (*ACTIONS, *BACKGROUND)}
         rng = np.random.default_rng([SEED, person, number])
-        sessions.append(Session(person, arm, draw_stretches(own, rng)))
+        sessions.append(Session(person, arm, draw_stretches(lengths, rng)))
     return tuple(sessions)
 
 
 def draw_stretches(lengths: Mapping[str, int], rng: np.random.Generator) -> tuple[Stretch, ...]:
     """Draws programmes until one fits into the recordings, given their lengths in samples."""
     while True:
-        programme = draw_programme(rng)
-        needed = Counter()
+        programme, needed = draw_programme(rng), Counter()
         for exercise, length in programme:
             needed[exercise] += length
-        if all(needed[exercise] <= lengths[exercise] for exercise in needed):
+        if needed <= Counter(lengths):
             return cut(programme, lengths, rng)
 
 
 def draw_programme(rng: np.random.Generator) -> list[tuple[str, int]]:
     """Draws (exercise, length in samples): background, action, background, ..., action, background."""
 
-    def samples(seconds: tuple[float, float]) -> int:
-        return round(rng.uniform(*seconds) * SAMPLE_RATE)
+    def lasting(exercise: str, seconds: tuple[float, float]) -> tuple[str, int]:
+        return str(exercise), round(rng.uniform(*seconds) * SAMPLE_RATE)
 
     classes = rng.choice(list(ACTIONS), rng.integers(*ACTION_CLASSES, endpoint=True), replace=False)
     instances = rng.integers(*INSTANCES, endpoint=True)
     actions = rng.permutation([*classes, *rng.choice(classes, instances - len(classes))])
-    programme = []
+    programme = [lasting(rng.choice(list(BACKGROUND)), BACKGROUND_SECONDS)]
     for action in actions:
-        programme.append((str(rng.choice(list(BACKGROUND))), samples(BACKGROUND_SECONDS)))
-        programme.append((str(action), samples(ACTION_SECONDS)))
-    return [*programme, (str(rng.choice(list(BACKGROUND))), samples(BACKGROUND_SECONDS))]
+        programme.append(lasting(action, ACTION_SECONDS))
+        programme.append(lasting(rng.choice(list(BACKGROUND)), BACKGROUND_SECONDS))
+    return programme
 
 
 def cut(
@@ -177,23 +160,18 @@ def cut(
     for exercise in dict.fromkeys(exercise for exercise, _ in programme):
         places = rng.permutation([place for place, (name, _) in enumerate(programme) if name == exercise])
         spare = lengths[exercise] - sum(programme[place][1] for place in places)
-        start = 0
-        for place, skipped in zip(
-            places, np.diff(np.sort(rng.integers(0, spare + 1, len(places))), prepend=0), strict=True
-        ):
-            length = programme[place][1]
-            stretches[place] = Stretch(exercise, start + int(skipped), length)
-            start += int(skipped) + length
+        end, skipped = 0, np.diff(np.sort(rng.integers(0, spare + 1, len(places))), prepend=0)
+        for place, gap in zip(places, skipped.tolist(), strict=True):
+            stretches[place] = Stretch(exercise, end + gap, programme[place][1])
+            end += gap + programme[place][1]
     return tuple(stretches[place] for place in range(len(programme)))
 
 
 def session_signal(session: Session, recordings: Recordings) -> np.ndarray:
     """Concatenates the samples of a session, [samples, 6]."""
+    person, arm, stretches = session
     return np.concatenate(
-        [
-            recordings[session.person, session.arm, stretch.exercise][stretch.start : stretch.start + stretch.length]
-            for stretch in session.stretches
-        ]
+        [recordings[person, arm, exercise][start : start + length] for exercise, start, length in stretches]
     )
 
 
@@ -215,20 +193,14 @@ def rectify(standardised: np.ndarray) -> np.ndarray:
     return np.concatenate([np.maximum(clipped, 0), np.maximum(-clipped, 0)], axis=1).astype(np.float32)
 
 
-def as_video(name: str, session: Session, features: np.ndarray) -> SourceVideo:
+def session_video(name: str, session: Session, features: np.ndarray) -> SourceVideo:
     """Makes a video of a session; its actions are the segments."""
-    ends = np.cumsum([stretch.length for stretch in session.stretches]) / SAMPLE_RATE
-    actions = [
-        (ACTIONS[stretch.exercise], float(end - stretch.length / SAMPLE_RATE), float(end))
+    ends = (np.cumsum([stretch.length for stretch in session.stretches]) / SAMPLE_RATE).tolist()
+    instances = [
+        ((end - stretch.length / SAMPLE_RATE, end), ACTIONS[stretch.exercise])
         for stretch, end in zip(session.stretches, ends, strict=True)
         if stretch.exercise in ACTIONS
     ]
-    return SourceVideo(
-        name=name,
-        duration=float(ends[-1]),
-        labels=tuple(dict.fromkeys(label for label, _, _ in actions)),
-        segments=tuple((start, end) for _, start, end in actions),
-        segment_labels=tuple(label for label, _, _ in actions),
-        read_features=functools.partial(np.copy, features),
-        origin=f"session {name}",
-    )
+    origin = f"session {name}"
+    video = as_video(name, instances, origin, duration=ends[-1])
+    return dataclasses.replace(video, read_features=lambda: features, origin=origin)

@@ -1,88 +1,78 @@
 """Reads a data set and runs every check on it."""
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from tsc_jax.data.builder import WtalConfig, with_known
-from tsc_jax.doctor import features, labels, segments
-from tsc_jax.doctor.features import Measures
-from tsc_jax.doctor.findings import Example, Finding, as_findings
-from tsc_jax.doctor.reading import Holdings, read_holdings
+from tsc_jax.data.checks import check_source
+from tsc_jax.data.joint import read_joint
+from tsc_jax.data.per_video import read_per_video
+from tsc_jax.data.source import Source
+from tsc_jax.doctor import features, labels, reading
+from tsc_jax.doctor.features import Row
+from tsc_jax.doctor.findings import Finding, as_findings
+from tsc_jax.errors import InputError
 
-LEFT_OUT = (
-    "width, NaN, snippets that are all zero",
-    "T against duration times rate",
-    "missing and extra files",
-    "copies by content",
-)
+FOLLOWING = ("empty_split", "no_classes", "no_rate")  # what may only follow from files that could not be read
 
 
 @dataclasses.dataclass(frozen=True)
 class Examination:
-    """The contents of a data set and its findings.
-
-    Attributes:
-      directory: of the data set.
-      holdings: what was read.
-      measures: of the features.
-      findings: the most severe first.
-    """
+    """The contents of a data set and its findings."""
 
     directory: Path
-    holdings: Holdings
-    measures: Measures
-    findings: list[Finding]
+    layout: str
+    source: Source | None  # None: it could not be read
+    rows: list[Row]  # one per video
+    findings: list[Finding]  # the most severe first
+
+    @property
+    def has_features(self) -> bool:
+        """Returns whether there are features beside the annotations."""
+        return any(row.video.read_features for row in self.rows)
 
 
 def examine(
     directory: Path, layout: str, known: WtalConfig, modality: str = "both", rate: float | None = None
 ) -> Examination:
-    """Reads the whole data set and runs every check.
+    """Reads the whole data set, or annotations alone, and runs every check.
 
-    Args:
-      directory: of the data set.
-      layout: "joint" or "per_video".
-      known: what the program knows about the data set.
-      modality: "both", "rgb" or "flow".
-      rate: snippets per second; None: from the files, else from `known`.
-
-    Raises:
-      InputError: nothing could be read.
+    `rate` is in snippets per second; None takes that of the files, else that of `known`.
+    Raises InputError if nothing could be read.
     """
-    holdings, measures = read_holdings(directory, layout, known.subsets, modality), {}
-    if holdings.source is not None:
-        source = holdings.source
-        if rate is not None:
-            source = dataclasses.replace(source, snippets_per_second=rate)
-        holdings = dataclasses.replace(holdings, source=with_known(source, known))
-        measures = features.measure(holdings.source, holdings.faults.append)
-    examples = [(fault.about, str(fault).replace(f"{directory}/", "")) for fault in holdings.faults]
-    if holdings.source is not None:
-        examples += _check(holdings, measures)
-    return Examination(directory, holdings, measures, as_findings(examples))
+    if not directory.is_dir():
+        raise InputError(f"--source {directory}: no such folder")
+    errors, source, rows, examples = [], None, [], []
+    try:
+        if layout == "joint":
+            source = read_joint(directory, known.subsets, modality, errors.append)
+        else:
+            source = read_per_video(directory, modality, errors.append)
+    except InputError as error:
+        if not errors:
+            raise
+        errors.append(error)
+    if source is not None:
+        given = source.snippets_per_second if rate is None else rate
+        source = _check(with_known(dataclasses.replace(source, snippets_per_second=given), known), errors)
+        rows = features.measure(source, errors.append)
+        examples = [
+            *reading.check_files(directory, layout, source),
+            *labels.check_labels(rows),
+            *labels.check_classes(source),
+            *labels.check_segments(rows, source.snippets_per_second),
+            *features.check_features(rows),
+            *features.check_lengths(rows, source.snippets_per_second),
+        ]
+    lines = [(error.about, str(error).replace(f"{directory}/", "")) for error in errors]
+    return Examination(directory, layout, source, rows, as_findings([*lines, *examples]))
 
 
-def _check(holdings: Holdings, measures: Measures) -> Iterator[Example]:
-    """Runs every check, except those whose subject the reader has already reported as a fault."""
-    source, reported = holdings.source, {fault.about for fault in holdings.faults}
-    if "unusable" not in reported:
-        yield from labels.check_names(source)
-        if all(source.splits.values()):
-            yield from (("unlisted", name) for name in holdings.unlisted)
-    if holdings.layout == "per_video":  # the reader of the joint layout reports repeated names
-        yield from labels.check_repeated(source)
-    yield from labels.check_labels(source)
-    yield from labels.check_classes(source)
-    yield from segments.check_segments(source, measures)
-    yield from features.check_features(measures)
-    yield from features.check_lengths(measures, source.snippets_per_second)
-    rate = source.snippets_per_second
-    if "no_rate" not in reported and not (rate is not None and 0 < rate < np.inf):
-        yield "no_rate", "no file gives it" if rate is None else f"found {rate}"
-    yield from (("extra_files", file) for file in holdings.extra_files)
-    yield from (("ambiguous", name) for name in holdings.ambiguous)
-    if not holdings.has_features:
-        yield from (("no_features", checks) for checks in LEFT_OUT)
+def _check(source: Source, errors: list[InputError]) -> Source:
+    """Adds what launch.prepare would refuse to the errors of reading; removes an invalid rate."""
+    refused, unusable = [], any(error.about == "unusable" for error in errors)
+    check_source(source, refused.append)
+    errors += [error for error in refused if not (unusable and error.about in FOLLOWING)]
+    if any(error.about == "no_rate" for error in refused):
+        source = dataclasses.replace(source, snippets_per_second=None)
+    return source

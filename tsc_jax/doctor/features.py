@@ -1,9 +1,9 @@
 """Reads the features video by video, and checks what was measured."""
 
-import dataclasses
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import tqdm
@@ -16,40 +16,36 @@ from tsc_jax.errors import Refuse, attempt
 HEADS = 4  # config.model.tce_heads of all recipes
 
 
-@dataclasses.dataclass(frozen=True)
-class Measured:
-    """What the doctor remembers about the features of a video.
+class Measured(NamedTuple):
+    """What the doctor remembers about the features of a video."""
 
-    Attributes:
-      num_snippets: T.
-      width: D.
-      zero_snippets: number of snippets that are all zero.
-      digest: sha256 of the features.
-    """
-
-    num_snippets: int
-    width: int
-    zero_snippets: int
-    digest: str
+    num_snippets: int  # T
+    width: int  # D
+    zero_snippets: int  # snippets that are all zero
+    digest: str  # sha256 of the features
 
 
-# The videos of each split; None for a video without valid features.
-Measures = Mapping[str, Sequence[tuple[SourceVideo, Measured | None]]]
+class Row(NamedTuple):
+    """A video of a subset, and its features; None if it has no valid ones."""
+
+    split: str
+    video: SourceVideo
+    features: Measured | None
+
+    def seconds(self, rate: float | None) -> float | None:
+        """Returns the length of the video; None if unknown."""
+        if self.video.duration is not None or self.features is None or not rate:
+            return self.video.duration
+        return self.features.num_snippets / rate
 
 
-def measure(source: Source, refuse: Refuse) -> Measures:
+def measure(source: Source, refuse: Refuse) -> list[Row]:
     """Reads the features of every video; `refuse` receives errors and may return."""
-    number = sum(video.read_features is not None for split in SPLITS for video in source.splits[split])
+    videos = [(split, video) for split in SPLITS for video in source.splits[split]]
     # Without features there is nothing to wait for; None shows the bar on a terminal only.
-    with tqdm.tqdm(total=number, desc="reading", unit="video", disable=None if number else True) as progress:
-
-        def measured(video: SourceVideo) -> Measured | None:
-            if video.read_features is None:
-                return None
-            progress.update()
-            return attempt(refuse, _measure, video)
-
-        return {split: [(video, measured(video)) for video in source.splits[split]] for split in SPLITS}
+    silent = None if any(video.read_features for _, video in videos) else True
+    progress = tqdm.tqdm(videos, "reading", unit="video", disable=silent)
+    return [Row(split, video, video.read_features and attempt(refuse, _measure, video)) for split, video in progress]
 
 
 def _measure(video: SourceVideo) -> Measured:
@@ -59,47 +55,33 @@ def _measure(video: SourceVideo) -> Measured:
     return Measured(*features.shape, int((features == 0).all(axis=1).sum()), digest.hexdigest())
 
 
-def check_features(measures: Measures) -> Iterator[Example]:
+def check_features(rows: list[Row]) -> Iterator[Example]:
     """Finds different widths, snippets of zeros, and copies."""
-    pairs = [pair for split in SPLITS for pair in _measured(measures[split])]
-    widths = Counter(features.width for _, features in pairs)
+    rows = [row for row in rows if row.features]
+    widths = Counter(row.features.width for row in rows)
     usual = widths.most_common(1)[0][0] if widths else 0
-    for video, features in pairs:
+    copies = defaultdict(lambda: {split: {} for split in SPLITS})  # by digest: names in order, each once
+    for split, video, features in rows:
+        copies[features.digest][split][video.name] = None
         if features.width != usual:
             yield "width", f"{video.name}: width {features.width}, most have {usual}"
         if features.zero_snippets:
             yield "zero_snippets", f"{video.name}: {features.zero_snippets} of {features.num_snippets} snippets"
     if usual % HEADS:
         yield "heads", f"width {usual}"
-    yield from _check_copies(measures)
+    for names in copies.values():
+        for name in names["test"]:
+            if names["train"] and name not in names["train"]:
+                yield "same_features_in_test", f"{name}: the same as {next(iter(names['train']))}"
+        yield from (("same_features", ", ".join(names[split])) for split in SPLITS if len(names[split]) > 1)
 
 
-def _measured(pairs: Sequence[tuple[SourceVideo, Measured | None]]) -> list[tuple[SourceVideo, Measured]]:
-    return [(video, features) for video, features in pairs if features is not None]
-
-
-def _check_copies(measures: Measures) -> Iterator[Example]:
-    names = {split: defaultdict(dict) for split in SPLITS}  # digest -> names in order, each once
-    for split in SPLITS:
-        for video, features in _measured(measures[split]):
-            names[split][features.digest][video.name] = None
-    train, test = (names[split] for split in SPLITS)
-    for digest, copies in test.items():
-        for name in copies:
-            if digest in train and name not in train[digest]:
-                yield "same_features_in_test", f"{name}: the same as {next(iter(train[digest]))}"
-    for copies in (*train.values(), *test.values()):
-        if len(copies) > 1:
-            yield "same_features", ", ".join(copies)
-
-
-def check_lengths(measures: Measures, rate: float | None) -> Iterator[Example]:
+def check_lengths(rows: list[Row], rate: float | None) -> Iterator[Example]:
     """Finds videos with T other than duration times rate, or the rate if most differ and another rate fits 90%."""
     known = [
         (video.name, features.num_snippets, video.duration)
-        for split in SPLITS
-        for video, features in _measured(measures[split])
-        if video.duration is not None
+        for _, video, features in rows
+        if features is not None and video.duration is not None
     ]
     if not known or not rate:
         return

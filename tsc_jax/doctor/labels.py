@@ -1,56 +1,36 @@
-"""Checks names, video-level labels and classes."""
+"""Checks video-level labels, classes and segments."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from tsc_jax.data.checks import MAX_NAME_BYTES, long_name, name_bytes
-from tsc_jax.data.source import SPLITS, Source
+from tsc_jax.data.source import Source, SourceVideo
+from tsc_jax.doctor.features import Row
 from tsc_jax.doctor.findings import Example
+from tsc_jax.localization.nms import tiou
+
+SAME = 0.9  # tIoU at and above which two segments of a class count as one
 
 
-def check_names(source: Source) -> Iterator[Example]:
-    """Finds subsets without videos, videos in both subsets, and names that are too long."""
-    names = {split: dict.fromkeys(video.name for video in source.splits[split]) for split in SPLITS}
-    yield from (("empty_split", split) for split in SPLITS if not names[split])
-    yield from (("same_name", name) for name in names["test"] if name in names["train"])
-    for name in {**names["train"], **names["test"]}:
-        if name_bytes(name) > MAX_NAME_BYTES:
-            yield "long_names", long_name(name)
-
-
-def check_repeated(source: Source) -> Iterator[Example]:
-    """Finds videos that a subset lists more than once."""
-    for split in SPLITS:
-        for name, times in Counter(video.name for video in source.splits[split]).items():
-            if times > 1:
-                yield "repeated_names", f"{name}: {times} times in {split}"
-
-
-def check_labels(source: Source) -> Iterator[Example]:
-    """Finds unknown labels, training videos without a label, and labels that differ from those of the segments."""
-    for split in SPLITS:
-        for video in source.splits[split]:
-            unknown = sorted({*video.labels, *video.segment_labels} - set(source.classes))
-            if unknown and source.classes:
-                yield "unknown_labels", f"{video.name}: {', '.join(unknown)}"
-            # A training video may have labels without segments.
-            if video.segments and set(video.labels) != set(video.segment_labels):
-                labels, of_segments = _listed(video.labels), _listed(video.segment_labels)
-                yield "label_disagreement", f"{video.name}: {labels}, but segments of {of_segments}"
-            if split == "train" and not video.labels:
-                yield "unlabelled", video.name
+def check_labels(rows: list[Row]) -> Iterator[Example]:
+    """Finds training videos without a label, and labels that differ from those of the segments."""
+    for split, video, _ in rows:
+        # A training video may have labels without segments.
+        if video.segments and set(video.labels) != set(video.segment_labels):
+            labels, of_segments = (
+                ", ".join(sorted(set(each))) or "no label" for each in (video.labels, video.segment_labels)
+            )
+            yield "label_disagreement", f"{video.name}: {labels}, but segments of {of_segments}"
+        if split == "train" and not video.labels:
+            yield "unlabelled", video.name
 
 
 def check_classes(source: Source) -> Iterator[Example]:
     """Finds classes with too few videos; checks nothing if a subset has no videos."""
-    if not all(source.splits[split] for split in SPLITS):
+    if not all(source.splits.values()):
         return
     train = Counter(label for video in source.splits["train"] for label in set(video.labels))
     test = Counter(label for video in source.splits["test"] for label in {*video.labels, *video.segment_labels})
-    classes = source.classes or tuple(sorted({*train, *test}))
-    if not classes:
-        yield "no_classes", "no class list, and no label in the annotations"
-    for name in classes:
+    for name in dict.fromkeys(source.classes):
         if train[name] == 1:
             yield "few_videos", name
         if not train[name]:
@@ -59,5 +39,37 @@ def check_classes(source: Source) -> Iterator[Example]:
             yield "untested_classes", name
 
 
-def _listed(labels: tuple[str, ...]) -> str:
-    return ", ".join(sorted(set(labels))) or "no label"
+def check_segments(rows: list[Row], rate: float | None) -> Iterator[Example]:
+    """Finds segments outside their video, of no length or repeated, and test videos without segments."""
+    for row in rows:
+        video, length = row.video, row.seconds(rate)
+        # The end of a segment may be rounded up to the end of the last snippet.
+        late = [] if length is None else [e for _, e in video.segments if e > length + (1 / rate if rate else 0)]
+        if late:
+            share = f"{len(late)} of {len(video.segments)} segments"
+            sentence = f"{video.name}: {share}, the last ends at {max(late):.1f} s of {length:.1f} s"
+            yield ("past_end" if row.split == "test" else "past_end_train"), sentence
+        starts = {
+            "negative_times": [start for start, _ in video.segments if start < 0],
+            "no_length": [start for start, end in video.segments if start == end],
+            "same_segment": _repeated(video),
+        }
+        for check, times in starts.items():
+            if times:
+                yield check, f"{video.name}: from {', '.join(f'{start:g}' for start in times[:3])} s"
+    tested = [row.video for row in rows if row.split == "test"]
+    empty = [video.name for video in tested if not video.segments]
+    if empty and len(empty) == len(tested):
+        yield "no_ground_truth", "test"
+    else:
+        yield from (("no_segments", name) for name in empty)
+
+
+def _repeated(video: SourceVideo) -> list[float]:
+    """Returns the starts of segments that equal an earlier segment of their class."""
+    starts, earlier = [], defaultdict(list)
+    for segment, label in zip(video.segments, video.segment_labels, strict=True):
+        if any(segment == other or tiou(*segment, *other) >= SAME for other in earlier[label]):
+            starts.append(segment[0])
+        earlier[label].append(segment)
+    return starts

@@ -11,7 +11,6 @@ import numpy as np
 from tsc_jax.data.source import SPLITS
 from tsc_jax.doctor.examine import Examination
 from tsc_jax.doctor.findings import CHECKS, SEVERITIES, Finding
-from tsc_jax.doctor.segments import video_length
 
 SHOWN = 5  # examples of a finding in the text
 LINE = 120  # characters
@@ -20,16 +19,15 @@ INDENT = " " * 9  # of all lines of a finding but the first
 
 def contents(examination: Examination) -> dict:
     """Returns the counts of each subset, the hours of videos of known length, and the least, median and largest T."""
-    source = examination.holdings.source
+    source = examination.source
     if source is None:
         return {}
-    subsets, widths = {}, Counter()
+    subsets = {}
     for split in SPLITS:
-        videos, pairs = source.splits[split], examination.measures[split]
-        lengths = [features.num_snippets for _, features in pairs if features is not None]
-        widths.update(features.width for _, features in pairs if features is not None)
-        seconds = [video_length(video, features, source.snippets_per_second) for video, features in pairs]
-        known = [each for each in seconds if each is not None]
+        rows = [row for row in examination.rows if row.split == split]
+        videos = [row.video for row in rows]
+        lengths = [row.features.num_snippets for row in rows if row.features]
+        known = [seconds for row in rows if (seconds := row.seconds(source.snippets_per_second)) is not None]
         subsets[split] = {
             "videos": len(videos),
             "snippets": sum(lengths) if lengths else None,
@@ -38,6 +36,7 @@ def contents(examination: Examination) -> dict:
             "classes": len({label for video in videos for label in (*video.labels, *video.segment_labels)}),
             "T": [min(lengths), float(np.median(lengths)), max(lengths)] if lengths else None,
         }
+    widths = Counter(row.features.width for row in examination.rows if row.features)
     return {
         "subsets": subsets,
         "width": widths.most_common(1)[0][0] if widths else None,
@@ -62,17 +61,15 @@ def verdict(findings: Sequence[Finding]) -> str:
 
 def as_json(examination: Examination) -> str:
     """Returns the contents, all findings with all examples, and the verdict."""
-    findings = [
-        {"check": each.check, **dataclasses.asdict(CHECKS[each.check])}
-        | {"count": len(each.examples), "examples": list(each.examples)}
-        for each in examination.findings
-    ]
     content = {
         "source": str(examination.directory),
-        "layout": examination.holdings.layout,
-        "has_features": examination.holdings.has_features,
+        "layout": examination.layout,
+        "has_features": examination.has_features,
         "contents": contents(examination),
-        "findings": findings,
+        "findings": [
+            {"check": check, **dataclasses.asdict(CHECKS[check]), "count": len(examples), "examples": examples}
+            for check, examples in map(dataclasses.astuple, examination.findings)
+        ],
         "counts": counts(examination.findings),
         "verdict": verdict(examination.findings),
     }
@@ -81,10 +78,10 @@ def as_json(examination: Examination) -> str:
 
 def as_text(examination: Examination) -> str:
     """Returns the contents, the findings with up to 5 examples each, and the verdict."""
-    holdings = examination.holdings
-    note = "" if holdings.has_features or holdings.source is None else ", annotations only"
-    blocks = [f"{examination.directory}: {holdings.layout} layout{note}"]
-    if holdings.source is not None:
+    known = examination.source is not None
+    note = ", annotations only" if known and not examination.has_features else ""
+    blocks = [f"{examination.directory}: {examination.layout} layout{note}"]
+    if known:
         blocks.append(_table(contents(examination)))
     blocks += map(_block, examination.findings)
     return "\n\n".join([*blocks, verdict(examination.findings)])
