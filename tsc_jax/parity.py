@@ -22,17 +22,11 @@ Arrays = Mapping[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Tolerance:
-    """The accepted error; it is enough to keep one of the two bounds.
+    """The accepted error; it is enough to keep one of the two bounds."""
 
-    Attributes:
-      relative: to the largest recorded entry, or where `norm` holds, of L2 norms.
-      absolute: of the largest difference.
-      norm: whether the relative error is one of L2 norms.
-    """
-
-    relative: float = 0.0
-    absolute: float = 0.0
-    norm: bool = False
+    relative: float = 0.0  # to the largest recorded entry, or where `norm` holds, of L2 norms
+    absolute: float = 0.0  # of the largest difference
+    norm: bool = False  # whether the relative error is one of L2 norms
 
     def __str__(self) -> str:
         parts = [f"{self.relative:.0e} relative{' L2' * self.norm}"] * (self.relative > 0)

@@ -15,7 +15,7 @@ from tsc_jax.inference import Inference, make_inference
 from tsc_jax.report.figures import draw_video
 from tsc_jax.report.sections import write_training_report
 from tsc_jax.training import checkpoints
-from tsc_jax.training.trained import open_trained, seed_folders, selections_of, with_dataset
+from tsc_jax.training.trained import Trained, open_trained, seed_folders, selections_of, with_dataset
 
 
 class Report(NamedTuple):
