@@ -214,6 +214,14 @@ def test_shared_values_take_linear_time(tmp_path):
                 read_state_dict(tmp_path / "model.pkl")
 
 
+def test_a_dict_made_of_another_one_is_refused(tmp_path):
+    """Keys of two letters look like pairs; each copy of a dict would take as long as the dict is."""
+    keys = plain({f"{chr(i)}x": 0 for i in range(256)}) + b"\x85q\x410"
+    write_zip(tmp_path / "model.pkl", keys + b"](" + b"ccollections\nOrderedDict\nh\x41R" * 3000 + b"e.")
+    with pytest.raises(InputError, match="again and again|made of a dict"), forged.at_most(100_000):
+        read_state_dict(tmp_path / "model.pkl")
+
+
 def test_many_views_of_a_storage_take_no_memory(tmp_path):
     views = {f"view{i}": tensor((0, (1000, 1000), (1000, 1)), 1000_000) for i in range(1000)}
     write_zip(tmp_path / "model.pkl", named(**views), bytes(4000_000))
