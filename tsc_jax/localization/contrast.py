@@ -18,16 +18,13 @@ def inner_outer_contrast(
     at the ends of the video. If both bands are empty, their mean is 0.
 
     Args:
-      activations: [T, classes].
+      activations: [T, classes]; the result [classes, runs] has its dtype.
       start: int [runs], in snippets.
       end: int [runs], exclusive, at most T.
       outer_ratio: width of one band as a share of the run's length.
       outer_weight: factor of the outer mean; 0 scores by the inner mean alone.
       overrun: how many snippets after a run count as inside. FAC-Net, RSKP and MMSD use 1; in their code the last
         snippet of the video is then never part of the band after the run.
-
-    Returns:
-      [classes, runs], of the dtype of the activations.
     """
     snippets, margin = len(activations), outer_ratio * (end - start)
     inner_end = np.minimum(end + overrun, snippets)
@@ -42,11 +39,8 @@ def inner_outer_contrast(
 
 
 def _sums(activations: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Sums over the stretches [start, end): float64 [classes, stretches], 0 for an empty stretch.
-
-    Each stretch is summed by itself. Differences of cumulative sums would round differently for equal stretches at
-    different times, and NMS would then order them differently.
-    """
+    """Sums over the stretches [start, end): float64 [classes, stretches], 0 for an empty stretch."""
+    # Differences of cumulative sums would round differently for equal stretches at different times.
     padded = np.zeros((activations.shape[1], len(activations) + 1))
     padded[:, :-1] = activations.T
     bounds = np.stack([start, end], axis=1).ravel()

@@ -29,7 +29,12 @@ class Segments:
 
     def __getitem__(self, rows: np.ndarray | slice) -> "Segments":
         """The segments at `rows` (a slice, a boolean mask or indices)."""
-        return Segments(*(getattr(self, field.name)[rows] for field in dataclasses.fields(self)))
+        return Segments(*(column[rows] for column in vars(self).values()))
+
+    def of_video(self, video: int) -> "Segments":
+        """The segments of one video, best first; equal scores keep their order."""
+        segments = self[self.video == video]
+        return segments[np.argsort(-segments.score, kind="stable")]
 
     def scaled(self, factor: float) -> "Segments":
         """The same segments with start and end multiplied by `factor` (a change of unit)."""
@@ -40,13 +45,11 @@ def make_segments(video, label, start, end, score=None) -> Segments:
     """Segments from sequences or arrays of equal length N; `video` and `label` may be single numbers."""
     start, end = np.asarray(start, np.float64), np.asarray(end, np.float64)
     score = np.ones_like(start) if score is None else np.asarray(score, np.float64)
-    video = np.broadcast_to(np.asarray(video, np.int64), start.shape)
-    label = np.broadcast_to(np.asarray(label, np.int64), start.shape)
+    video, label = (np.broadcast_to(np.asarray(index, np.int64), start.shape) for index in (video, label))
     return Segments(video, label, start, end, score)
 
 
 def concatenate(parts: Iterable[Segments]) -> Segments:
     """All segments of `parts`, in their order; without parts, no segments."""
-    parts = [make_segments([], [], [], []), *parts]
-    names = [field.name for field in dataclasses.fields(Segments)]
-    return Segments(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    columns = (vars(part).values() for part in (make_segments([], [], [], []), *parts))
+    return Segments(*map(np.concatenate, zip(*columns, strict=True)))
