@@ -6,12 +6,12 @@
 Both are kept, so a study that was stopped goes on where it was, and studies in one workdir share their runs.
 """
 
-import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import ml_collections
@@ -27,32 +27,19 @@ from tsc_jax.training.runs import train_and_holdout
 from tsc_jax.training.trained import open_trained
 
 
-@dataclasses.dataclass(frozen=True)
-class Variant:
-    """A recipe as changes of another one.
-
-    Attributes:
-      name: as tables call it.
-      changes: values by their key, "model.tce" for example; none for the baseline.
-    """
+class Variant(NamedTuple):
+    """A recipe as changes of another one."""
 
     name: str
-    changes: Mapping[str, Any]
+    changes: Mapping[str, Any]  # values by their key, "model.tce" for example; none for the baseline
 
 
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """The results of one variant.
-
-    Attributes:
-      name: of the variant.
-      tious: thresholds [n].
-      mean_ap: by split ("test", "holdout" where there is one), in percent, [seeds, n].
-    """
+class Outcome(NamedTuple):
+    """The results of one variant."""
 
     name: str
     tious: list[float]
-    mean_ap: dict[str, np.ndarray]
+    mean_ap: dict[str, np.ndarray]  # by split ("test", "holdout" where there is one), in percent, [seeds, tIoUs]
 
 
 def run_study(
@@ -63,14 +50,14 @@ def run_study(
     seeds: int,
     evaluation_only: Callable[[str, ml_collections.ConfigDict], bool],
 ) -> Iterator[Outcome]:
-    """The outcome of each variant in turn.
+    """Yields the outcome of each variant in turn.
 
     Args:
       config: the recipe that the variants change; `config.train.seed` is the first seed.
       workdir: of this study and others of the same recipe.
       study: its name.
       variants: at least one.
-      seeds: how many, of that seed and those that follow it, the same for all variants.
+      seeds: number of seeds, the same ones for all variants.
       evaluation_only: whether a run trained with another value of a key is the same run, given the recipe.
 
     Raises:
@@ -82,7 +69,7 @@ def run_study(
     dataset = open_dataset(config.data.data_dir, config.data.name)
     config = config.copy_and_resolve_references()
     with config.unlocked():
-        # Nothing but the last step counts here. It also keeps apart runs of other lengths, which training would take.
+        # Only the last step counts here. This also keeps apart runs of other lengths, which training would continue.
         config.eval.after, config.eval.every, config.eval.figures = config.train.steps, config.train.steps, 0
     for number, variant in enumerate(variants, 1):
         of_variant = changed(config, variant.changes)
@@ -98,13 +85,8 @@ def run_study(
             known = {"of": wanted, "data": dataset.fingerprint, "metrics": metrics}
             cached.parent.mkdir(parents=True, exist_ok=True)
             results.write_json(cached, known)
-        yield outcome(variant.name, known["metrics"])
-
-
-def outcome(name: str, metrics: Mapping[str, Sequence[Mapping[str, Any]]]) -> Outcome:
-    """The outcome of a variant from its metrics by split and seed."""
-    mean_ap = {split: np.array([each["mAP"] for each in runs]) for split, runs in metrics.items()}
-    return Outcome(name, metrics["test"][0]["tiou"], mean_ap)
+        mean_ap = {split: np.array([each["mAP"] for each in runs]) for split, runs in known["metrics"].items()}
+        yield Outcome(variant.name, known["metrics"]["test"][0]["tiou"], mean_ap)
 
 
 def changed(config: ml_collections.ConfigDict, changes: Mapping[str, Any]) -> ml_collections.ConfigDict:
@@ -118,25 +100,22 @@ def changed(config: ml_collections.ConfigDict, changes: Mapping[str, Any]) -> ml
 
 
 def slug(text: str) -> str:
-    """A file name that tells what it is of, and differs where the texts do."""
-    plain = "".join(letter if letter.isalnum() or letter in "=.,_-" else "-" for letter in text)
-    return (
-        plain
-        if plain == text and len(plain) <= 100
-        else f"{plain[:80]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-    )
+    """A file name made of a text; different texts have different names."""
+    plain = re.sub(r"[^\w=.,-]", "-", text)
+    if plain == text and len(plain) <= 100:
+        return plain
+    return f"{plain[:80]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def train_seeds(config: ml_collections.ConfigDict, folder: Path, seeds: int) -> None:
-    """Trains the runs that are not finished, each in folder/seed_S: together on devices, one by one on a processor.
+    """Trains the runs that are not finished, each in folder/seed_S: together on accelerators, one by one on a CPU.
 
-    A processor gains nothing from several at a time (BUILD.md, "Performance").
+    A CPU gains nothing from several at a time (BUILD.md, "Performance").
     """
-    first = config.train.seed
     if seeds > 1 and jax.default_backend() != "cpu":
         train(changed(config, {"train.seeds": seeds}), folder)
         return
-    for seed in range(first, first + seeds):
+    for seed in range(config.train.seed, config.train.seed + seeds):
         train(changed(config, {"train.seed": seed}), folder / f"seed_{seed}")
         # JAX keeps the programs of every run: after some 80 a process has no memory mappings left, and crashes.
         jax.clear_caches()
