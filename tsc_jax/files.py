@@ -14,11 +14,8 @@ from tsc_jax.errors import InputError
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Yields a temporary path beside `path` and renames it to `path` when the block ends.
 
-    If the block raises, what it wrote is deleted and `path` stays as it was.
-
-    Args:
-      path: the file or folder to write. Its parent folder must exist. A file replaces a file; a folder replaces
-        nothing but an empty folder.
+    If the block raises, what it wrote is deleted and `path` stays as it was. The parent folder must exist. A file
+    replaces a file; a folder replaces nothing but an empty folder.
     """
     path = Path(path)
     # A short name, because path.name may be as long as the disk allows, of this process alone: two may write one file.
@@ -36,13 +33,11 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def _runs(process: int) -> bool:
-    """Whether a process of this number is there; a killed one leaves its temporary file behind."""
+    """Whether this process exists; a killed one leaves its temporary file behind."""
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
+    except OSError as error:
+        return not isinstance(error, ProcessLookupError)
     return True
 
 

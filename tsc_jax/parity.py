@@ -1,6 +1,6 @@
 """Compares this library with recordings of the published implementation, quantity by quantity.
 
-What a recording of a method holds is known by its `parity` module; what all share is here.
+The `parity` module of a method knows what its recordings hold; this module holds what all methods share.
 """
 
 import dataclasses
@@ -22,17 +22,11 @@ Arrays = Mapping[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Tolerance:
-    """The accepted error; it is enough to keep one of the two bounds.
+    """The accepted error; it is enough to keep one of the two bounds."""
 
-    Attributes:
-      relative: to the largest recorded entry, or where `norm` holds, of L2 norms.
-      absolute: of the largest difference.
-      norm: whether the relative error is one of L2 norms.
-    """
-
-    relative: float = 0.0
-    absolute: float = 0.0
-    norm: bool = False
+    relative: float = 0.0  # to the largest recorded entry
+    absolute: float = 0.0  # of the largest difference
+    norm: bool = False  # the relative error is one of L2 norms
 
     def __str__(self) -> str:
         parts = [f"{self.relative:.0e} relative{' L2' * self.norm}"] * (self.relative > 0)
@@ -59,11 +53,11 @@ def check_folder(folder: Path, config: ml_collections.ConfigDict, devices: int) 
     """Compares everything that a folder of recordings holds; `config` is the published recipe.
 
     Raises:
-      InputError: no recording there, or one that is damaged or of something else.
+      InputError: the folder holds no recording, or one that is damaged or of something else.
     """
     module = methods.part(config.method, "parity")
     if module is None:
-        raise InputError(f"config.method is {config.method!r}, of which no recordings are known here")
+        raise InputError(f"config.method is {config.method!r}, which has no comparison with recordings")
     checks = module.checks(config, devices) | {"detection_map.npz": check_detection}
     paths = {folder / name: check for name, check in checks.items() if (folder / name).exists()}
     if not paths:
@@ -72,43 +66,37 @@ def check_folder(folder: Path, config: ml_collections.ConfigDict, devices: int) 
         recording = read_recording(path)
         try:
             yield from check(recording)
-        except KeyError as error:
-            raise InputError(f"{path}: {error.args[0]} is missing") from error
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
+        except (KeyError, InputError) as error:
+            reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
+            raise InputError(f"{path}: {reason}") from error
 
 
 def read_recording(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of a .npz file, none of them unpickled."""
+    """Reads all arrays of a .npz file without unpickling any."""
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    # A damaged file trips zipfile, zlib or NumPy up, each with exceptions of its own.
+    # In a damaged file, zipfile, zlib and NumPy each raise exceptions of their own.
     except Exception as error:
         raise InputError(f"{path}: not a whole .npz file ({str(error).splitlines()[0]})") from error
 
 
 def compare(quantity: str, computed: np.ndarray | None, recorded: np.ndarray, tolerance: Tolerance) -> Row:
-    """The row of one quantity; an unknown quantity and another shape fail."""
+    """Compares one quantity; an unknown quantity and another shape fail."""
     if computed is None or np.shape(computed) != recorded.shape:
         return Row(quantity, np.inf, np.inf, tolerance, FAILS)
     difference = np.asarray(computed, np.float64) - recorded
     absolute = float(np.max(np.abs(difference), initial=0))
+    sizes = absolute, np.max(np.abs(recorded), initial=0)
     if tolerance.norm:
-        relative = ratio(np.linalg.norm(difference), np.linalg.norm(recorded))
-    else:
-        relative = ratio(absolute, np.max(np.abs(recorded), initial=0))
+        sizes = np.linalg.norm(difference), np.linalg.norm(recorded)
+    relative = 0.0 if sizes[0] == 0 else float(sizes[0] / sizes[1]) if sizes[1] else np.inf
     accepted = relative <= tolerance.relative or absolute <= tolerance.absolute
     return Row(quantity, absolute, relative, tolerance, OK if accepted else FAILS)
 
 
-def ratio(error: float, size: float) -> float:
-    """error / size; nothing of nothing is 0."""
-    return 0.0 if error == 0 else float(error / size) if size else np.inf
-
-
 def check_detection(recording: Arrays) -> Iterator[Row]:
-    """AP by class and mAP, at every tIoU."""
+    """Compares the AP per class and the mAP at every tIoU."""
     names = ("gt_video", "pred_video")
     _, videos = np.unique(np.concatenate([recording[name] for name in names]), return_inverse=True)
     truth_videos, videos = np.split(videos, [len(recording["gt_video"])])

@@ -1,7 +1,7 @@
 """Segments of many videos as columns: proposals, predictions and ground truth."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -35,6 +35,10 @@ class Segments:
         """The segments of one video, best first; equal scores keep their order."""
         segments = self[self.video == video]
         return segments[np.argsort(-segments.score, kind="stable")]
+
+    def rows(self) -> Iterator[tuple[int, float, float, float]]:
+        """Iterates over (label, start, end, score) as numbers of Python."""
+        return zip(*(column.tolist() for column in (self.label, self.start, self.end, self.score)), strict=True)
 
     def scaled(self, factor: float) -> "Segments":
         """The same segments with start and end multiplied by `factor` (a change of unit)."""
