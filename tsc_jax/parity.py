@@ -87,10 +87,10 @@ def compare(quantity: str, computed: np.ndarray | None, recorded: np.ndarray, to
         return Row(quantity, np.inf, np.inf, tolerance, FAILS)
     difference = np.asarray(computed, np.float64) - recorded
     absolute = float(np.max(np.abs(difference), initial=0))
-    sizes = absolute, np.max(np.abs(recorded), initial=0)
+    error, size = absolute, np.max(np.abs(recorded), initial=0)
     if tolerance.norm:
-        sizes = np.linalg.norm(difference), np.linalg.norm(recorded)
-    relative = 0.0 if sizes[0] == 0 else float(sizes[0] / sizes[1]) if sizes[1] else np.inf
+        error, size = np.linalg.norm(difference), np.linalg.norm(recorded)
+    relative = float(error / size) if size else (np.inf if error else 0.0)
     accepted = relative <= tolerance.relative or absolute <= tolerance.absolute
     return Row(quantity, absolute, relative, tolerance, OK if accepted else FAILS)
 

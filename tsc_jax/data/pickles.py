@@ -100,25 +100,21 @@ class _Unpickler(Unpickler):
 
     def set_state(self, target: Any, state: Any) -> None:
         """Fills an array, or sets the byte order of a type."""
-        if isinstance(target, _Type):
-            _, order, *parts = state
-            if order not in ("<", ">", "|", "=") or any(part is not None for part in parts[:3]):
-                raise InputError("refused an array type with fields: only numbers, text and objects can be read")
-            target.dtype = target.dtype.newbyteorder(order)
-        elif isinstance(target, np.ndarray):
-            _, shape, element, fortran_order, content = state
-            is_shape = isinstance(shape, tuple) and all(isinstance(n, int) and n >= 0 for n in shape)
-            if not is_shape or len(shape) > 64:
-                raise InputError("holds an array whose shape is not a tuple of sizes")
-            if not element.dtype.hasobject:
-                content = _as_bytes(content)
-            # NumPy would read beyond the end of a shorter list.
-            elif not isinstance(content, list) or math.prod(shape) != len(content):
-                raise InputError("holds an array with more or fewer objects than its shape says")
-            target.__setstate__((1, shape, element.dtype, bool(fortran_order), content))
-            _checked(target)
-        else:
-            super().set_state(target, state)
+        match target, state:
+            case types.SimpleNamespace(), (_, "<" | ">" | "|" | "=" as order, None, None, None, *_):  # without fields
+                target.dtype = target.dtype.newbyteorder(order)
+            case np.ndarray(), (_, shape, types.SimpleNamespace(dtype=dtype), fortran_order, content):
+                is_shape = isinstance(shape, tuple) and all(isinstance(n, int) and n >= 0 for n in shape)
+                if not is_shape or len(shape) > 64:
+                    raise InputError("holds an array whose shape is not a tuple of sizes")
+                # NumPy would read beyond the end of a shorter list.
+                if dtype.hasobject and not (isinstance(content, list) and math.prod(shape) == len(content)):
+                    raise InputError("holds an array with more or fewer objects than its shape says")
+                content = content if dtype.hasobject else _as_bytes(content)
+                target.__setstate__((1, shape, dtype, bool(fortran_order), content))
+                _checked(target)
+            case _:
+                super().set_state(target, state)
 
 
 def _as_bytes(content: str | bytes) -> bytes:

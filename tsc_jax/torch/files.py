@@ -69,7 +69,8 @@ def write_state_dict(path: str | os.PathLike, tensors: Mapping[str, np.ndarray])
 def _rebuild_tensor(storage: np.ndarray, offset: int, shape: tuple, strides: tuple, *_: Any) -> np.ndarray:
     """Returns a read-only view of a storage; offset and strides count numbers, the other arguments are on gradients."""
     are_tuples = isinstance(shape, tuple) and isinstance(strides, tuple) and len(shape) == len(strides) <= 64
-    if not (isinstance(storage, np.ndarray) and are_tuples and all(map(_is_count, (offset, *shape, *strides)))):
+    are_counts = are_tuples and all(isinstance(n, int) and 0 <= n < 2**63 for n in (offset, *shape, *strides))
+    if not isinstance(storage, np.ndarray) or not are_counts:
         raise InputError("holds a tensor that is not described as torch.save describes it")
     size, last = math.prod(shape), offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
     if size and (last >= storage.size or size > storage.size):
@@ -82,10 +83,6 @@ def _ordered_dict(items: list | tuple = ()) -> dict:
     if not isinstance(items, list | tuple):
         raise InputError(f"holds a dict made of a {type(items).__name__}, expected a list")
     return {as_key(key): value for key, value in items}
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and 0 <= value < 2**63
 
 
 _TABLE = {
@@ -117,13 +114,10 @@ class _Unpickler(Unpickler):
 
     def persistent_load(self, pid: tuple) -> np.ndarray:
         """Returns the storage that a file refers to."""
-        # A sixth item other than None is a view of a storage, as PyTorch before 0.4 wrote it.
-        if not isinstance(pid, tuple) or len(pid) < 5 or pid[5:] not in ((), (None,)) or pid[0] != "storage":
-            raise InputError("holds a storage that is not described as torch.save describes it")
-        _, dtype, key, _, size = pid[:5]
-        if not isinstance(dtype, np.dtype) or not isinstance(key, str) or not _is_count(size):
-            raise InputError("holds a storage that is not described as torch.save describes it")
-        return self.make_storage(key, dtype, size)
+        match pid[:5] if pid[5:] == (None,) else pid:  # PyTorch before 0.4 wrote something else there
+            case ("storage", np.dtype() as dtype, str() as key, _, int() as size) if size >= 0:
+                return self.make_storage(key, dtype, size)
+        raise InputError("holds a storage that is not described as torch.save describes it")
 
 
 def _read_zip(file: BinaryIO) -> Any:
