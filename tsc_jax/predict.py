@@ -41,13 +41,9 @@ class Input:
 
 
 def find_files(paths: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """Lists the input files, whose names without suffix all differ.
+    """Lists feature files, videos, and the feature files of folders, in the given order, a folder's by name.
 
-    Args:
-      paths: feature files, videos, and folders of feature files.
-
-    Returns:
-      The files in the given order, those of a folder sorted by name; one sentence per path that cannot be used.
+    Their names without suffix all differ. The second list has one sentence per path that cannot be used.
     """
     files, failures = {}, []
     for path in map(Path, paths):
@@ -59,15 +55,9 @@ def find_files(paths: Sequence[str]) -> tuple[list[Path], list[str]]:
 
 
 def open_inputs(files: Sequence[Path], localizer: Localizer, dtype: str = "float32") -> tuple[list[Input], list[str]]:
-    """Opens files as inputs of a localizer.
+    """Opens feature files and videos as inputs of a localizer; one sentence per file that cannot be used.
 
-    Args:
-      files: feature files and videos.
-      localizer: must have the width and rate of the features.
-      dtype: of the network that extracts features of videos; should be the one used for the training videos.
-
-    Returns:
-      The inputs in the order of `files`; one sentence per file that cannot be used.
+    `dtype` is that of the network that extracts features; it should be the one used for the training videos.
     """
     extractor = functools.cache(lambda: extract.make_extractor(dtype))  # made when the first video comes
 

@@ -119,9 +119,10 @@ def as_key(value: Any) -> Any:
     raise InputError(f"holds a {type(value).__name__} as a key, expected text or a number")
 
 
-def check_plain(value: Any) -> None:
-    """Raises InputError unless `value` is None, a number, text, an array, or a list, tuple, set or dict of these."""
+def check_plain(value: Any) -> Any:
+    """Returns `value` if it is None, a number, text, an array, or a list, tuple, set or dict of these."""
     _measure(value, {}, 0)
+    return value
 
 
 def _measure(value: Any, known: dict[int, tuple[int, int]], depth: int) -> tuple[int, int]:

@@ -50,15 +50,10 @@ def run_study(
     seeds: int,
     evaluation_only: Callable[[str, ml_collections.ConfigDict], bool],
 ) -> Iterator[Outcome]:
-    """Yields the outcome of each variant in turn.
+    """Yields the outcome of each variant of a recipe in turn, with `seeds` seeds from `config.train.seed` on.
 
-    Args:
-      config: the recipe that the variants change; `config.train.seed` is the first seed.
-      workdir: of this study and others of the same recipe.
-      study: its name.
-      variants: at least one.
-      seeds: number of seeds, the same ones for all variants.
-      evaluation_only: whether a run trained with another value of a key is the same run, given the recipe.
+    Studies of one recipe may share a workdir. `evaluation_only(key, config)` says whether a run is the same when
+    trained with another value of a key.
 
     Raises:
       InputError: a change to a key that the recipe does not have, a recipe of several seeds, metrics of other data in
@@ -67,10 +62,9 @@ def run_study(
     if config.train.seeds != 1:
         raise InputError(f"config.train.seeds is {config.train.seeds}: a study takes their number from --seeds alone")
     dataset = open_dataset(config.data.data_dir, config.data.name)
-    config = config.copy_and_resolve_references()
-    with config.unlocked():
-        # Only the last step counts here. This also keeps apart runs of other lengths, which training would continue.
-        config.eval.after, config.eval.every, config.eval.figures = config.train.steps, config.train.steps, 0
+    # Only the last step counts here. This also keeps apart runs of other lengths, which training would continue.
+    steps = config.train.steps
+    config = changed(config, {"eval.after": steps, "eval.every": steps, "eval.figures": 0})
     for number, variant in enumerate(variants, 1):
         of_variant = changed(config, variant.changes)
         cached = workdir / "metrics" / study / f"{slug(variant.name)}.json"
@@ -108,10 +102,8 @@ def slug(text: str) -> str:
 
 
 def train_seeds(config: ml_collections.ConfigDict, folder: Path, seeds: int) -> None:
-    """Trains the runs that are not finished, each in folder/seed_S: together on accelerators, one by one on a CPU.
-
-    A CPU gains nothing from several at a time (BUILD.md, "Performance").
-    """
+    """Trains the runs that are not finished, each in folder/seed_S."""
+    # A CPU gains nothing from several at a time (BUILD.md, "Performance").
     if seeds > 1 and jax.default_backend() != "cpu":
         train(changed(config, {"train.seeds": seeds}), folder)
         return
@@ -121,9 +113,7 @@ def train_seeds(config: ml_collections.ConfigDict, folder: Path, seeds: int) -> 
         jax.clear_caches()
 
 
-def evaluate_seeds(
-    config: ml_collections.ConfigDict, dataset: Dataset, folder: Path, seeds: int
-) -> dict[str, list[dict]]:
+def evaluate_seeds(config, dataset: Dataset, folder: Path, seeds: int) -> dict[str, list[dict]]:
     """Metrics of the last step of every seed, by split."""
     inference, metrics = None, {"test": [], "holdout": []}
     for seed in range(config.train.seed, config.train.seed + seeds):

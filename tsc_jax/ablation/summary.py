@@ -23,22 +23,17 @@ AVERAGE = "0.1:0.7"  # shown where its tIoUs were evaluated, else the average ov
 
 
 class Spread(NamedTuple):
-    """One number over the seeds: its mean, standard deviation, and half the 95% interval of the mean (Student's t).
-
-    With one seed, `deviation` and `half_width` are NaN.
-    """
+    """One number over the seeds; of a single seed, only the mean is not NaN."""
 
     mean: float
-    deviation: float
-    half_width: float
+    deviation: float  # standard deviation of a sample
+    half_width: float  # of the 95% interval of the mean (Student's t)
 
 
 def spread(values: np.ndarray) -> Spread:
     """Of values [seeds]."""
     seeds = len(values)
-    if seeds < 2:
-        return Spread(float(values.mean()), float("nan"), float("nan"))
-    deviation = float(np.std(values, ddof=1))
+    deviation = float(np.std(values, ddof=1)) if seeds > 1 else float("nan")
     return Spread(float(values.mean()), deviation, float(scipy.stats.t.ppf(0.975, seeds - 1)) * deviation / seeds**0.5)
 
 
@@ -57,15 +52,7 @@ def difference(outcome: Outcome, baseline: Outcome, split: str) -> Spread:
 def write(
     workdir: Path, study: str, outcomes: Sequence[Outcome], config: ml_collections.ConfigDict, command: str
 ) -> None:
-    """Writes STUDY.md, STUDY.csv and STUDY.png into the workdir.
-
-    Args:
-      workdir: of the study.
-      study: its name.
-      outcomes: of its variants, the baseline first.
-      config: the recipe that was varied.
-      command: that made this, for the heading.
-    """
+    """Writes STUDY.md, STUDY.csv and STUDY.png into the workdir; the first outcome is the baseline."""
     first, seeds = config.train.seed, len(outcomes[0].mean_ap["test"])
     heading = f"Study {study}: {config.data.name}"
     note = (

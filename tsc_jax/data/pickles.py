@@ -42,8 +42,7 @@ def load_npy(path: str | os.PathLike) -> np.ndarray:
         array = _Unpickler(file).load()
         if not isinstance(array, np.ndarray) or array.shape != shape:
             raise InputError(f"expected a pickled array of shape {shape}")
-        check_plain(array)
-        return array
+        return check_plain(array)
 
 
 def load_pickle(path: str | os.PathLike) -> Any:
@@ -53,9 +52,7 @@ def load_pickle(path: str | os.PathLike) -> Any:
       InputError: the file is missing, damaged, or holds anything else.
     """
     with opened(Path(path), "pickle") as file:
-        content = _Unpickler(file).load()
-        check_plain(content)
-        return content
+        return check_plain(_Unpickler(file).load())
 
 
 # What `numpy.dtype` is in a pickle: its attribute `dtype` can be given the byte order later, unlike a real dtype.
@@ -63,9 +60,9 @@ _Type = types.SimpleNamespace
 
 
 def _dtype(spec: str, *_: Any) -> _Type:
-    if not isinstance(spec, str) or not re.fullmatch(rf"[{_KINDS}O]\d+", spec):
-        shown = repr(spec[:80]) if isinstance(spec, str) else f"a {type(spec).__name__}"
-        raise InputError(f"refused the array type {shown}: only numbers, text and objects can be read")
+    spec = spec if isinstance(spec, str) else f"a {type(spec).__name__}"
+    if not re.fullmatch(rf"[{_KINDS}O]\d+", spec):
+        raise InputError(f"refused the array type {spec[:80]!r}: only numbers, text and objects can be read")
     return _Type(dtype=np.dtype(spec))
 
 

@@ -15,16 +15,12 @@ def inner_outer_contrast(
     """Mean activation inside each run minus the weighted mean over the outer bands on both sides.
 
     Each band is `outer_ratio * (end - start)` snippets wide, rounded down to whole snippets at its far end, and stops
-    at the ends of the video. If both bands are empty, their mean is 0.
+    at the ends of the video. If both bands are empty, their mean is 0. `overrun` snippets after a run count as inside:
+    FAC-Net, RSKP and MMSD use 1; in their code the last snippet of the video is then never in the band after the run.
 
     Args:
       activations: [T, classes]; the result [classes, runs] has its dtype.
-      start: int [runs], in snippets.
-      end: int [runs], exclusive, at most T.
-      outer_ratio: width of one band as a share of the run's length.
-      outer_weight: factor of the outer mean; 0 scores by the inner mean alone.
-      overrun: how many snippets after a run count as inside. FAC-Net, RSKP and MMSD use 1; in their code the last
-        snippet of the video is then never part of the band after the run.
+      start: int [runs], in snippets; `end`, exclusive, is at most T.
     """
     snippets, margin = len(activations), outer_ratio * (end - start)
     inner_end = np.minimum(end + overrun, snippets)

@@ -37,11 +37,9 @@ def _shared(start, end, other_start, other_end, pixels: bool) -> np.ndarray:
 def soft_nms(segments: Segments, sigma: float, *, pixels: bool) -> Segments:
     """Gaussian soft-NMS (Bodla et al., 2017): multiplies the scores of the others by exp(-tIoU^2 / sigma).
 
-    Among equal scores the first is taken first. Times are in any unit; `pixels` as in `tiou`.
-
-    Returns:
-      All segments with their new scores: by rising video, then rising label, then in the order in which they were
-      taken (not always by falling score, because negative scores rise towards 0).
+    Among equal scores the first is taken first. Times are in any unit; `pixels` as in `tiou`. Returns all segments with
+    their new scores: by rising video, then rising label, then in the order in which they were taken (not always by
+    falling score, because negative scores rise towards 0).
     """
     return _suppress(segments, lambda score, overlap: score * np.exp(-(overlap**2) / sigma), tiou, pixels)
 
@@ -50,10 +48,8 @@ def hard_nms(segments: Segments, limit: float, *, pixels: bool, overlap: Callabl
     """Removes every segment whose overlap with a better one is above `limit`.
 
     Among equal scores the first is taken first; for the opposite pass `segments[::-1]`. The overlap is `tiou`, or
-    `covered_share` for the share of the worse segment. Times are in any unit; `pixels` as in `tiou`.
-
-    Returns:
-      The remaining segments: by rising video, then rising label, then falling score.
+    `covered_share` for the share of the worse segment. Times are in any unit; `pixels` as in `tiou`. Returns the
+    remaining segments: by rising video, then rising label, then falling score.
     """
     return _suppress(segments, lambda score, share: np.where(share > limit, -np.inf, score), overlap, pixels)
 

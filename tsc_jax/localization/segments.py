@@ -8,21 +8,13 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Segments:
-    """N segments of one or many videos.
+    """N segments of one or many videos; the function that returns them documents whether in seconds or in snippets."""
 
-    Attributes:
-      video: int64 [N], index into a list of videos.
-      label: int64 [N], action class.
-      start: float64 [N], in seconds or in snippets, as documented by the function that returns the segments.
-      end: float64 [N], same unit.
-      score: float64 [N]; ones for ground truth.
-    """
-
-    video: np.ndarray
-    label: np.ndarray
-    start: np.ndarray
-    end: np.ndarray
-    score: np.ndarray
+    video: np.ndarray  # int64 [N], index into a list of videos
+    label: np.ndarray  # int64 [N], action class
+    start: np.ndarray  # float64 [N]
+    end: np.ndarray  # float64 [N], exclusive
+    score: np.ndarray  # float64 [N]; ones for ground truth
 
     def __len__(self) -> int:
         return len(self.video)

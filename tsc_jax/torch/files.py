@@ -161,13 +161,12 @@ def _read_legacy(file: io.BufferedReader) -> Any:
         return storages.setdefault(key, np.empty(size, dtype))  # filled below
 
     unpickler = _Unpickler(file, make_storage)
-    content, keys = unpickler.load(), _Unpickler(file).load()
-    if sorted(keys) != sorted(storages):
-        raise InputError("its storages do not match its tensors")
-    for key, storage in ((key, storages[key]) for key in keys):
-        if int.from_bytes(file.read(8), "little") != storage.size:
-            raise InputError("its storages do not match its tensors")
-        storage[:] = _numbers(file.read(storage.nbytes), key, storage.dtype, storage.size, "little")
+    content = unpickler.load()
+    for key in _Unpickler(file).load():
+        storage, size = storages.pop(key), int.from_bytes(file.read(8), "little")
+        storage[:] = _numbers(file.read(size * storage.itemsize), key, storage.dtype, storage.size, "little")
+    if storages:
+        raise InputError(f"lacks {len(storages)} storages of its tensors")
     return content
 
 
