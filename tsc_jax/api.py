@@ -80,11 +80,8 @@ class Localizer:
     def __call__(self, features: Any) -> list[Segment] | list[list[Segment]]:
         """Returns the actions in a video, best first; for a list of videos, a list of these.
 
-        Args:
-          features: [T, D] of one video, from the extractor that the network was trained with, or a list of them.
-
-        Raises:
-          InputError: features of another shape or width, an empty or too short video, NaN.
+        The features [T, D] must come from the extractor that the network was trained with. Raises InputError for
+        features of another shape or width, an empty or too short video, and NaN.
         """
         localized = self.localize(features)
         return [each.segments for each in localized] if isinstance(localized, list) else localized.segments

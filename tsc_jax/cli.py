@@ -19,9 +19,8 @@ def run(main: Callable[[list[str]], None], operands: Sequence[str] = ()) -> None
     sentence on stderr and exit code 1, Ctrl-C with 130, a preempted run that has saved with 75. Any other exception is
     a fault of the program and keeps its traceback. XLA keeps compiled programs in JAX_COMPILATION_CACHE_DIR.
 
-    Args:
-      main: receives the program's name and its operands.
-      operands: names of the arguments that are not flags, for messages; "..." after the last means one or more.
+    `main` receives the program's name and its operands, the arguments that are not flags. `operands` names them for
+    messages; "..." after the last means one or more.
     """
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "tsc_jax"))
     # A file's name may hold characters that the terminal cannot show.

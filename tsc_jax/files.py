@@ -21,8 +21,12 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     # A short name, because path.name may be as long as the disk allows, of this process alone: two may write one file.
     name = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
     for leftover in path.parent.glob(f".{name}.*.partial"):
-        if not _runs(int(leftover.name.split(".")[2])):
+        try:
+            os.kill(int(leftover.name.split(".")[2]), 0)
+        except ProcessLookupError:  # a killed process left it
             _delete(leftover)
+        except OSError:  # the process of another user, which runs
+            pass
     temporary = path.with_name(f".{name}.{os.getpid()}.partial")
     _delete(temporary)
     try:
@@ -30,15 +34,6 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         _delete(temporary)
-
-
-def _runs(process: int) -> bool:
-    """Whether this process exists; a killed one leaves its temporary file behind."""
-    try:
-        os.kill(process, 0)
-    except OSError as error:
-        return not isinstance(error, ProcessLookupError)
-    return True
 
 
 def check_target(flag: str, path: str | os.PathLike) -> None:

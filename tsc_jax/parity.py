@@ -14,6 +14,7 @@ from tsc_jax import methods
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation.detection import average_precisions
 from tsc_jax.localization.segments import make_segments
+from tsc_jax.unpickle import opened
 
 OK, ROUNDING, FAILS = "ok", "rounding", "FAILS"
 
@@ -52,8 +53,7 @@ class Row:
 def check_folder(folder: Path, config: ml_collections.ConfigDict, devices: int) -> Iterator[Row]:
     """Compares everything that a folder of recordings holds; `config` is the published recipe.
 
-    Raises:
-      InputError: the folder holds no recording, or one that is damaged or of something else.
+    Raises InputError if the folder holds no recording, or one that is damaged or of something else.
     """
     module = methods.part(config.method, "parity")
     if module is None:
@@ -73,12 +73,8 @@ def check_folder(folder: Path, config: ml_collections.ConfigDict, devices: int) 
 
 def read_recording(path: Path) -> dict[str, np.ndarray]:
     """Reads all arrays of a .npz file without unpickling any."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    # In a damaged file, zipfile, zlib and NumPy each raise exceptions of their own.
-    except Exception as error:
-        raise InputError(f"{path}: not a whole .npz file ({str(error).splitlines()[0]})") from error
+    with opened(path, ".npz file") as file, np.load(file, allow_pickle=False) as arrays:
+        return dict(arrays)
 
 
 def compare(quantity: str, computed: np.ndarray | None, recorded: np.ndarray, tolerance: Tolerance) -> Row:
@@ -97,8 +93,8 @@ def compare(quantity: str, computed: np.ndarray | None, recorded: np.ndarray, to
 
 def check_detection(recording: Arrays) -> Iterator[Row]:
     """Compares the AP per class and the mAP at every tIoU."""
-    names = ("gt_video", "pred_video")
-    _, videos = np.unique(np.concatenate([recording[name] for name in names]), return_inverse=True)
+    names = np.concatenate([recording["gt_video"], recording["pred_video"]])
+    _, videos = np.unique(names, return_inverse=True)
     truth_videos, videos = np.split(videos, [len(recording["gt_video"])])
     truth = make_segments(truth_videos, *(recording[f"gt_{column}"] for column in ("label", "start", "end")))
     columns = (recording[f"pred_{column}"] for column in ("label", "start", "end", "score"))

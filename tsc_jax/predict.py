@@ -48,9 +48,8 @@ def find_files(paths: Sequence[str]) -> tuple[list[Path], list[str]]:
     files, failures = {}, []
     for path in map(Path, paths):
         for file in _attempt(failures, _files, path) or ():
-            if file.stem in files:
-                failures.append(f'{file}: the video "{file.stem}" was already given as {files[file.stem]}')
-            files.setdefault(file.stem, file)
+            if (first := files.setdefault(file.stem, file)) is not file:
+                failures.append(f'{file}: the video "{file.stem}" was already given as {first}')
     return list(files.values()), failures
 
 
@@ -62,8 +61,14 @@ def open_inputs(files: Sequence[Path], localizer: Localizer, dtype: str = "float
     extractor = functools.cache(lambda: extract.make_extractor(dtype))  # made when the first video comes
 
     def open_input(path: Path) -> Input:
-        is_features = path.suffix.lower() == FEATURES
-        return _open_features(path, localizer) if is_features else _open_video(path, localizer, extractor)
+        if path.suffix.lower() != FEATURES:
+            return _open_video(path, localizer, extractor)
+
+        def read() -> np.ndarray:
+            return localizer.check(load_npy(path), str(path))
+
+        length = len(read())
+        return Input(path.stem, length, length / localizer.snippets_per_second, read)
 
     failures, shown = [], tqdm.tqdm(files, "reading", unit="video", disable=None)
     inputs = [_attempt(failures, open_input, file) for file in shown]
@@ -88,14 +93,6 @@ def _files(path: Path) -> list[Path]:
     if not files:
         raise InputError(f"{path}: this folder has no {FEATURES} files; name videos one by one")
     return files
-
-
-def _open_features(path: Path, localizer: Localizer) -> Input:
-    def read() -> np.ndarray:
-        return localizer.check(load_npy(path), str(path))
-
-    length = len(read())
-    return Input(path.stem, length, length / localizer.snippets_per_second, read)
 
 
 def _open_video(path: Path, localizer: Localizer, extractor: Callable[[], Callable[[Path], np.ndarray]]) -> Input:
@@ -130,16 +127,14 @@ def find_actions(inputs: Sequence[Input], localizer: Localizer, min_score: float
 def read_truth(path: Path, classes: Sequence[str], names: Iterable[str]) -> dict[str, Segments]:
     """Reads ground truth in ActivityNet's form, in seconds, for those of the videos `names` that the file annotates.
 
-    Raises:
-      InputError: the file is missing or invalid, or one of these videos has a label that is not among `classes`.
+    Raises InputError for an invalid file, or if one of these videos has a label that is not among `classes`.
     """
     index, truth, names = {label: i for i, label in enumerate(classes)}, {}, set(names)
     for video in annotations.read_json(path):
         if video.name not in names:
             continue
-        for label in video.segment_labels:
-            if label not in index:
-                raise InputError(f'{path}, video "{video.name}": the checkpoint has no class "{label}"')
+        if unknown := [label for label in video.segment_labels if label not in index]:
+            raise InputError(f'{path}, video "{video.name}": the checkpoint has no class "{unknown[0]}"')
         labels = [index[label] for label in video.segment_labels]
         truth[video.name] = make_segments(0, labels, *np.reshape(video.segments, (-1, 2)).T)
     return truth

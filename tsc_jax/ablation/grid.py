@@ -1,9 +1,9 @@
 """Runs the variants of a study: trains the runs that are missing, evaluates the last step of every run.
 
-  WORKDIR/runs/CHANGES/seed_S      a run as launch.train leaves it; variants that differ in evaluation only share it
+  WORKDIR/runs/CHANGES/seed_S          a run of launch.train; variants that differ in evaluation only share it
   WORKDIR/metrics/STUDY/VARIANT.json   the metrics of the variant, seed by seed
 
-Both are kept, so a study that was stopped goes on where it was, and studies in one workdir share their runs.
+Both are kept: a stopped study resumes, and studies in one workdir share their runs.
 """
 
 import hashlib
@@ -52,12 +52,8 @@ def run_study(
 ) -> Iterator[Outcome]:
     """Yields the outcome of each variant of a recipe in turn, with `seeds` seeds from `config.train.seed` on.
 
-    Studies of one recipe may share a workdir. `evaluation_only(key, config)` says whether a run is the same when
-    trained with another value of a key.
-
-    Raises:
-      InputError: a change to a key that the recipe does not have, a recipe of several seeds, metrics of other data in
-        the workdir, or whatever training raises.
+    `evaluation_only(key, config)` says whether a run is the same when trained with another value of a key. Raises
+    InputError for a key that the recipe does not have, a recipe of several seeds, and runs of other data.
     """
     if config.train.seeds != 1:
         raise InputError(f"config.train.seeds is {config.train.seeds}: a study takes their number from --seeds alone")
@@ -84,7 +80,7 @@ def run_study(
 
 
 def changed(config: ml_collections.ConfigDict, changes: Mapping[str, Any]) -> ml_collections.ConfigDict:
-    """A copy of the recipe with the changes; InputError for a key that it does not have."""
+    """Returns a changed copy of the recipe; raises InputError for a key that it does not have."""
     copy = config.copy_and_resolve_references()
     try:
         copy.update_from_flattened_dict(dict(changes))
@@ -94,7 +90,7 @@ def changed(config: ml_collections.ConfigDict, changes: Mapping[str, Any]) -> ml
 
 
 def slug(text: str) -> str:
-    """A file name made of a text; different texts have different names."""
+    """Makes a file name of a text; different texts get different names."""
     plain = re.sub(r"[^\w=.,-]", "-", text)
     if plain == text and len(plain) <= 100:
         return plain
@@ -114,8 +110,8 @@ def train_seeds(config: ml_collections.ConfigDict, folder: Path, seeds: int) -> 
 
 
 def evaluate_seeds(config, dataset: Dataset, folder: Path, seeds: int) -> dict[str, list[dict]]:
-    """Metrics of the last step of every seed, by split."""
-    inference, metrics = None, {"test": [], "holdout": []}
+    """Returns the metrics of the last step of every seed, by split."""
+    inference, metrics = None, {}
     for seed in range(config.train.seed, config.train.seed + seeds):
         trained = open_trained(folder / f"seed_{seed}")
         inference = inference or make_inference(config, trained.sizes)
@@ -123,5 +119,5 @@ def evaluate_seeds(config, dataset: Dataset, folder: Path, seeds: int) -> dict[s
         for split, videos in (("test", dataset.test), ("holdout", holdout)):
             if videos.videos:
                 evaluation = evaluate(inference, trained.variables, trained.step, dataset, videos, config)
-                metrics[split].append(evaluation.metrics)
-    return {split: runs for split, runs in metrics.items() if runs}
+                metrics.setdefault(split, []).append(evaluation.metrics)
+    return metrics

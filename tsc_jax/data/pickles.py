@@ -46,11 +46,7 @@ def load_npy(path: str | os.PathLike) -> np.ndarray:
 
 
 def load_pickle(path: str | os.PathLike) -> Any:
-    """Reads a pickle of arrays, text, numbers, None and lists, tuples, sets and dicts of these.
-
-    Raises:
-      InputError: the file is missing, damaged, or holds anything else.
-    """
+    """Reads a pickle of what `load_npy` accepts in an object array; raises InputError as it does."""
     with opened(Path(path), "pickle") as file:
         return check_plain(_Unpickler(file).load())
 

@@ -30,8 +30,10 @@ def inner_outer_contrast(
     inner = _sums(activations, start, inner_end)
     outer = _sums(activations, first, start) + _sums(activations, inner_end, outer_end)
     outer_length = np.maximum((start - first) + (outer_end - inner_end), 1)
-    inner_mean = _means(inner, inner_end - start, activations.dtype)
-    return inner_mean - outer_weight * _means(outer, outer_length, activations.dtype)
+    # Rounded at the same places as in TSC-Net's published code, which keeps its order of near ties.
+    dtype = activations.dtype
+    inner_mean = (inner.astype(dtype) / (inner_end - start)).astype(dtype)
+    return inner_mean - outer_weight * (outer.astype(dtype) / outer_length).astype(dtype)
 
 
 def _sums(activations: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
@@ -41,8 +43,3 @@ def _sums(activations: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.nda
     padded[:, :-1] = activations.T
     bounds = np.stack([start, end], axis=1).ravel()
     return np.where(start < end, np.add.reduceat(padded, bounds, axis=1)[:, ::2], 0.0)
-
-
-def _means(sums: np.ndarray, lengths: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Means, rounded at the same two places as in TSC-Net's published code, which keeps its order of near ties."""
-    return (sums.astype(dtype) / lengths).astype(dtype)

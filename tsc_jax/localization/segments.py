@@ -13,7 +13,7 @@ class Segments:
     video: np.ndarray  # int64 [N], index into a list of videos
     label: np.ndarray  # int64 [N], action class
     start: np.ndarray  # float64 [N]
-    end: np.ndarray  # float64 [N], exclusive
+    end: np.ndarray  # float64 [N]
     score: np.ndarray  # float64 [N]; ones for ground truth
 
     def __len__(self) -> int:

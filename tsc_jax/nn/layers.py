@@ -94,10 +94,6 @@ def product(form: str, dtype: DTypeLike, x: jax.Array, y: jax.Array) -> jax.Arra
     return jnp.einsum(form, x, y, precision="highest", preferred_element_type=jnp.float32)
 
 
-def _product_forward(form: str, dtype: DTypeLike, x: jax.Array, y: jax.Array) -> tuple:
-    return product(form, dtype, x, y), (x, y)
-
-
 def _product_backward(form: str, dtype: DTypeLike, operands: tuple, cotangent: jax.Array) -> tuple:
     x, y = operands
     of_x, of_y, of_result = form.replace("->", ",").split(",")
@@ -106,7 +102,7 @@ def _product_backward(form: str, dtype: DTypeLike, operands: tuple, cotangent: j
     return towards_x.astype(x.dtype), towards_y.astype(y.dtype)
 
 
-product.defvjp(_product_forward, _product_backward)
+product.defvjp(lambda form, dtype, x, y: (product(form, dtype, x, y), (x, y)), _product_backward)
 
 
 class BatchNorm(nn.Module):

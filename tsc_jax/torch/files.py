@@ -52,11 +52,7 @@ def read_state_dict(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 
 def write_state_dict(path: str | os.PathLike, tensors: Mapping[str, np.ndarray]) -> None:
-    """Writes tensors with torch.save, the whole file or nothing.
-
-    Raises:
-      InputError: PyTorch is not installed.
-    """
+    """Writes tensors with torch.save, the whole file or nothing; raises InputError if PyTorch is not installed."""
     try:
         import torch
     except ImportError:
@@ -114,7 +110,7 @@ class _Unpickler(Unpickler):
 
     def persistent_load(self, pid: tuple) -> np.ndarray:
         """Returns the storage that a file refers to."""
-        match pid[:5] if pid[5:] == (None,) else pid:  # PyTorch before 0.4 wrote something else there
+        match pid[:5] if pid[5:] == (None,) else pid:  # PyTorch before 0.4 could write a view there
             case ("storage", np.dtype() as dtype, str() as key, _, int() as size) if size >= 0:
                 return self.make_storage(key, dtype, size)
         raise InputError("holds a storage that is not described as torch.save describes it")
@@ -163,8 +159,10 @@ def _read_legacy(file: io.BufferedReader) -> Any:
     unpickler = _Unpickler(file, make_storage)
     content = unpickler.load()
     for key in _Unpickler(file).load():
-        storage, size = storages.pop(key), int.from_bytes(file.read(8), "little")
-        storage[:] = _numbers(file.read(size * storage.itemsize), key, storage.dtype, storage.size, "little")
+        storage = storages.pop(key)
+        if int.from_bytes(file.read(8), "little") != storage.size:
+            raise InputError(f"storage {key[:20]!r} has another size than its tensors say")
+        storage[:] = _numbers(file.read(storage.nbytes), key, storage.dtype, storage.size, "little")
     if storages:
         raise InputError(f"lacks {len(storages)} storages of its tensors")
     return content
