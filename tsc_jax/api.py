@@ -20,10 +20,7 @@ from tsc_jax.training.trained import Trained, open_trained
 
 @dataclasses.dataclass(frozen=True)
 class Segment:
-    """A predicted action; start and end are in seconds.
-
-    Scores are comparable within the results of one localizer. They are not probabilities, and may be negative.
-    """
+    """A predicted action, in seconds. Scores compare within the results of one localizer, and may be negative."""
 
     label: str
     start: float

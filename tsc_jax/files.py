@@ -12,10 +12,9 @@ from tsc_jax.errors import InputError
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Yields a temporary path beside `path` and renames it to `path` when the block ends.
+    """Yields a temporary path in the same folder, which must exist, and renames it to `path` when the block ends.
 
-    If the block raises, what it wrote is deleted and `path` stays as it was. The parent folder must exist. A file
-    replaces a file; a folder replaces nothing but an empty folder.
+    If the block raises, its output is deleted. A file replaces a file; a folder replaces only an empty folder.
     """
     path = Path(path)
     # A short name, because path.name may be as long as the disk allows, of this process alone: two may write one file.

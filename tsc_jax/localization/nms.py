@@ -1,9 +1,8 @@
 """Soft and hard non-maximum suppression (NMS), for all videos and classes at once.
 
 Both take the best segment of a group (one video and class), weaken or remove the others by how much they overlap it,
-and repeat. The results equal those of this sequential procedure bit for bit. Segments that do not overlap, directly
-or through others, do not influence each other: each such cluster is processed by itself, clusters of similar size
-together as one padded array, and the orders are merged.
+and repeat; the results equal this sequential procedure bit for bit. Clusters of segments that overlap, directly or
+through others, are independent: those of similar size are processed as one padded array, and the orders are merged.
 """
 
 import dataclasses

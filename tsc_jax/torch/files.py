@@ -117,7 +117,7 @@ class _Unpickler(Unpickler):
 
 
 def _read_zip(file: BinaryIO) -> Any:
-    """Returns the content of a file in the present format."""
+    """Reads a file in the present format."""
     archive = zipfile.ZipFile(file)
     pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
     if len(pickles) != 1:
@@ -142,7 +142,7 @@ def _read_zip(file: BinaryIO) -> Any:
 
 
 def _read_legacy(file: io.BufferedReader) -> Any:
-    """Does the same for the format before PyTorch 1.6: five pickles, then the storages, little-endian."""
+    """Reads a file in the format before PyTorch 1.6: five pickles, then the storages, little-endian."""
     if file.peek(1)[:1] != pickle.PROTO or _Unpickler(file).load() != _LEGACY_MAGIC:
         raise InputError("not a PyTorch file")
     for _ in ("version of the format", "about the machine"):
