@@ -218,7 +218,7 @@ def test_a_dict_made_of_another_one_is_refused(tmp_path):
     """Keys of two letters look like pairs; each copy of a dict would take as long as the dict is."""
     keys = plain({f"{chr(i)}x": 0 for i in range(256)}) + b"\x85q\x410"
     write_zip(tmp_path / "model.pkl", keys + b"](" + b"ccollections\nOrderedDict\nh\x41R" * 3000 + b"e.")
-    with pytest.raises(InputError, match="again and again"), forged.at_most(100_000):
+    with pytest.raises(InputError, match="made of a dict"), forged.at_most(100_000):
         read_state_dict(tmp_path / "model.pkl")
 
 
