@@ -54,15 +54,15 @@ def main(argv: list[str]) -> None:
     inputs, unusable = predict.open_inputs(files, localizer, _DTYPE.value)
     failures += unusable
     if inputs:
-        predictions = predict.find_actions(inputs, localizer, _MIN_SCORE.value)
-        print(predict.as_table(predictions, classes, _TOP.value))
+        localized = predict.find_actions(inputs, localizer, _MIN_SCORE.value)
+        print(predict.as_table(inputs, localized.segments, classes, _TOP.value))
         if _OUTPUT.value is not None:
             names = [video.name for video in inputs]
-            results.write_predictions(Path(_OUTPUT.value), predictions.segments, names, classes)
+            results.write_predictions(Path(_OUTPUT.value), localized.segments, names, classes)
         if _CSV.value is not None:
-            write_text(Path(_CSV.value), predict.as_csv(predictions, classes))
+            write_text(Path(_CSV.value), predict.as_csv(inputs, localized.segments, classes))
         if _REPORT.value is not None:
-            predict.write_report(Path(_REPORT.value), predictions, truth, localizer)
+            predict.write_report(Path(_REPORT.value), inputs, localized, truth, localizer)
     if failures:
         sys.stdout.flush()
         print("\n".join(failures), file=sys.stderr)

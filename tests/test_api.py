@@ -52,7 +52,7 @@ def as_tuples(segments):
 @pytest.mark.parametrize("selection", ["last", "best_on_test"])
 def test_finds_exactly_what_the_evaluation_found(evaluated, test_videos, selection):
     localizer = tsc_jax.load(evaluated, selection)
-    assert localizer.classes == CLASSES and localizer.selection == selection.replace("_", " ")
+    assert localizer.classes == CLASSES and localizer.trained.selection == selection.replace("_", " ")
     found = dict(zip(test_videos, map(as_tuples, localizer(list(test_videos.values()))), strict=True))
     assert found == predictions(evaluated if selection == "last" else evaluated / selection)
     assert all(found.values())
@@ -61,7 +61,7 @@ def test_finds_exactly_what_the_evaluation_found(evaluated, test_videos, selecti
 def test_an_export_finds_the_same(evaluated, test_videos, tmp_path):
     export_run(evaluated, tmp_path / "out", "best_on_test", "float32", [])
     exported, run = tsc_jax.load(tmp_path / "out"), tsc_jax.load(evaluated, "best_on_test")
-    assert (exported.step, exported.selection) == (run.step, "best on test")
+    assert (exported.trained.step, exported.trained.selection) == (run.trained.step, "best on test")
     videos = list(test_videos.values())
     assert exported(videos) == run(videos)
 

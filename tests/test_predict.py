@@ -9,17 +9,23 @@ import numpy as np
 
 from tsc_jax import predict
 from tsc_jax.errors import InputError
+from tsc_jax.evaluation.evaluate import Localized
 from tsc_jax.localization.segments import make_segments
 from tsc_jax.video import decode, extract
 
 
-def found_in(names, labels=("run",)):
-    """Predictions of one segment of each class in videos of these names."""
-    inputs = [predict.Input(name, Path(f"{name}.npy"), 4, 2.0, lambda: np.zeros((4, 3))) for name in names]
+def localized_in(names, labels=("run",)):
+    """Inputs of these names, and one segment of each class in each of them."""
+    inputs = [predict.Input(name, 4, 2.0, lambda: np.zeros((4, 3))) for name in names]
     videos, classes = (index.ravel() for index in np.indices((len(names), len(labels))))
     segments = make_segments(videos, classes, videos * 0, videos * 0 + 1, videos * 0 + 0.5)
-    curves = [np.zeros((4, len(labels) + 1))] * len(names), [np.zeros(4)] * len(names)
-    return predict.Predictions(inputs, segments, *curves)
+    outputs = [{"cas": np.zeros((4, len(labels) + 1)), "attention": np.zeros(4)}] * len(names)
+    return inputs, Localized(segments, outputs, np.arange(len(names)), np.zeros((len(names), len(labels))))
+
+
+def csv_of(names, labels):
+    inputs, localized = localized_in(names, labels)
+    return predict.as_csv(inputs, localized.segments, labels)
 
 
 PLAIN = ["a, b", 'say "x"', "two\nlines", "-aB_3-x", "é", "x=1", "'quoted'", "a\r=1"]
@@ -27,19 +33,19 @@ FORMULAS = ['=HYPERLINK("http://x","y")', "+1", "@SUM(1)", "-1+cmd|' /C calc'!A0
 
 
 def test_the_csv_holds_any_name_and_no_formula():
-    text = predict.as_csv(found_in([*PLAIN, *FORMULAS], ["run", "=1+1"]), ["run", "=1+1"])
+    text = csv_of([*PLAIN, *FORMULAS], ["run", "=1+1"])
     rows = list(csv.reader(io.StringIO(text, newline="")))[1:]
     assert [row[0] for row in rows[::2]] == [*PLAIN, *(f"'{name}" for name in FORMULAS)]
     assert {row[1] for row in rows} == {"run", "'=1+1"}
 
 
 def test_a_name_that_is_no_utf8_is_written_all_the_same():
-    predict.as_csv(found_in(["caf\udce9"]), ["run"]).encode()
+    csv_of(["caf\udce9"], ["run"]).encode()
 
 
 LOCALIZER = types.SimpleNamespace(
-    classes=("run",), width=1024, snippets_per_second=25 / 16, selection="last", step=3, directory=Path(),
-    check=lambda features, origin: features,
+    classes=("run",), width=1024, snippets_per_second=25 / 16, trained=types.SimpleNamespace(selection="last", step=3),
+    directory=Path(), check=lambda features, origin: features,
 )  # fmt: skip
 
 
@@ -51,14 +57,14 @@ def test_a_video_without_pictures_is_an_input_all_the_same(tmp_path, monkeypatch
     monkeypatch.setattr(decode, "thumbnails", fail)
     inputs, failures = predict.open_inputs([tmp_path / "a.mpg"], LOCALIZER)
     assert ([each.name for each in inputs], failures) == (["a"], [])
-    predict.write_report(tmp_path / "page.html", found_in(["a"]), {}, LOCALIZER)
+    predict.write_report(tmp_path / "page.html", *localized_in(["a"]), {}, LOCALIZER)
     assert inputs[0].thumbnails() == []
 
 
 def test_the_page_names_the_run_wherever_the_command_is_started(tmp_path, monkeypatch):
     (tmp_path / "demo").mkdir()
     monkeypatch.chdir(tmp_path / "demo")
-    predict.write_report(tmp_path / "page.html", found_in(["a"]), {}, LOCALIZER)
+    predict.write_report(tmp_path / "page.html", *localized_in(["a"]), {}, LOCALIZER)
     assert "<title>demo: last, step 3</title>" in (tmp_path / "page.html").read_text()
 
 

@@ -2,32 +2,25 @@
 
 import dataclasses
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from tsc_jax.data.dataset import Split, unlabelled
+from tsc_jax.data.dataset import unlabelled
 from tsc_jax.data.features import check_features
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation.evaluate import Localized, localize
 from tsc_jax.inference import Inference, make_inference
-from tsc_jax.localization.segments import Segments
 from tsc_jax.training import checkpoints
 from tsc_jax.training.trained import Trained, open_trained
 
 
 @dataclasses.dataclass(frozen=True)
 class Segment:
-    """A predicted action.
-
-    Attributes:
-      label: name of its class.
-      start: in seconds.
-      end: in seconds.
-      score: comparable within the results of one localizer; not a probability, and may be negative.
-    """
+    """A predicted action, in seconds. Scores compare within the results of one localizer, and may be negative."""
 
     label: str
     start: float
@@ -41,19 +34,12 @@ class Segment:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Localization:
-    """The segments of one video, and the activations that they were read from.
+    """The segments of one video, and the activations that they were read from."""
 
-    Attributes:
-      segments: best first.
-      cas: class activations, float32 [T, C + 1]; the last column is background.
-      attention: float32 [T], from 0 to 1.
-      duration: of its T snippets, in seconds.
-    """
-
-    segments: list[Segment]
-    cas: np.ndarray
-    attention: np.ndarray
-    duration: float
+    segments: list[Segment]  # best first
+    cas: np.ndarray  # class activations, float32 [T, C + 1]; the last column is background
+    attention: np.ndarray  # float32 [T], from 0 to 1
+    duration: float  # of the T snippets, in seconds
 
     def __repr__(self) -> str:
         best = f", best {self.segments[0]!r}" if self.segments else ""
@@ -62,32 +48,16 @@ class Localization:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Localizer:
-    """A trained network; call it with features. Made by `load`.
+    """A trained network; call it with features. Made by `load`."""
 
-    Attributes:
-      trained: the checkpoint, with its variables on the devices.
-      snippets_per_second: rate of the features.
-      inference: the compiled forward pass.
-    """
-
-    trained: Trained
+    trained: Trained  # its variables are on the devices
     snippets_per_second: float
     inference: Inference
 
     @property
     def directory(self) -> Path:
-        """Where it was loaded from."""
+        """The folder from which it was loaded."""
         return self.trained.directory
-
-    @property
-    def selection(self) -> str:
-        """How its checkpoint was chosen, as in "last" or "best on test"."""
-        return self.trained.selection
-
-    @property
-    def step(self) -> int:
-        """Step of the training after which it was saved."""
-        return self.trained.step
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -96,39 +66,41 @@ class Localizer:
 
     @property
     def width(self) -> int:
-        """D, width of the features that it takes."""
+        """D, the width of the features that it takes."""
         return self.trained.sizes.width
 
     def __repr__(self) -> str:
+        checkpoint = f"{self.directory}, {self.trained.selection}, step {self.trained.step}"
         takes = f"width {self.width}, {self.snippets_per_second:g} snippets a second"
-        return f"Localizer({self.directory}, {self.selection}, step {self.step}: {len(self.classes)} classes, {takes})"
+        return f"Localizer({checkpoint}: {len(self.classes)} classes, {takes})"
 
     def __call__(self, features: Any) -> list[Segment] | list[list[Segment]]:
-        """The actions in a video, best first, or those in each of a list of videos.
+        """Returns the actions in a video, best first; for a list of videos, a list of these.
 
-        Args:
-          features: [T, D] of one video, from the extractor that the network was trained with, or a list of them.
-
-        Raises:
-          InputError: features of another shape or width, an empty or too short video, NaN.
+        The features [T, D] must come from the extractor that the network was trained with. Raises InputError for
+        features of another shape or width, an empty or too short video, and NaN.
         """
         localized = self.localize(features)
         return [each.segments for each in localized] if isinstance(localized, list) else localized.segments
 
     def localize(self, features: Any) -> Localization | list[Localization]:
-        """The same with the class activations and the attention that the segments were read from."""
+        """Does the same, and returns the class activations and the attention as well."""
         several = isinstance(features, list | tuple)
         given = {f"video {i}": each for i, each in enumerate(features)} if several else {"the video": features}
         arrays = [self.check(each, name) for name, each in given.items()]
-        lengths = [len(array) for array in arrays]
-        split = unlabelled(list(given), lengths, arrays.__getitem__, len(self.classes), self.snippets_per_second)
         if not arrays:
             return []
-        localizations = self._localizations(split, self.localize_split(split))
+        localized = self.localize_videos(list(given), [len(array) for array in arrays], arrays.__getitem__)
+        localizations = []
+        for index, outputs in enumerate(localized.outputs):
+            rows = localized.segments.of_video(index).rows()
+            segments = [Segment(self.classes[label], start, end, score) for label, start, end, score in rows]
+            duration = len(arrays[index]) / self.snippets_per_second
+            localizations.append(Localization(segments, outputs["cas"], outputs["attention"], duration))
         return localizations if several else localizations[0]
 
     def check(self, features: Any, origin: str) -> np.ndarray:
-        """The features of a video as float32 [T, D]; raises InputError, naming `origin`, where they do not fit."""
+        """Returns the features of a video as float32 [T, D]; raises InputError, naming `origin`, if they do not fit."""
         features, least = check_features(features, origin), self.trained.config.data.min_snippets
         if features.shape[1] != self.width:
             raise InputError(f"{origin}: features have width {features.shape[1]}, this network takes {self.width}")
@@ -136,25 +108,13 @@ class Localizer:
             raise InputError(f"{origin}: has {len(features)} snippets, this network takes {least} or more")
         return features
 
-    def localize_split(self, split: Split, title: str | None = None) -> Localized:
-        """Localizes the actions in videos that were checked; see `evaluate.localize`."""
-        trained = self.trained
-        return localize(self.inference, trained.variables, split, self.snippets_per_second, trained.config, title)
-
-    def _localizations(self, split: Split, localized: Localized) -> list[Localization]:
-        segments = localized.segments
-        return [
-            Localization(
-                self._segments(segments[segments.video == index]), outputs["cas"], outputs["attention"], video.duration
-            )
-            for index, (video, outputs) in enumerate(zip(split.videos, localized.outputs, strict=True))
-        ]
-
-    def _segments(self, segments: Segments) -> list[Segment]:
-        """The segments of one video, best first; of equal scores the first stays first."""
-        segments = segments[np.argsort(-segments.score, kind="stable")]
-        columns = (column.tolist() for column in (segments.label, segments.start, segments.end, segments.score))
-        return [Segment(self.classes[label], *rest) for label, *rest in zip(*columns, strict=True)]
+    def localize_videos(
+        self, names: Sequence[str], lengths: Sequence[int], read: Callable[[int], np.ndarray], title: str | None = None
+    ) -> Localized:
+        """Localizes the actions in videos of T snippets each, of which `read` returns the checked features by index."""
+        split = unlabelled(names, lengths, read, len(self.classes), self.snippets_per_second)
+        variables, config = self.trained.variables, self.trained.config
+        return localize(self.inference, variables, split, self.snippets_per_second, config, title)
 
 
 def load(

@@ -1,4 +1,4 @@
-"""How every command of launch/ starts and ends: what is wrong with the input is said in one sentence."""
+"""Starts and ends every command of launch/; reports bad input in one sentence."""
 
 import io
 import os
@@ -15,18 +15,15 @@ from tsc_jax.errors import InputError, PreemptedError
 def run(main: Callable[[list[str]], None], operands: Sequence[str] = ()) -> None:
     """Parses the flags, runs `main` and exits.
 
-    Bad input (InputError, a flag or config value that cannot be, a file that cannot be read or
-    written) ends with one sentence on stderr and exit code 1, Ctrl-C with 130, a run that was preempted
-    and has saved with 75. Any other exception is a fault of the program and keeps its traceback.
+    Bad input (InputError, an invalid flag or config value, a file that cannot be read or written) ends with one
+    sentence on stderr and exit code 1, Ctrl-C with 130, a preempted run that has saved with 75. Any other exception is
+    a fault of the program and keeps its traceback. XLA keeps compiled programs in JAX_COMPILATION_CACHE_DIR.
 
-    What XLA compiles is kept on disk for the next start; JAX_COMPILATION_CACHE_DIR says where.
-
-    Args:
-      main: receives the program's name and its operands.
-      operands: names of the arguments, not flags, that it takes, for messages; with "..." after the last one or more.
+    `main` receives the program's name and its operands, the arguments that are not flags. `operands` names them for
+    messages; "..." after the last means one or more.
     """
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "tsc_jax"))
-    # A file's name may hold what the terminal cannot show.
+    # A file's name may hold characters that the terminal cannot show.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -50,26 +47,26 @@ def _end(sentence: str, code: int) -> None:
 
 def _parse(argv: list[str], operands: Sequence[str]) -> list[str]:
     try:
-        found = flags.FLAGS(argv)
+        arguments = flags.FLAGS(argv)
         for value in flags.FLAGS.flag_values_dict().values():
-            getattr(value, "keys", None)  # a config file that was not found only shows when it is used
+            getattr(value, "keys", None)  # shows whether a config file is missing
     except flags.Error as error:
         lines = _lines(error)  # "flag --config=...: Error whilst parsing config file:", then a traceback
         raise InputError(" ".join(dict.fromkeys([lines[0], lines[-1]]))) from None
-    # A config file is a program, which may fail in any way; so may ml_collections with a wrong key.
+    # A config file is a program, which may fail in any way, and so may ml_collections with a wrong key.
     except Exception as error:
         raise InputError(_config_error(error, argv)) from None
     most = float("inf") if operands and operands[-1].endswith("...") else len(operands)
-    if not len(operands) <= len(found) - 1 <= most:
+    if not len(operands) <= len(arguments) - 1 <= most:
         expected = " ".join(operands) or "nothing but flags"
-        raise InputError(f"found the arguments {' '.join(found[1:]) or 'none'}, expected {expected}")
+        raise InputError(f"found the arguments {' '.join(arguments[1:]) or 'none'}, expected {expected}")
     if flags.FLAGS["verbosity"].using_default_value:
-        flags.FLAGS.verbosity = logging.ERROR  # absl, TFDS and orbax tell much that nobody asked for
-    return found
+        flags.FLAGS.verbosity = logging.ERROR  # absl, TFDS and orbax are talkative
+    return arguments
 
 
 def _config_error(error: Exception, argv: list[str]) -> str:
-    """What is wrong with --config or with one of its --config.KEY=VALUE."""
+    """Returns a sentence about --config or about one of its --config.KEY=VALUE."""
     key = re.search(r"\w+", str(error))
     for argument in argv[1:]:
         if "." in argument and key and key.group() in argument.split("=")[0].split("."):
@@ -80,6 +77,6 @@ def _config_error(error: Exception, argv: list[str]) -> str:
 
 
 def _lines(error: Exception) -> list[str]:
-    """The lines of a message; of a traceback or a list of attempts in it, the last one matters."""
-    text = error.args[0] if isinstance(error, KeyError) and error.args else error  # which would quote it
+    """Returns the lines of a message; the last one matters if it holds a traceback or a list of attempts."""
+    text = error.args[0] if isinstance(error, KeyError) and error.args else error  # str(KeyError) adds quotes
     return [line.strip() for line in str(text).splitlines() if line.strip()] or [type(error).__name__]

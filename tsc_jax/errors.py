@@ -1,35 +1,32 @@
-"""What was given is wrong, not the program: the one exception that means so, and how readers deal with it."""
+"""Exceptions that are no faults of the program, and what readers do with bad input."""
 
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 
 class InputError(ValueError):
-    """Bad input from outside: a file, a flag, a config value.
+    """Bad input: a file, a flag, a config value.
 
-    Its message is one sentence that names the file or flag, says what was found
-    and what was expected. Commands print it to stderr and exit with code 1.
-
-    Attributes:
-      about: which of `tsc_jax.doctor`'s checks would find it.
+    Its message is one sentence that names the file or flag, what was found and what was expected. Commands print it to
+    stderr and exit with code 1.
     """
 
     def __init__(self, message: str = "", about: str = "unusable"):
         super().__init__(message)
-        self.about = about
+        self.about = about  # the check of `tsc_jax.doctor` that finds it
 
 
-# What readers do with something that is wrong; where it returns, they leave that out and go on.
+# Receives an error. If it returns, the reader leaves the faulty piece out and continues.
 Refuse = Callable[[InputError], None]
 
 
 def stop(error: InputError) -> NoReturn:
-    """Raises the error. Readers take another `Refuse` in its place where one fault shall not hide the next."""
+    """Raises the error; the `Refuse` that readers use by default."""
     raise error
 
 
 def attempt(refuse: Refuse, read: Callable, *arguments: Any) -> Any:
-    """What `read` returns of `arguments`; None where it raised an InputError that `refuse` let pass."""
+    """Returns read(*arguments), or None if it raises an InputError and `refuse` returns."""
     try:
         return read(*arguments)
     except InputError as error:
@@ -37,8 +34,8 @@ def attempt(refuse: Refuse, read: Callable, *arguments: Any) -> Any:
 
 
 class DamagedCheckpointError(InputError):
-    """A step on disk that is not as it was written."""
+    """A checkpoint on disk that differs from what was written."""
 
 
 class PreemptedError(Exception):
-    """The run was told to end (SIGTERM) and has saved; the same command goes on. Commands exit with code 75."""
+    """The run received SIGTERM and has saved; the same command resumes it. Commands exit with code 75."""

@@ -12,20 +12,20 @@ from tsc_jax.errors import InputError
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Yields a temporary path beside `path` and renames it to `path` when the block ends.
+    """Yields a temporary path in the same folder, which must exist, and renames it to `path` when the block ends.
 
-    If the block raises, what it wrote is deleted and `path` stays as it was.
-
-    Args:
-      path: the file or folder to write. Its parent folder must exist. A file replaces a file; a folder replaces
-        nothing but an empty folder.
+    If the block raises, its output is deleted. A file replaces a file; a folder replaces only an empty folder.
     """
     path = Path(path)
     # A short name, because path.name may be as long as the disk allows, of this process alone: two may write one file.
     name = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
     for leftover in path.parent.glob(f".{name}.*.partial"):
-        if not _runs(int(leftover.name.split(".")[2])):
+        try:
+            os.kill(int(leftover.name.split(".")[2]), 0)
+        except ProcessLookupError:  # a killed process left it
             _delete(leftover)
+        except OSError:  # the process of another user, which runs
+            pass
     temporary = path.with_name(f".{name}.{os.getpid()}.partial")
     _delete(temporary)
     try:
@@ -33,17 +33,6 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         _delete(temporary)
-
-
-def _runs(process: int) -> bool:
-    """Whether a process of this number is there; a killed one leaves its temporary file behind."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def check_target(flag: str, path: str | os.PathLike) -> None:

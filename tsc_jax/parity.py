@@ -1,6 +1,6 @@
 """Compares this library with recordings of the published implementation, quantity by quantity.
 
-What a recording of a method holds is known by its `parity` module; what all share is here.
+The `parity` module of a method knows what its recordings hold; this module holds what all methods share.
 """
 
 import dataclasses
@@ -14,6 +14,7 @@ from tsc_jax import methods
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation.detection import average_precisions
 from tsc_jax.localization.segments import make_segments
+from tsc_jax.unpickle import opened
 
 OK, ROUNDING, FAILS = "ok", "rounding", "FAILS"
 
@@ -24,9 +25,9 @@ Arrays = Mapping[str, np.ndarray]
 class Tolerance:
     """The accepted error; it is enough to keep one of the two bounds."""
 
-    relative: float = 0.0  # to the largest recorded entry, or where `norm` holds, of L2 norms
+    relative: float = 0.0  # to the largest recorded entry
     absolute: float = 0.0  # of the largest difference
-    norm: bool = False  # whether the relative error is one of L2 norms
+    norm: bool = False  # the relative error is one of L2 norms
 
     def __str__(self) -> str:
         parts = [f"{self.relative:.0e} relative{' L2' * self.norm}"] * (self.relative > 0)
@@ -52,12 +53,11 @@ class Row:
 def check_folder(folder: Path, config: ml_collections.ConfigDict, devices: int) -> Iterator[Row]:
     """Compares everything that a folder of recordings holds; `config` is the published recipe.
 
-    Raises:
-      InputError: no recording there, or one that is damaged or of something else.
+    Raises InputError if the folder holds no recording, or one that is damaged or of something else.
     """
     module = methods.part(config.method, "parity")
     if module is None:
-        raise InputError(f"config.method is {config.method!r}, of which no recordings are known here")
+        raise InputError(f"config.method is {config.method!r}, which has no comparison with recordings")
     checks = module.checks(config, devices) | {"detection_map.npz": check_detection}
     paths = {folder / name: check for name, check in checks.items() if (folder / name).exists()}
     if not paths:
@@ -66,45 +66,35 @@ def check_folder(folder: Path, config: ml_collections.ConfigDict, devices: int) 
         recording = read_recording(path)
         try:
             yield from check(recording)
-        except KeyError as error:
-            raise InputError(f"{path}: {error.args[0]} is missing") from error
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
+        except (KeyError, InputError) as error:
+            reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
+            raise InputError(f"{path}: {reason}") from error
 
 
 def read_recording(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of a .npz file, none of them unpickled."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    # A damaged file trips zipfile, zlib or NumPy up, each with exceptions of its own.
-    except Exception as error:
-        raise InputError(f"{path}: not a whole .npz file ({str(error).splitlines()[0]})") from error
+    """Reads all arrays of a .npz file without unpickling any."""
+    with opened(path, ".npz file") as file, np.load(file, allow_pickle=False) as arrays:
+        return dict(arrays)
 
 
 def compare(quantity: str, computed: np.ndarray | None, recorded: np.ndarray, tolerance: Tolerance) -> Row:
-    """The row of one quantity; an unknown quantity and another shape fail."""
+    """Compares one quantity; an unknown quantity and another shape fail."""
     if computed is None or np.shape(computed) != recorded.shape:
         return Row(quantity, np.inf, np.inf, tolerance, FAILS)
     difference = np.asarray(computed, np.float64) - recorded
     absolute = float(np.max(np.abs(difference), initial=0))
+    error, size = absolute, np.max(np.abs(recorded), initial=0)
     if tolerance.norm:
-        relative = ratio(np.linalg.norm(difference), np.linalg.norm(recorded))
-    else:
-        relative = ratio(absolute, np.max(np.abs(recorded), initial=0))
+        error, size = np.linalg.norm(difference), np.linalg.norm(recorded)
+    relative = float(error / size) if size else (np.inf if error else 0.0)
     accepted = relative <= tolerance.relative or absolute <= tolerance.absolute
     return Row(quantity, absolute, relative, tolerance, OK if accepted else FAILS)
 
 
-def ratio(error: float, size: float) -> float:
-    """error / size; nothing of nothing is 0."""
-    return 0.0 if error == 0 else float(error / size) if size else np.inf
-
-
 def check_detection(recording: Arrays) -> Iterator[Row]:
-    """AP by class and mAP, at every tIoU."""
-    names = ("gt_video", "pred_video")
-    _, videos = np.unique(np.concatenate([recording[name] for name in names]), return_inverse=True)
+    """Compares the AP per class and the mAP at every tIoU."""
+    names = np.concatenate([recording["gt_video"], recording["pred_video"]])
+    _, videos = np.unique(names, return_inverse=True)
     truth_videos, videos = np.split(videos, [len(recording["gt_video"])])
     truth = make_segments(truth_videos, *(recording[f"gt_{column}"] for column in ("label", "start", "end")))
     columns = (recording[f"pred_{column}"] for column in ("label", "start", "end", "score"))

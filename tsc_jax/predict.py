@@ -10,17 +10,20 @@ import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tqdm
 
 from tsc_jax.api import Localizer
 from tsc_jax.data import annotations
-from tsc_jax.data.dataset import unlabelled
 from tsc_jax.data.pickles import load_npy
 from tsc_jax.errors import InputError
+from tsc_jax.evaluation.evaluate import Localized
 from tsc_jax.localization.segments import Segments, make_segments
 from tsc_jax.report.page import sayable
+from tsc_jax.report.timelines import VideoTimeline, write_timelines
+from tsc_jax.video import decode, extract
 
 FEATURES = ".npy"
 THUMBNAILS = 24  # per video, at most
@@ -28,88 +31,56 @@ THUMBNAILS = 24  # per video, at most
 
 @dataclasses.dataclass(frozen=True)
 class Input:
-    """A video in which to find actions.
+    """A video in which to find actions."""
 
-    Attributes:
-      name: file name without suffix.
-      path: file of features, or of the video.
-      num_snippets: T.
-      duration: in seconds.
-      read: returns the checked features, float32 [T, D].
-      thumbnails: returns (seconds, JPEG) pairs; none for a file of features.
-    """
-
-    name: str
-    path: Path
-    num_snippets: int
-    duration: float
-    read: Callable[[], np.ndarray]
-    thumbnails: Callable[[], Sequence[tuple[float, bytes]]] = tuple
-
-
-@dataclasses.dataclass(frozen=True)
-class Predictions:
-    """The results for V videos.
-
-    Attributes:
-      inputs: V videos.
-      segments: in seconds; `video` is an index into `inputs`.
-      cas: fused class activations [T, C + 1] per video.
-      attention: fused attention [T] per video.
-    """
-
-    inputs: Sequence[Input]
-    segments: Segments
-    cas: Sequence[np.ndarray]
-    attention: Sequence[np.ndarray]
-
-    def of_video(self, index: int) -> Segments:
-        """Returns the segments of one video, best first; equal scores keep their order."""
-        segments = self.segments[self.segments.video == index]
-        return segments[np.argsort(-segments.score, kind="stable")]
+    name: str  # of the file, without suffix
+    num_snippets: int  # T
+    duration: float  # in seconds
+    read: Callable[[], np.ndarray]  # returns the checked features, float32 [T, D]
+    thumbnails: Callable[[], Sequence[tuple[float, bytes]]] = tuple  # seconds and JPEGs; none for a file of features
 
 
 def find_files(paths: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """Lists the input files, whose names without suffix all differ.
+    """Lists feature files, videos, and the feature files of folders, in the given order, a folder's by name.
 
-    Args:
-      paths: feature files, videos, and folders of feature files.
-
-    Returns:
-      The files in the given order, those of a folder sorted by name; one sentence per path that cannot be used.
+    Their names without suffix all differ. The second list has one sentence per path that cannot be used.
     """
     files, failures = {}, []
     for path in map(Path, paths):
-        try:
-            for file in _files(path):
-                if file.stem in files:
-                    failures.append(f'{file}: the video "{file.stem}" was already given as {files[file.stem]}')
-                files.setdefault(file.stem, file)
-        except (InputError, OSError) as error:
-            failures.append(_sentence(error, path))
+        for file in _attempt(failures, _files, path) or ():
+            if (first := files.setdefault(file.stem, file)) is not file:
+                failures.append(f'{file}: the video "{file.stem}" was already given as {first}')
     return list(files.values()), failures
 
 
 def open_inputs(files: Sequence[Path], localizer: Localizer, dtype: str = "float32") -> tuple[list[Input], list[str]]:
-    """Opens files as inputs of a localizer.
+    """Opens feature files and videos as inputs of a localizer; one sentence per file that cannot be used.
 
-    Args:
-      files: feature files and videos.
-      localizer: must have the width and rate of the features.
-      dtype: of the network that extracts features of videos; should be the one used for the training videos.
-
-    Returns:
-      The inputs in the order of `files`; one sentence per file that cannot be used.
+    `dtype` is that of the network that extracts features; it should be the one used for the training videos.
     """
-    extractor = functools.cache(functools.partial(_make_extractor, dtype))  # made when the first video comes
-    inputs, failures = [], []
-    for file in tqdm.tqdm(files, "reading", unit="video", disable=None):
-        try:
-            is_features = file.suffix.lower() == FEATURES
-            inputs.append(_open_features(file, localizer) if is_features else _open_video(file, localizer, extractor))
-        except (InputError, OSError) as error:
-            failures.append(_sentence(error, file))
-    return inputs, failures
+    extractor = functools.cache(lambda: extract.make_extractor(dtype))  # made when the first video comes
+
+    def open_input(path: Path) -> Input:
+        if path.suffix.lower() != FEATURES:
+            return _open_video(path, localizer, extractor)
+
+        def read() -> np.ndarray:
+            return localizer.check(load_npy(path), str(path))
+
+        length = len(read())
+        return Input(path.stem, length, length / localizer.snippets_per_second, read)
+
+    failures, shown = [], tqdm.tqdm(files, "reading", unit="video", disable=None)
+    inputs = [_attempt(failures, open_input, file) for file in shown]
+    return [each for each in inputs if each is not None], failures
+
+
+def _attempt(failures: list[str], read: Callable[[Path], Any], path: Path) -> Any:
+    """Returns what `read` returns of the path; after an error None, with its sentence in `failures`."""
+    try:
+        return read(path)
+    except (InputError, OSError) as error:
+        failures.append(str(error) if isinstance(error, InputError) else f"{path}: {error.strerror or error}")
 
 
 def _files(path: Path) -> list[Path]:
@@ -124,94 +95,59 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def _sentence(error: InputError | OSError, path: Path) -> str:
-    return str(error) if isinstance(error, InputError) else f"{path}: {error.strerror or error}"
-
-
-def _open_features(path: Path, localizer: Localizer) -> Input:
-    def read() -> np.ndarray:
-        return localizer.check(load_npy(path), str(path))
-
-    length = len(read())
-    return Input(path.stem, path, length, length / localizer.snippets_per_second, read)
-
-
 def _open_video(path: Path, localizer: Localizer, extractor: Callable[[], Callable[[Path], np.ndarray]]) -> Input:
-    from tsc_jax.video.extract import SNIPPETS_PER_SECOND, WIDTH
-
-    if (localizer.width, localizer.snippets_per_second) != (WIDTH, SNIPPETS_PER_SECOND):
+    width, rate = extract.WIDTH, extract.SNIPPETS_PER_SECOND
+    if (localizer.width, localizer.snippets_per_second) != (width, rate):
         raise InputError(
-            f"{path}: not a {FEATURES} file, so it was taken for a video; videos give features of width {WIDTH} at"
-            f" {SNIPPETS_PER_SECOND:g} snippets per second, but {localizer.directory} expects width {localizer.width}"
+            f"{path}: not a {FEATURES} file, so it was taken for a video; videos give features of width {width} at"
+            f" {rate:g} snippets per second, but {localizer.directory} expects width {localizer.width}"
             f" at {localizer.snippets_per_second:g} per second"
         )
     features = localizer.check(extractor()(path), str(path))
-    duration = len(features) / localizer.snippets_per_second
-    pictures = functools.partial(_thumbnails, path, duration)
-    return Input(path.stem, path, len(features), duration, lambda: features, pictures)
+    duration = len(features) / rate
+
+    def thumbnails() -> list[tuple[float, bytes]]:
+        try:
+            # The end of a video that is shorter than a snippet has no features.
+            return [each for each in decode.thumbnails(path, THUMBNAILS) if each[0] < duration]
+        except (InputError, OSError):
+            return []  # from a video that does not allow seeking, which extraction does not need
+
+    return Input(path.stem, len(features), duration, lambda: features, thumbnails)
 
 
-def _make_extractor(dtype: str) -> Callable[[Path], np.ndarray]:
-    from tsc_jax.video.extract import make_extractor
-
-    return make_extractor(dtype)
-
-
-def _thumbnails(path: Path, duration: float) -> list[tuple[float, bytes]]:
-    """Returns pictures of the video, none if it does not allow seeking, which extraction does not need."""
-    from tsc_jax.video import decode
-
-    try:
-        # The end of a video that is shorter than a snippet has no features.
-        return [each for each in decode.thumbnails(path, THUMBNAILS) if each[0] < duration]
-    except (InputError, OSError):
-        return []
-
-
-def find_actions(inputs: Sequence[Input], localizer: Localizer, min_score: float | None = None) -> Predictions:
+def find_actions(inputs: Sequence[Input], localizer: Localizer, min_score: float | None = None) -> Localized:
     """Localizes the actions in one or more inputs; drops segments that score less than `min_score`."""
     names, lengths = [each.name for each in inputs], [each.num_snippets for each in inputs]
-    rate = localizer.snippets_per_second
-    split = unlabelled(names, lengths, lambda index: inputs[index].read(), len(localizer.classes), rate)
-    localized = localizer.localize_split(split, "localizing")
+    localized = localizer.localize_videos(names, lengths, lambda index: inputs[index].read(), "localizing")
     kept = localized.segments.score >= (-np.inf if min_score is None else min_score)
-    curves = ([outputs[name] for outputs in localized.outputs] for name in ("cas", "attention"))
-    return Predictions(inputs, localized.segments[kept], *curves)
+    return dataclasses.replace(localized, segments=localized.segments[kept])
 
 
 def read_truth(path: Path, classes: Sequence[str], names: Iterable[str]) -> dict[str, Segments]:
-    """Reads ground truth in seconds, per video, for those of the videos `names` that the file annotates.
+    """Reads ground truth in ActivityNet's form, in seconds, for those of the videos `names` that the file annotates.
 
-    Args:
-      path: annotations in ActivityNet's form.
-      classes: names of the classes.
-      names: of the videos.
-
-    Raises:
-      InputError: the file is missing or invalid, or one of these videos has a label that is not among `classes`.
+    Raises InputError for an invalid file, or if one of these videos has a label that is not among `classes`.
     """
     index, truth, names = {label: i for i, label in enumerate(classes)}, {}, set(names)
     for video in annotations.read_json(path):
         if video.name not in names:
             continue
-        for label in video.segment_labels:
-            if label not in index:
-                raise InputError(f'{path}, video "{video.name}": the checkpoint has no class "{label}"')
+        if unknown := [label for label in video.segment_labels if label not in index]:
+            raise InputError(f'{path}, video "{video.name}": the checkpoint has no class "{unknown[0]}"')
         labels = [index[label] for label in video.segment_labels]
         truth[video.name] = make_segments(0, labels, *np.reshape(video.segments, (-1, 2)).T)
     return truth
 
 
-def as_table(predictions: Predictions, classes: Sequence[str], top: int) -> str:
+def as_table(inputs: Sequence[Input], segments: Segments, classes: Sequence[str], top: int) -> str:
     """Formats one line per video, followed by its `top` best segments: start, end, score and class."""
     lines = []
-    for index, video in enumerate(predictions.inputs):
-        segments = predictions.of_video(index)
-        best = segments[:top]
-        shown = "" if len(best) == len(segments) else f", best {len(best)} of {len(segments)} segments"
-        lines.append(f"{video.name}   {clock(video.duration)}{shown if len(segments) else ', no segments'}")
-        columns = (column.tolist() for column in (best.start, best.end, best.score, best.label))
-        for start, end, score, label in zip(*columns, strict=True):
+    for index, video in enumerate(inputs):
+        rows = list(segments.of_video(index).rows())
+        best = f", best {top} of {len(rows)} segments" if top < len(rows) else ""
+        lines.append(f"{video.name}   {clock(video.duration)}{best if rows else ', no segments'}")
+        for label, start, end, score in rows[:top]:
             lines.append(f"  {clock(start):>7} - {clock(end):>7}  {score:6.3f}  {classes[label]}")
     return "\n".join(lines)
 
@@ -222,7 +158,7 @@ def clock(seconds: float) -> str:
     return f"{tenths // 600}:{tenths % 600 / 10:04.1f}"
 
 
-def as_csv(predictions: Predictions, classes: Sequence[str]) -> str:
+def as_csv(inputs: Sequence[Input], segments: Segments, classes: Sequence[str]) -> str:
     """Formats the rows video,label,start,end,score, one per segment, in seconds, best first in each video.
 
     A name that a spreadsheet would run as a formula gets an apostrophe in front. The JSON file has all names unchanged.
@@ -231,12 +167,9 @@ def as_csv(predictions: Predictions, classes: Sequence[str]) -> str:
     # Quotes all names: the csv module does not quote a carriage return, which also ends a line.
     writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
     writer.writerow(["video", "label", "start", "end", "score"])
-    labels = [_cell(name) for name in classes]
-    for index, video in enumerate(predictions.inputs):
-        segments = predictions.of_video(index)
-        columns = (column.tolist() for column in (segments.label, segments.start, segments.end, segments.score))
-        name = _cell(video.name)
-        writer.writerows([name, labels[label], *rest] for label, *rest in zip(*columns, strict=True))
+    for index, video in enumerate(inputs):
+        rows = segments.of_video(index).rows()
+        writer.writerows([_cell(video.name), _cell(classes[label]), *numbers] for label, *numbers in rows)
     return text.getvalue()
 
 
@@ -246,23 +179,16 @@ def _cell(name: str) -> str:
     return sayable(f"'{name}" if is_formula else name)
 
 
-def write_report(path: Path, predictions: Predictions, truth: Mapping[str, Segments], localizer: Localizer) -> None:
+def write_report(
+    path: Path, inputs: Sequence[Input], localized: Localized, truth: Mapping[str, Segments], localizer: Localizer
+) -> None:
     """Writes an HTML page with one timeline per video."""
-    from tsc_jax.report.timelines import VideoTimeline, write_timelines
-
     videos = []
-    for index, video in enumerate(predictions.inputs):
+    for index, (video, outputs) in enumerate(zip(inputs, localized.outputs, strict=True)):
         true = truth.get(video.name)
-        videos.append(
-            VideoTimeline(
-                name=video.name,
-                duration=video.duration if true is None else max(video.duration, true.end.max(initial=0)),
-                predictions=predictions.of_video(index),
-                truth=true,
-                cas=predictions.cas[index],
-                attention=predictions.attention[index],
-                thumbnails=video.thumbnails(),
-            )
-        )
-    title = f"{localizer.directory.resolve().name}: {localizer.selection}, step {localizer.step}"
+        duration = video.duration if true is None else max(video.duration, true.end.max(initial=0))
+        curves, predictions = (outputs["cas"], outputs["attention"]), localized.segments.of_video(index)
+        videos.append(VideoTimeline(video.name, duration, predictions, true, *curves, video.thumbnails()))
+    trained = localizer.trained
+    title = f"{localizer.directory.resolve().name}: {trained.selection}, step {trained.step}"
     write_timelines(path, title, localizer.classes, localizer.snippets_per_second, videos)

@@ -41,17 +41,13 @@ def opened(path: Path, kind: str) -> Iterator[BinaryIO]:
 
 # pickle.Unpickler, written in C, would allocate whatever size a damaged byte asks for.
 class Unpickler(pickle._Unpickler):
-    """Calls the functions of a fixed table and nothing else.
+    """Reads one pickle from where the file stands. Subclasses say what a file may call, and what its states do."""
 
-    Args:
-      file: to read from, where it stands.
-      table: "module.name" -> a function, or an immutable value.
-      expected: what such files hold, for messages.
-    """
+    table: Mapping[str, Any]  # "module.name" -> a function, or an immutable value
+    expected: str  # what such files hold, for messages
 
-    def __init__(self, file: BinaryIO, table: Mapping[str, Any], expected: str):
+    def __init__(self, file: BinaryIO):
         super().__init__(file, encoding="latin1")  # for strings of Python 2
-        self._table, self._expected = table, expected
         start = file.tell()
         self._budget = 2 * file.seek(0, os.SEEK_END)
         file.seek(start)
@@ -59,24 +55,34 @@ class Unpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         """Looks a name up in the table."""
         full_name = f"{module}.{name}"
-        if full_name not in self._table:
-            raise InputError(f"refused to unpickle {full_name[:80]!r}: only {self._expected} can be read")
-        return self._table[full_name]
+        if full_name not in self.table:
+            raise InputError(f"refused to unpickle {full_name[:80]!r}: only {self.expected} can be read")
+        return self.table[full_name]
 
     def set_state(self, target: Any, state: Any) -> None:
-        """Gives a state from the file to an object that one of the functions made. Subclasses know some."""
+        """Gives a state from the file to an object that one of the functions made."""
         raise InputError(f"refused to set the state of a {type(target).__name__}")
+
+    def spend(self, amount: int) -> None:
+        """Limits the sum of all amounts of work to twice the size of the file."""
+        self._budget -= amount
+        if self._budget < 0:
+            raise InputError("uses the same content again and again")
+
+    def _spend_on(self, arguments: tuple) -> None:
+        sized = (each for each in (arguments, *arguments) if isinstance(each, str | bytes | list | tuple | set | dict))
+        self.spend(sum(map(len, sized)))
 
     def _call(self) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
         if not isinstance(function, types.FunctionType) or not isinstance(arguments, tuple):
             raise InputError(f"refused to call a {type(function).__name__}")
-        self._spend(arguments)
+        self._spend_on(arguments)
         self.stack.append(function(*arguments))
 
     def _build(self) -> None:
         state = self.stack.pop()
-        self._spend(state if isinstance(state, tuple) else (state,))
+        self._spend_on(state if isinstance(state, tuple) else (state,))
         self.set_state(self.stack[-1], state)
 
     def _set_items(self, items: list) -> None:
@@ -84,42 +90,24 @@ class Unpickler(pickle._Unpickler):
             raise InputError(f"refused to set items of a {type(self.stack[-1]).__name__}")
         self.stack[-1].update((as_key(key), value) for key, value in zip(items[::2], items[1::2], strict=True))
 
-    def _set_item(self) -> None:
-        value, key = self.stack.pop(), self.stack.pop()
-        self._set_items([key, value])
-
-    def _make_dict(self) -> None:
-        items = self.pop_mark()
-        self.stack.append({})
-        self._set_items(items)
-
     def _add_members(self) -> None:
         members = self.pop_mark()
         self.stack[-1].update(map(as_key, members))
 
     def _refuse(self) -> None:
-        raise InputError(f"uses a feature of pickles that {self._expected} do not need")
-
-    def _spend(self, arguments: tuple) -> None:
-        """Limits what all calls are given to twice the size of the file, so that their work is linear in it."""
-        self._budget -= sum(
-            len(each) for each in (arguments, *arguments) if isinstance(each, str | bytes | list | tuple)
-        )
-        if self._budget < 0:
-            raise InputError("uses the same content again and again")
+        raise InputError(f"uses a feature of pickles that {self.expected} do not need")
 
     # Opcodes that make other objects, or allocate memory before they read.
     _refused = (
-        pickle.INST, pickle.OBJ, pickle.NEWOBJ, pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2, pickle.EXT4,
+        pickle.INST, pickle.OBJ, pickle.NEWOBJ, pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2, pickle.EXT4, pickle.DICT,
         pickle.FROZENSET, pickle.BYTEARRAY8, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER,
     )  # fmt: skip
     dispatch = pickle._Unpickler.dispatch | dict.fromkeys((code[0] for code in _refused), _refuse)
     dispatch |= {
         pickle.REDUCE[0]: _call,
         pickle.BUILD[0]: _build,
-        pickle.SETITEM[0]: _set_item,
+        pickle.SETITEM[0]: lambda self: self._set_items([self.stack.pop(-2), self.stack.pop()]),
         pickle.SETITEMS[0]: lambda self: self._set_items(self.pop_mark()),
-        pickle.DICT[0]: _make_dict,
         pickle.ADDITEMS[0]: _add_members,
     }
 
@@ -131,9 +119,10 @@ def as_key(value: Any) -> Any:
     raise InputError(f"holds a {type(value).__name__} as a key, expected text or a number")
 
 
-def check_plain(value: Any) -> None:
-    """Raises InputError unless `value` is None, a number, text, an array, or a list, tuple, set or dict of these."""
+def check_plain(value: Any) -> Any:
+    """Returns `value` if it is None, a number, text, an array, or a list, tuple, set or dict of these."""
     _measure(value, {}, 0)
+    return value
 
 
 def _measure(value: Any, known: dict[int, tuple[int, int]], depth: int) -> tuple[int, int]:
@@ -147,8 +136,6 @@ def _measure(value: Any, known: dict[int, tuple[int, int]], depth: int) -> tuple
         inner = [_measure(item, known, depth + 1) for item in items]
         known[id(value)] = 1 + sum(count for count, _ in inner), 1 + max((levels for _, levels in inner), default=0)
     count, levels = known.get(id(value), (0, depth))
-    if levels > _DEEPEST:
-        raise InputError(f"holds containers nested more than {_DEEPEST} deep")
-    if count > _MOST_VALUES:
-        raise InputError(f"holds more than {_MOST_VALUES} values")
+    if levels > _DEEPEST or count > _MOST_VALUES:
+        raise InputError(f"holds more than {_MOST_VALUES} values, or containers nested more than {_DEEPEST} deep")
     return count, levels

@@ -321,6 +321,10 @@ def test_content_is_used_once(folder):
     encode = b"c_codecs\nencode\n" + b"h\x41R"
     text = plain(("x" * 10000, "latin1")) + b"q\x410"
     assert "again" in str(refused(folder, object_array(text + b"](" + encode * 2000 + b"e")))
+    numbers = b"\x8f(" + b"".join(map(plain, range(1000))) + b"\x90"  # a set
+    for members in (plain(dict.fromkeys(map(str, range(1000)))), numbers):
+        sets = b"c__builtin__\nset\nh\x41R" * 5000
+        assert "again" in str(refused(folder, object_array(members + b"\x85q\x410](" + sets + b"e")))
 
 
 @settings(deadline=None, max_examples=500)

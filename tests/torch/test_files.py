@@ -214,6 +214,29 @@ def test_shared_values_take_linear_time(tmp_path):
                 read_state_dict(tmp_path / "model.pkl")
 
 
+def test_a_dict_made_of_another_one_is_refused(tmp_path):
+    """Keys of two letters look like pairs; each copy of a dict would take as long as the dict is."""
+    keys = plain({f"{chr(i)}x": 0 for i in range(256)}) + b"\x85q\x410"
+    write_zip(tmp_path / "model.pkl", keys + b"](" + b"ccollections\nOrderedDict\nh\x41R" * 3000 + b"e.")
+    with pytest.raises(InputError, match="made of a dict"), forged.at_most(100_000):
+        read_state_dict(tmp_path / "model.pkl")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "keys", "error"),
+    [(6, ["0"], None), (6, [], "lacks 1 storages"), (7, ["0"], "another size"), (2**40, ["0"], "again and again")],
+)
+def test_storages_of_the_older_format_are_those_of_its_tensors(tmp_path, numbers, keys, error):
+    head = b"".join(pickle.dumps(value, 2) for value in (0x1950A86A20F9469CFC6C, 1001, {}))
+    content = b"\x80\2" + named(x=tensor((1, (2,), (3,)), numbers)) + pickle.dumps(keys, 2)
+    (tmp_path / "model.pkl").write_bytes(head + content + struct.pack("<q6f", 6, *range(6)))
+    if error is None:
+        assert read_state_dict(tmp_path / "model.pkl")["x"].tolist() == [1, 4]
+    else:
+        with pytest.raises(InputError, match=rf"model\.pkl: .*{error}"):
+            read_state_dict(tmp_path / "model.pkl")
+
+
 def test_many_views_of_a_storage_take_no_memory(tmp_path):
     views = {f"view{i}": tensor((0, (1000, 1000), (1000, 1)), 1000_000) for i in range(1000)}
     write_zip(tmp_path / "model.pkl", named(**views), bytes(4000_000))

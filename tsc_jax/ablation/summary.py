@@ -1,10 +1,9 @@
-"""What a study found: a table as Markdown and CSV, and a picture."""
+"""Summarizes a study: a table as Markdown, all numbers as CSV, and a picture."""
 
 import csv
-import dataclasses
-import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib
 import ml_collections
@@ -15,60 +14,55 @@ import numpy as np
 import scipy.stats
 
 from tsc_jax.ablation.grid import Outcome
-from tsc_jax.evaluation import results
+from tsc_jax.evaluation.results import averages
+from tsc_jax.files import replacing, write_text
 from tsc_jax.report.figures import save
 
 SHOWN_TIOUS = (0.3, 0.5, 0.7)  # besides the average
-AVERAGE = "0.1:0.7"
+AVERAGE = "0.1:0.7"  # shown where its tIoUs were evaluated, else the average over all
 
 
-@dataclasses.dataclass(frozen=True)
-class Spread:
-    """Of one number over the seeds.
-
-    Attributes:
-      mean: over seeds.
-      deviation: standard deviation of a sample, NaN of one seed.
-      half_width: of the 95% interval of the mean by Student's t, NaN of one seed.
-    """
+class Spread(NamedTuple):
+    """One number over the seeds; of a single seed, only the mean is not NaN."""
 
     mean: float
-    deviation: float
-    half_width: float
+    deviation: float  # standard deviation of a sample
+    half_width: float  # of the 95% interval of the mean (Student's t)
 
 
 def spread(values: np.ndarray) -> Spread:
     """Of values [seeds]."""
     seeds = len(values)
-    if seeds < 2:
-        return Spread(float(values.mean()), float("nan"), float("nan"))
-    deviation = float(np.std(values, ddof=1))
+    deviation = float(np.std(values, ddof=1)) if seeds > 1 else float("nan")
     return Spread(float(values.mean()), deviation, float(scipy.stats.t.ppf(0.975, seeds - 1)) * deviation / seeds**0.5)
+
+
+def average(outcome: Outcome, split: str) -> tuple[str, np.ndarray]:
+    """The name of the average mAP that is shown, and its values [seeds]."""
+    of_seeds = [averages(outcome.tious, mean_ap) for mean_ap in outcome.mean_ap[split]]
+    name = AVERAGE if AVERAGE in of_seeds[0] else "all"
+    return name, np.array([each[name] for each in of_seeds])
+
+
+def difference(outcome: Outcome, baseline: Outcome, split: str) -> Spread:
+    """The difference in average mAP from the baseline, seed by seed."""
+    return spread(average(outcome, split)[1] - average(baseline, split)[1])
 
 
 def write(
     workdir: Path, study: str, outcomes: Sequence[Outcome], config: ml_collections.ConfigDict, command: str
 ) -> None:
-    """Writes STUDY.md, STUDY.csv and STUDY.png into the workdir.
-
-    Args:
-      workdir: of the study.
-      study: its name.
-      outcomes: of its variants, the baseline first.
-      config: the recipe that was varied.
-      command: that made this, for the heading.
-    """
+    """Writes STUDY.md, STUDY.csv and STUDY.png into the workdir; the first outcome is the baseline."""
     first, seeds = config.train.seed, len(outcomes[0].mean_ap["test"])
     heading = f"Study {study}: {config.data.name}"
-    notes = [
+    note = (
         f"Last step of {config.train.steps}, protocol {config.eval.protocol}, seeds {first} to {first + seeds - 1}, the"
         " same for every variant: mean ± standard deviation over seeds; [95% interval] of the paired difference"
-        " (Student's t).",
-        "",
-        f"`{command}`",
-    ]
-    results.write_text(workdir / f"{study}.md", markdown(outcomes, heading, notes))
-    results.write_text(workdir / f"{study}.csv", comma_separated(outcomes, first))
+        " (Student's t)."
+    )
+    write_text(workdir / f"{study}.md", f"# {heading}\n\n{note}\n\n`{command}`\n\n{markdown_table(outcomes)}")
+    with replacing(workdir / f"{study}.csv") as path, path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows_of_numbers(outcomes, first))
     draw(workdir / f"{study}.png", outcomes, heading)
 
 
@@ -76,52 +70,25 @@ def line(outcome: Outcome, baseline: Outcome) -> str:
     """One variant, for the terminal."""
     parts = [f"{outcome.name:45}"]
     for split in outcome.mean_ap:
-        name, values = next(iter(columns(outcome, split).items()))
+        name, values = average(outcome, split)
         change = "" if outcome is baseline else f" ({_interval(difference(outcome, baseline, split))})"
         parts.append(f"{split} mAP@{name} {_plus_minus(spread(values))}{change}")
     return "  ".join(parts)
 
 
-def columns(outcome: Outcome, split: str) -> dict[str, np.ndarray]:
-    """The numbers of a variant, [seeds] each: the average mAP@0.1:0.7, or over all tIoUs, and some of its parts."""
-    mean_ap = outcome.mean_ap[split]
-    averages = [results.averages(outcome.tious, of_seed) for of_seed in mean_ap]
-    name = AVERAGE if AVERAGE in averages[0] else "all"
-    at = {f"{tiou:g}": mean_ap[:, i] for i, tiou in enumerate(outcome.tious) if tiou in SHOWN_TIOUS}
-    return {name: np.array([each[name] for each in averages]), **at}
-
-
-def difference(outcome: Outcome, baseline: Outcome, split: str) -> Spread:
-    """Of the average mAP from the baseline's, seed by seed."""
-    own, other = (next(iter(columns(each, split).values())) for each in (outcome, baseline))
-    return spread(own - other)
-
-
-def markdown(outcomes: Sequence[Outcome], heading: str, notes: Sequence[str]) -> str:
-    """The table; the first outcome is the baseline."""
-    splits = list(outcomes[0].mean_ap)
-    average = next(iter(columns(outcomes[0], "test")))
-    head = [
-        "variant",
-        *(f"{split} mAP@{average}" for split in splits),
-        *(f"{split}: from baseline" for split in splits),
-    ]
-    head += [f"test mAP@{name}" for name in list(columns(outcomes[0], "test"))[1:]]
-    rows = []
+def markdown_table(outcomes: Sequence[Outcome]) -> str:
+    """One line per variant, the baseline first."""
+    baseline, splits = outcomes[0], list(outcomes[0].mean_ap)
+    shown = [i for i, tiou in enumerate(baseline.tious) if tiou in SHOWN_TIOUS]
+    head = ["variant", *(f"{split} mAP@{average(baseline, split)[0]}" for split in splits)]
+    head += [f"{split}: from baseline" for split in splits]
+    rows = [[*head, *(f"test mAP@{baseline.tious[i]:g}" for i in shown)]]
+    rows.append(["---"] * len(rows[0]))
     for outcome in outcomes:
-        row = [outcome.name, *(_plus_minus(spread(columns(outcome, split)[average])) for split in splits)]
-        row += [
-            "" if outcome is outcomes[0] else _interval(difference(outcome, outcomes[0], split)) for split in splits
-        ]
-        row += [f"{values.mean():.1f}" for values in list(columns(outcome, "test").values())[1:]]
-        rows.append(row)
-    lines = [f"# {heading}", "", *notes, "", _line(head), _line(["---"] * len(head)), *map(_line, rows)]
-    return "\n".join(lines) + "\n"
-
-
-def _line(cells: Sequence[str]) -> str:
-    escaped = [cell.replace("|", "\\|") for cell in cells]
-    return f"| {' | '.join(escaped)} |"
+        row = [outcome.name.replace("|", "\\|"), *(_plus_minus(spread(average(outcome, split)[1])) for split in splits)]
+        row += ["" if outcome is baseline else _interval(difference(outcome, baseline, split)) for split in splits]
+        rows.append([*row, *(f"{outcome.mean_ap['test'][:, i].mean():.1f}" for i in shown)])
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def _plus_minus(of: Spread) -> str:
@@ -134,40 +101,33 @@ def _interval(of: Spread) -> str:
     return f"{of.mean:+.1f} [{of.mean - of.half_width:+.1f}, {of.mean + of.half_width:+.1f}]"
 
 
-def comma_separated(outcomes: Sequence[Outcome], first_seed: int) -> str:
-    """Every number behind the table: a line for each variant, split and seed."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    tious = outcomes[0].tious
-    writer.writerow(["variant", "split", "seed", *(f"mAP@{tiou:g}" for tiou in tious)])
+def rows_of_numbers(outcomes: Sequence[Outcome], first_seed: int) -> Iterable[list]:
+    """Every number behind the table: a head, then a row per variant, split and seed."""
+    yield ["variant", "split", "seed", *(f"mAP@{tiou:g}" for tiou in outcomes[0].tious)]
     for outcome in outcomes:
         for split, mean_ap in outcome.mean_ap.items():
             for seed, of_seed in enumerate(mean_ap, first_seed):
-                writer.writerow([outcome.name, split, seed, *(f"{value:.3f}" for value in of_seed)])
-    return text.getvalue()
+                yield [outcome.name, split, seed, *(f"{value:.3f}" for value in of_seed)]
 
 
 def draw(path: Path, outcomes: Sequence[Outcome], heading: str) -> None:
     """A dot for each seed, the mean and its 95% interval for each variant; a panel for each split."""
     splits = list(outcomes[0].mean_ap)
-    figure, axes = plt.subplots(
-        1, len(splits), sharey=True, squeeze=False, layout="constrained",
-        figsize=(3 + 4 * len(splits), 1.6 + 0.42 * len(outcomes)),
-    )  # fmt: skip
+    size = (3 + 4 * len(splits), 1.6 + 0.42 * len(outcomes))
+    figure, axes = plt.subplots(1, len(splits), sharey=True, squeeze=False, layout="constrained", figsize=size)
     for axis, split in zip(axes[0], splits, strict=True):
         for lane, outcome in enumerate(outcomes):
-            name, values = next(iter(columns(outcome, split).items()))
+            name, values = average(outcome, split)
             of = spread(values)
             axis.plot(values, np.full(len(values), lane), "o", color="0.6", markersize=4)
             axis.errorbar(of.mean, lane, xerr=np.nan_to_num(of.half_width), fmt="D", color="tab:blue", capsize=3)
-        axis.axvline(next(iter(columns(outcomes[0], split).values())).mean(), color="0.7", linestyle=":", zorder=0)
+        axis.axvline(average(outcomes[0], split)[1].mean(), color="0.7", linestyle=":", zorder=0)
         axis.set(xlabel=f"{split} mAP@{name} (%)", yticks=range(len(outcomes)))
         axis.set_yticklabels([outcome.name for outcome in outcomes])
         axis.grid(axis="x", color="0.93")
         axis.set_axisbelow(True)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0, 0].set_ylim(len(outcomes) - 0.5, -0.5)
-    figure.suptitle(
-        f"{heading}\ndots: seeds; diamonds: mean with 95% interval; dotted: baseline", x=0.01, ha="left", size=10
-    )
+    explained = "dots: seeds; diamonds: mean with 95% interval; dotted: baseline"
+    figure.suptitle(f"{heading}\n{explained}", x=0.01, ha="left", size=10)
     save(figure, path)

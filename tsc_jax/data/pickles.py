@@ -7,8 +7,9 @@ NumPy's own functions are not called by a file: a forged state of `numpy.dtype` 
 import math
 import os
 import re
+import types
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -41,107 +42,72 @@ def load_npy(path: str | os.PathLike) -> np.ndarray:
         array = _Unpickler(file).load()
         if not isinstance(array, np.ndarray) or array.shape != shape:
             raise InputError(f"expected a pickled array of shape {shape}")
-        check_plain(array)
-        return array
+        return check_plain(array)
 
 
 def load_pickle(path: str | os.PathLike) -> Any:
-    """Reads a pickle of arrays, text, numbers, None and lists, tuples, sets and dicts of these.
-
-    Raises:
-      InputError: the file is missing, damaged, or holds anything else.
-    """
+    """Reads a pickle of what `load_npy` accepts in an object array; raises InputError as it does."""
     with opened(Path(path), "pickle") as file:
-        content = _Unpickler(file).load()
-        check_plain(content)
-        return content
+        return check_plain(_Unpickler(file).load())
 
 
-class _Type:
-    """What `numpy.dtype` is in a pickle. Unlike a real one it can be given its byte order later."""
-
-    __slots__ = ("dtype",)
-    __hash__ = None
-
-    def __init__(self, dtype: np.dtype):
-        self.dtype = dtype
+# What `numpy.dtype` is in a pickle: its attribute `dtype` can be given the byte order later, unlike a real dtype.
+_Type = types.SimpleNamespace
 
 
 def _dtype(spec: str, *_: Any) -> _Type:
-    """Replaces numpy.dtype."""
-    if not isinstance(spec, str) or not re.fullmatch(rf"[{_KINDS}O]\d+", spec):
-        shown = repr(spec[:80]) if isinstance(spec, str) else f"a {type(spec).__name__}"
-        raise InputError(f"refused the array type {shown}: only numbers, text and objects can be read")
-    return _Type(np.dtype(spec))
-
-
-def _reconstruct(*_: Any) -> np.ndarray:
-    """Replaces numpy.core.multiarray._reconstruct: an array that its state will fill."""
-    return np.empty(0, object)
+    spec = spec if isinstance(spec, str) else f"a {type(spec).__name__}"
+    if not re.fullmatch(rf"[{_KINDS}O]\d+", spec):
+        raise InputError(f"refused the array type {spec[:80]!r}: only numbers, text and objects can be read")
+    return _Type(dtype=np.dtype(spec))
 
 
 def _scalar(element: _Type, content: str | bytes) -> np.generic:
-    """Replaces numpy.core.multiarray.scalar."""
     if element.dtype.hasobject:
         raise InputError("holds an object as bytes")  # they would be taken for a pointer
     return np.ndarray((), element.dtype, _as_bytes(content))[()]
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """Replaces _codecs.encode, with which Python 3 writes bytes for Python 2."""
     if encoding != "latin1":
         raise InputError("encodes text, expected the encoding 'latin1'")
     return text.encode("latin1")
 
 
-def _empty_bytes() -> bytes:
-    """Replaces bytes, with which Python 3 writes b"" for Python 2."""
-    return b""
-
-
-def _set(members: list) -> set:
-    return set(map(as_key, members))
-
-
 _TABLE = {
     "numpy.dtype": _dtype,
     "numpy.ndarray": None,  # only an argument of _reconstruct, which ignores it
-    **{f"{module}.multiarray._reconstruct": _reconstruct for module in ("numpy.core", "numpy._core")},
-    **{f"{module}.multiarray.scalar": _scalar for module in ("numpy.core", "numpy._core")},
-    "_codecs.encode": _encode,
-    **{f"{module}.bytes": _empty_bytes for module in ("builtins", "__builtin__")},
-    **{f"{module}.set": _set for module in ("builtins", "__builtin__")},
+    "_codecs.encode": _encode,  # with which Python 3 writes bytes for Python 2
 }
+for _module in ("numpy.core.multiarray", "numpy._core.multiarray"):
+    _TABLE |= {f"{_module}._reconstruct": lambda *_: np.empty(0, object), f"{_module}.scalar": _scalar}
+for _module in ("builtins", "__builtin__"):
+    _TABLE |= {f"{_module}.bytes": lambda: b"", f"{_module}.set": lambda members: set(map(as_key, members))}
 
 
 class _Unpickler(Unpickler):
     """Knows the names and states that NumPy writes."""
 
-    def __init__(self, file: BinaryIO):
-        super().__init__(file, _TABLE, "arrays and plain containers")
+    table = _TABLE
+    expected = "arrays and plain containers"
 
     def set_state(self, target: Any, state: Any) -> None:
         """Fills an array, or sets the byte order of a type."""
-        if isinstance(target, _Type):
-            _, order, *parts = state
-            if order not in ("<", ">", "|", "=") or any(part is not None for part in parts[:3]):
-                raise InputError("refused an array type with fields: only numbers, text and objects can be read")
-            target.dtype = target.dtype.newbyteorder(order)
-        elif isinstance(target, np.ndarray):
-            _, shape, element, fortran_order, content = state
-            dtype = element.dtype
-            if not (
-                isinstance(shape, tuple) and len(shape) <= 64 and all(isinstance(n, int) and n >= 0 for n in shape)
-            ):
-                raise InputError("holds an array whose shape is not a tuple of sizes")
-            # NumPy would read beyond the end of a shorter list.
-            if dtype.hasobject and not (isinstance(content, list) and math.prod(shape) == len(content)):
-                raise InputError("holds an array with more or fewer objects than its shape says")
-            content = content if dtype.hasobject else _as_bytes(content)
-            target.__setstate__((1, shape, dtype, bool(fortran_order), content))
-            _checked(target)
-        else:
-            super().set_state(target, state)
+        match target, state:
+            case types.SimpleNamespace(), (_, "<" | ">" | "|" | "=" as order, None, None, None, *_):  # without fields
+                target.dtype = target.dtype.newbyteorder(order)
+            case np.ndarray(), (_, shape, types.SimpleNamespace(dtype=dtype), fortran_order, content):
+                is_shape = isinstance(shape, tuple) and all(isinstance(n, int) and n >= 0 for n in shape)
+                if not is_shape or len(shape) > 64:
+                    raise InputError("holds an array whose shape is not a tuple of sizes")
+                # NumPy would read beyond the end of a shorter list.
+                if dtype.hasobject and not (isinstance(content, list) and math.prod(shape) == len(content)):
+                    raise InputError("holds an array with more or fewer objects than its shape says")
+                content = content if dtype.hasobject else _as_bytes(content)
+                target.__setstate__((1, shape, dtype, bool(fortran_order), content))
+                _checked(target)
+            case _:
+                super().set_state(target, state)
 
 
 def _as_bytes(content: str | bytes) -> bytes:

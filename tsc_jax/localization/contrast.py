@@ -15,19 +15,12 @@ def inner_outer_contrast(
     """Mean activation inside each run minus the weighted mean over the outer bands on both sides.
 
     Each band is `outer_ratio * (end - start)` snippets wide, rounded down to whole snippets at its far end, and stops
-    at the ends of the video. If both bands are empty, their mean is 0.
+    at the ends of the video. If both bands are empty, their mean is 0. `overrun` snippets after a run count as inside:
+    FAC-Net, RSKP and MMSD use 1; in their code the last snippet of the video is then never in the band after the run.
 
     Args:
-      activations: [T, classes].
-      start: int [runs], in snippets.
-      end: int [runs], exclusive, at most T.
-      outer_ratio: width of one band as a share of the run's length.
-      outer_weight: factor of the outer mean; 0 scores by the inner mean alone.
-      overrun: how many snippets after a run count as inside. FAC-Net, RSKP and MMSD use 1; in their code the last
-        snippet of the video is then never part of the band after the run.
-
-    Returns:
-      [classes, runs], of the dtype of the activations.
+      activations: [T, classes]; the result [classes, runs] has its dtype.
+      start: int [runs], in snippets; `end`, exclusive, is at most T.
     """
     snippets, margin = len(activations), outer_ratio * (end - start)
     inner_end = np.minimum(end + overrun, snippets)
@@ -37,22 +30,16 @@ def inner_outer_contrast(
     inner = _sums(activations, start, inner_end)
     outer = _sums(activations, first, start) + _sums(activations, inner_end, outer_end)
     outer_length = np.maximum((start - first) + (outer_end - inner_end), 1)
-    inner_mean = _means(inner, inner_end - start, activations.dtype)
-    return inner_mean - outer_weight * _means(outer, outer_length, activations.dtype)
+    # Rounded at the same places as in TSC-Net's published code, which keeps its order of near ties.
+    dtype = activations.dtype
+    inner_mean = (inner.astype(dtype) / (inner_end - start)).astype(dtype)
+    return inner_mean - outer_weight * (outer.astype(dtype) / outer_length).astype(dtype)
 
 
 def _sums(activations: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Sums over the stretches [start, end): float64 [classes, stretches], 0 for an empty stretch.
-
-    Each stretch is summed by itself. Differences of cumulative sums would round differently for equal stretches at
-    different times, and NMS would then order them differently.
-    """
+    """Sums over the stretches [start, end): float64 [classes, stretches], 0 for an empty stretch."""
+    # Differences of cumulative sums would round differently for equal stretches at different times.
     padded = np.zeros((activations.shape[1], len(activations) + 1))
     padded[:, :-1] = activations.T
     bounds = np.stack([start, end], axis=1).ravel()
     return np.where(start < end, np.add.reduceat(padded, bounds, axis=1)[:, ::2], 0.0)
-
-
-def _means(sums: np.ndarray, lengths: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Means, rounded at the same two places as in TSC-Net's published code, which keeps its order of near ties."""
-    return (sums.astype(dtype) / lengths).astype(dtype)

@@ -1,9 +1,8 @@
 """Soft and hard non-maximum suppression (NMS), for all videos and classes at once.
 
 Both take the best segment of a group (one video and class), weaken or remove the others by how much they overlap it,
-and repeat. The results equal those of this sequential procedure bit for bit. Segments that do not overlap, directly
-or through others, do not influence each other: each such cluster is processed by itself, clusters of similar size
-together as one padded array, and the orders are merged.
+and repeat; the results equal this sequential procedure bit for bit. Clusters of segments that overlap, directly or
+through others, are independent: those of similar size are processed as one padded array, and the orders are merged.
 """
 
 import dataclasses
@@ -17,12 +16,7 @@ from tsc_jax.localization.segments import Segments
 def tiou(start, end, other_start, other_end, *, pixels: bool = False) -> np.ndarray:
     """Temporal intersection over union, broadcast over arrays of segments.
 
-    Args:
-      start: of one or more segments.
-      end: exclusive, same shape.
-      other_start: of the segments to compare with.
-      other_end: exclusive, same shape.
-      pixels: whether lengths are end - start + 1, as for pixel indices, instead of end - start.
+    `pixels`: whether lengths are end - start + 1, as for pixel indices, instead of end - start.
     """
     shared = _shared(start, end, other_start, other_end, pixels)
     union = (end - start + pixels) + (other_end - other_start + pixels) - shared
@@ -42,14 +36,9 @@ def _shared(start, end, other_start, other_end, pixels: bool) -> np.ndarray:
 def soft_nms(segments: Segments, sigma: float, *, pixels: bool) -> Segments:
     """Gaussian soft-NMS (Bodla et al., 2017): multiplies the scores of the others by exp(-tIoU^2 / sigma).
 
-    Args:
-      segments: in snippets or seconds. Among equal scores the first is taken first.
-      sigma: width of the Gaussian, positive.
-      pixels: see `tiou`.
-
-    Returns:
-      All segments with their new scores: by rising video, then rising label, then in the order in which they were
-      taken (not always by falling score, because negative scores rise towards 0).
+    Among equal scores the first is taken first. Times are in any unit; `pixels` as in `tiou`. Returns all segments with
+    their new scores: by rising video, then rising label, then in the order in which they were taken (not always by
+    falling score, because negative scores rise towards 0).
     """
     return _suppress(segments, lambda score, overlap: score * np.exp(-(overlap**2) / sigma), tiou, pixels)
 
@@ -57,15 +46,9 @@ def soft_nms(segments: Segments, sigma: float, *, pixels: bool) -> Segments:
 def hard_nms(segments: Segments, limit: float, *, pixels: bool, overlap: Callable = tiou) -> Segments:
     """Removes every segment whose overlap with a better one is above `limit`.
 
-    Args:
-      segments: in snippets or seconds. Among equal scores the first is taken first; for the opposite pass
-        `segments[::-1]`.
-      limit: largest overlap that stays, 0 or more.
-      pixels: see `tiou`.
-      overlap: `tiou`, or `covered_share` for the overlap relative to the length of the worse segment.
-
-    Returns:
-      The remaining segments: by rising video, then rising label, then falling score.
+    Among equal scores the first is taken first; for the opposite pass `segments[::-1]`. The overlap is `tiou`, or
+    `covered_share` for the share of the worse segment. Times are in any unit; `pixels` as in `tiou`. Returns the
+    remaining segments: by rising video, then rising label, then falling score.
     """
     return _suppress(segments, lambda score, share: np.where(share > limit, -np.inf, score), overlap, pixels)
 
@@ -76,8 +59,7 @@ def _suppress(segments: Segments, weaken: Callable, overlap: Callable, pixels: b
         return segments
     groups = segments.video * (segments.label.max() + 1) + segments.label
     clusters = _clusters(groups, segments.start, segments.end + pixels)
-    members = np.argsort(clusters, kind="stable")
-    sizes = np.bincount(clusters)
+    members, sizes = np.argsort(clusters, kind="stable"), np.bincount(clusters)
     firsts = np.cumsum(sizes) - sizes
     taken, score = np.full(len(segments), -1), segments.score.copy()
     widths = 2 ** np.ceil(np.log2(sizes)).astype(np.int64)
@@ -113,12 +95,10 @@ def _clusters(groups: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndar
 def _take_in_turn(start, end, score, exists, weaken, overlap, pixels) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Runs the sequential procedure on each row of padded [clusters, width] arrays.
 
-    Returns:
-      (order, scores, happened), each [clusters, width]: the columns in the order in which they were taken, their
-      scores at that time, and bool, False for the turns in which nothing was left to take.
+    Returns (order, scores, happened), each [clusters, width]: the columns in the order in which they were taken, their
+    scores at that time, and bool, False for the turns in which nothing was left to take.
     """
-    clusters = np.arange(len(start))
-    left = exists.copy()
+    clusters, left = np.arange(len(start)), exists.copy()
     order, scores, happened = np.zeros(start.shape, np.int64), np.zeros(start.shape), np.zeros(start.shape, bool)
     for turn in range(start.shape[1]):
         if not left.any():
@@ -137,14 +117,10 @@ def _take_in_turn(start, end, score, exists, weaken, overlap, pixels) -> tuple[n
 def _merge(clusters: np.ndarray, groups: np.ndarray, score: np.ndarray, index: np.ndarray) -> np.ndarray:
     """The order in which the sequential procedure takes segments from all clusters of a group.
 
-    The procedure always takes the best of the clusters' next segments. A segment therefore follows directly after its
-    predecessors in its cluster, unless it is worse than all of them: it takes the turn of the worst segment so far.
-
-    Args:
-      clusters: [N], rising; within a cluster in the order taken there.
-      groups: [N].
-      score: [N], when taken.
-      index: [N], decides between equal scores: the lower goes first.
+    The arguments [N] are sorted by cluster, within one in the order taken there, with the scores at that time; among
+    equal scores the lower index goes first. The procedure always takes the best of the clusters' next segments. A
+    segment therefore follows directly after its predecessors in its cluster, unless it is worse than all of them: it
+    takes the turn of the worst segment so far.
     """
     count = len(score)
     rank = np.empty(count, np.int64)

@@ -4,12 +4,7 @@ import numpy as np
 
 
 def runs_above(curve: np.ndarray, thresholds: np.ndarray, shortest: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Finds the maximal runs of consecutive snippets with curve > threshold, for each threshold.
-
-    Args:
-      curve: [T], attention or the activations of one class.
-      thresholds: [K].
-      shortest: runs of fewer snippets are dropped.
+    """Finds the maximal runs, of `shortest` or more snippets, in which the curve [T] exceeds each of the thresholds.
 
     Returns:
       (start, end): int64 [runs] each, in snippets, `end` exclusive; sorted by position in `thresholds`, then by time.

@@ -1,35 +1,36 @@
 """Segments of many videos as columns: proposals, predictions and ground truth."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
 class Segments:
-    """N segments of one or many videos.
+    """N segments of one or many videos; the function that returns them documents whether in seconds or in snippets."""
 
-    Attributes:
-      video: int64 [N], index into a list of videos.
-      label: int64 [N], action class.
-      start: float64 [N], in seconds or in snippets, as documented by the function that returns the segments.
-      end: float64 [N], same unit.
-      score: float64 [N]; ones for ground truth.
-    """
-
-    video: np.ndarray
-    label: np.ndarray
-    start: np.ndarray
-    end: np.ndarray
-    score: np.ndarray
+    video: np.ndarray  # int64 [N], index into a list of videos
+    label: np.ndarray  # int64 [N], action class
+    start: np.ndarray  # float64 [N]
+    end: np.ndarray  # float64 [N]
+    score: np.ndarray  # float64 [N]; ones for ground truth
 
     def __len__(self) -> int:
         return len(self.video)
 
     def __getitem__(self, rows: np.ndarray | slice) -> "Segments":
         """The segments at `rows` (a slice, a boolean mask or indices)."""
-        return Segments(*(getattr(self, field.name)[rows] for field in dataclasses.fields(self)))
+        return Segments(*(column[rows] for column in vars(self).values()))
+
+    def of_video(self, video: int) -> "Segments":
+        """The segments of one video, best first; equal scores keep their order."""
+        segments = self[self.video == video]
+        return segments[np.argsort(-segments.score, kind="stable")]
+
+    def rows(self) -> Iterator[tuple[int, float, float, float]]:
+        """Iterates over (label, start, end, score) as numbers of Python."""
+        return zip(*(column.tolist() for column in (self.label, self.start, self.end, self.score)), strict=True)
 
     def scaled(self, factor: float) -> "Segments":
         """The same segments with start and end multiplied by `factor` (a change of unit)."""
@@ -40,13 +41,11 @@ def make_segments(video, label, start, end, score=None) -> Segments:
     """Segments from sequences or arrays of equal length N; `video` and `label` may be single numbers."""
     start, end = np.asarray(start, np.float64), np.asarray(end, np.float64)
     score = np.ones_like(start) if score is None else np.asarray(score, np.float64)
-    video = np.broadcast_to(np.asarray(video, np.int64), start.shape)
-    label = np.broadcast_to(np.asarray(label, np.int64), start.shape)
+    video, label = (np.broadcast_to(np.asarray(index, np.int64), start.shape) for index in (video, label))
     return Segments(video, label, start, end, score)
 
 
 def concatenate(parts: Iterable[Segments]) -> Segments:
     """All segments of `parts`, in their order; without parts, no segments."""
-    parts = [make_segments([], [], [], []), *parts]
-    names = [field.name for field in dataclasses.fields(Segments)]
-    return Segments(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    columns = (vars(part).values() for part in (make_segments([], [], [], []), *parts))
+    return Segments(*map(np.concatenate, zip(*columns, strict=True)))

@@ -18,28 +18,17 @@ he_uniform = nn.initializers.he_uniform()
 
 @dataclasses.dataclass(frozen=True)
 class Numerics:
-    """How the layers of a network compute.
+    """How the layers of a network compute."""
 
-    Attributes:
-      dtype: type of activations and of the operands of products; parameters are float32.
-      mapped: whether the network is mapped over several sets of parameters (several seeds in one program).
-    """
-
-    dtype: DTypeLike
-    mapped: bool = False
+    dtype: DTypeLike  # of activations and of the operands of products; parameters are float32
+    mapped: bool = False  # over several sets of parameters (several seeds in one program)
 
 
 class TemporalConv(nn.Module):
-    """1-D convolution over time, stride 1, zero padding outside of the video.
-
-    Attributes:
-      channels: width of the output.
-      kernel: taps, in snippets; odd.
-      numerics: see `Numerics`.
-    """
+    """1-D convolution over time, stride 1, zero padding outside of the video."""
 
     channels: int
-    kernel: int
+    kernel: int  # taps, in snippets; odd
     numerics: Numerics
 
     @nn.compact
@@ -63,8 +52,7 @@ def convolve(x: jax.Array, kernel: jax.Array, mapped: bool) -> jax.Array:
 
 def convolve_directly(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Uses XLA's own convolution."""
-    dimensions = ("NWC", "WIO", "NWC")
-    kernel = kernel.astype(x.dtype)
+    dimensions, kernel = ("NWC", "WIO", "NWC"), kernel.astype(x.dtype)
     return jax.lax.conv_general_dilated(x, kernel, (1,), "SAME", dimension_numbers=dimensions, precision="highest")
 
 
@@ -77,12 +65,7 @@ def convolve_by_product(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 class Linear(nn.Module):
-    """A pointwise map of the last axis.
-
-    Attributes:
-      channels: width of the output.
-      numerics: see `Numerics`.
-    """
+    """A pointwise map of the last axis."""
 
     channels: int
     numerics: Numerics
@@ -102,25 +85,13 @@ class Linear(nn.Module):
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def product(form: str, dtype: DTypeLike, x: jax.Array, y: jax.Array) -> jax.Array:
-    """einsum(form, x, y) of operands in `dtype`, accumulated in float32, forward and backward alike.
+    """einsum(form, x, y) of operands rounded to `dtype`, accumulated in float32: float32.
 
-    Without the rule below, the backward pass would multiply a float32 cotangent with the operands at float32 speed.
-
-    Args:
-      form: as for einsum; every letter of an operand stands in the other one or in the result.
-      dtype: both operands, and backward the cotangent, are rounded to it.
-      x: any shape.
-      y: any shape.
-
-    Returns:
-      float32.
+    In `form`, every letter of an operand stands in the other one or in the result. The backward pass rounds the
+    cotangent too: without the rule below, it would multiply a float32 cotangent at float32 speed.
     """
     x, y = x.astype(dtype), y.astype(dtype)
     return jnp.einsum(form, x, y, precision="highest", preferred_element_type=jnp.float32)
-
-
-def _product_forward(form: str, dtype: DTypeLike, x: jax.Array, y: jax.Array) -> tuple:
-    return product(form, dtype, x, y), (x, y)
 
 
 def _product_backward(form: str, dtype: DTypeLike, operands: tuple, cotangent: jax.Array) -> tuple:
@@ -131,26 +102,20 @@ def _product_backward(form: str, dtype: DTypeLike, operands: tuple, cotangent: j
     return towards_x.astype(x.dtype), towards_y.astype(y.dtype)
 
 
-product.defvjp(_product_forward, _product_backward)
+product.defvjp(lambda form, dtype, x, y: (product(form, dtype, x, y), (x, y)), _product_backward)
 
 
 class BatchNorm(nn.Module):
     """Batch normalisation over all snippets of all videos on all devices.
 
-    Sums and counts are reduced over devices before the division: flax's own layer
-    averages the means of devices, which is wrong when they hold unequal numbers of snippets.
-    As in PyTorch, the running variance is the unbiased one. Scale and bias start at 0
-    (published), so every residual block starts as the identity.
-
-    Attributes:
-      momentum: weight of the new batch in the running statistics.
-      epsilon: added to the variance.
-      axis_name: the pmap axis to reduce over, None on one device.
+    Sums and counts are reduced over devices before the division: flax's own layer averages the means of devices, which
+    is wrong when they hold unequal numbers of snippets. As in PyTorch, the running variance is the unbiased one. Scale
+    and bias start at 0 (published), so every residual block starts as the identity.
     """
 
-    momentum: float
-    epsilon: float
-    axis_name: str | None
+    momentum: float  # weight of the new batch in the running statistics
+    epsilon: float  # added to the variance
+    axis_name: str | None  # the pmap axis to reduce over, None on one device
 
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array, train: bool) -> jax.Array:
@@ -160,7 +125,7 @@ class BatchNorm(nn.Module):
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, width)
         running_var = self.variable("batch_stats", "var", jnp.ones, width)
         if train and not self.is_initializing():
-            mean, var, count = self.batch_statistics(x, mask)
+            mean, var, count = batch_statistics(x, mask[..., None], self.axis_name)
             unbiased = var * count / jnp.maximum(count - 1, 1)
             running_mean.value += self.momentum * (mean - running_mean.value)
             running_var.value += self.momentum * (unbiased - running_var.value)
@@ -171,28 +136,23 @@ class BatchNorm(nn.Module):
         factor = jax.lax.rsqrt(var + self.epsilon) * scale
         return ((x - mean[None, None]) * factor[None, None] + bias[None, None]).astype(dtype)
 
-    def batch_statistics(self, x: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Mean [D] and biased variance [D] over the snippets of all devices, and their number."""
-        mask = mask[..., None]
-        count = self.all_devices(jnp.sum(mask, dtype=jnp.float32))
-        count = jnp.maximum(count, 1)
-        mean = self.all_devices(jnp.sum(x, axis=(0, 1), where=mask)) / count
-        var = self.all_devices(jnp.sum(jnp.square(x - mean[None, None]), axis=(0, 1), where=mask)) / count
-        return mean, var, count
 
-    def all_devices(self, x: jax.Array) -> jax.Array:
-        """Sum over devices."""
-        return x if self.axis_name is None else jax.lax.psum(x, self.axis_name)
+def batch_statistics(x: jax.Array, mask: jax.Array, axis_name: str | None) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Mean [D] and biased variance [D] over the snippets of all devices, and their number; mask [B, T, 1]."""
+
+    def total(values: jax.Array, **options) -> jax.Array:
+        of_device = jnp.sum(values, **options)
+        return of_device if axis_name is None else jax.lax.psum(of_device, axis_name)
+
+    count = jnp.maximum(total(mask, dtype=jnp.float32), 1)
+    mean = total(x, axis=(0, 1), where=mask) / count
+    return mean, total(jnp.square(x - mean[None, None]), axis=(0, 1), where=mask) / count, count
 
 
 class Dropout(nn.Module):
-    """Dropout whose pattern belongs to the video, not to the device it sits on.
+    """Dropout whose pattern belongs to the video, not to the device it sits on."""
 
-    Attributes:
-      rate: share of the entries set to 0.
-    """
-
-    rate: float
+    rate: float  # share of the entries set to 0
 
     @nn.compact
     def __call__(self, x: jax.Array, order: jax.Array | None) -> jax.Array:
