@@ -3,9 +3,9 @@
   python -m launch.doctor --source DIR
   python -m launch.doctor --source DIR --name thumos14 --json findings.json
 
-DIR is the --source of launch.prepare, or holds annotations only; then checks of features are left out. Every finding
-is an error (training would fail or give wrong results), a warning or a note. The exit code is 1 if there are errors
-or nothing could be read, else 0.
+DIR is the --source of launch.prepare, or holds annotations only; then the missing features are an error, and their
+checks are left out. Every finding is an error (training would fail or give wrong results), a warning or a note. The
+exit code is 1 if there are errors or nothing could be read, else 0.
 """
 
 import sys

@@ -49,7 +49,9 @@ def main(argv: list[str]) -> None:
 
 
 def check_flags() -> None:
-    """Raises InputError if --layout and --source do not match --name."""
+    """Raises InputError for an invalid rate, or if --layout and --source do not match --name."""
+    if _RATE.value is not None and not 0 < _RATE.value < np.inf:
+        raise InputError(f"--snippets_per_second is {_RATE.value}, expected a positive number")
     given = [flag.name for flag in (_LAYOUT, _SOURCE) if flag.value is not None]
     if config_of(_NAME.value).read_embedded:
         if given:

@@ -211,17 +211,19 @@ def with_split(split: str, videos: Callable[[tuple], tuple]) -> Callable[[Source
 
 
 BAD_SOURCES: dict[str, Callable[[Source], Source]] = {
-    "the test subset has no videos": with_split("test", lambda videos: ()),
+    "test subset: the test subset has no videos, expected at least one": with_split("test", lambda videos: ()),
     'train subset: video "v3" occurs 2 times': with_split("train", lambda videos: (*videos, videos[0])),
-    'video "v3" is in both the train and the test subset': lambda source: with_split(
+    'test subset: video "v3" is also in train subset': lambda source: with_split(
         "test", lambda videos: (*videos, source.splits["train"][0])
     )(source),
     "its name has 252 bytes in UTF-8, expected at most 251": lambda source: change(source, "test", 0, name="n" * 252),
     r'video "é{40}\.\.\.": its name has 254 bytes': lambda source: change(source, "train", 0, name="é" * 127),
-    "no training video has a label": with_split(
+    "train subset: no training video has a label": with_split(
         "train", lambda videos: tuple(dataclasses.replace(video, labels=()) for video in videos)
     ),
-    'video "w2": label "Swim" is not among the 2 classes': lambda source: change(source, "test", 0, labels=("Swim",)),
+    'video "w2": label "Swim" is not among the 2 classes of the class list': lambda source: change(
+        source, "test", 0, labels=("Swim",)
+    ),
     'video "w1": label "Fly" is not among': lambda source: change(source, "test", 1, segment_labels=("Fly",)),
     'class "Run" occurs 2 times': lambda source: dataclasses.replace(source, classes=("Run", "Jump", "Run")),
     "no classes": lambda source: dataclasses.replace(source, classes=()),

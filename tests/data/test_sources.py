@@ -1,9 +1,12 @@
 """Both layouts give the same source; errors name the file."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from tests.data.layouts import CLASSES, make_examples, ragged, write_joint, write_per_video
+from tests.data.layouts import CLASSES, make_examples, ragged, save, write_joint, write_per_video
 from tsc_jax.data.checks import check_source
 from tsc_jax.data.joint import read_joint
 from tsc_jax.data.per_video import read_per_video
@@ -119,8 +122,41 @@ def test_a_bad_meta_file_is_named(tmp_path, sentence):
 @pytest.mark.parametrize("rate", [0, "4", float("inf")])
 def test_a_bad_rate_is_named(tmp_path, rate):
     source = read_per_video(write_per_video(tmp_path, make_examples(), meta={"snippets_per_second": rate}))
-    with pytest.raises(InputError, match=f"snippets_per_second is {rate!r}, expected a positive number"):
+    with pytest.raises(InputError, match=rf"meta\.json: snippets_per_second is {rate!r}, expected a positive number"):
         check_source(source)
+
+
+def repeat_class(folder: Path) -> None:
+    (folder / "meta.json").write_text('{"snippets_per_second": 1, "classes": ["Run", "Jump", "Run"]}')
+
+
+def list_again(split: str, name: str) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        with (folder / f"split_{split}.txt").open("a") as file:
+            file.write(f"{name}\n")
+        save(folder / "features" / split / f"{name}.npy", np.ones((3, 6)))
+
+    return write
+
+
+BAD_FILES = {
+    r'meta\.json: class "Run" occurs 2 times, expected once': repeat_class,
+    r'split_train\.txt: video "v1" occurs 2 times, expected once': list_again("train", "v1"),
+    r'split_test\.txt: video "v1" is also in .*split_train\.txt, expected in one': list_again("test", "v1"),
+    r"split_test\.txt: the test subset has no videos, expected at least one": lambda folder: (
+        folder / "split_test.txt"
+    ).write_text(""),
+    r'label "Fly" is not among the 2 classes of .*meta\.json': lambda folder: (folder / "gt.json").write_text(
+        (folder / "gt.json").read_text().replace("Jump", "Fly")
+    ),
+}
+
+
+@pytest.mark.parametrize("sentence", BAD_FILES)
+def test_what_is_checked_across_files_names_one(tmp_path, sentence):
+    BAD_FILES[sentence](write_per_video(tmp_path, make_examples()))
+    with pytest.raises(InputError, match=sentence):
+        check_source(read_per_video(tmp_path))
 
 
 # Errors in the files of the joint layout.
@@ -138,14 +174,14 @@ def test_the_two_parts_of_the_joint_layout_must_be_there_once(tmp_path):
 
 BAD_COLUMNS = {
     r"labels\.npy: holds shape \(2,\), but duration\.npy has 5 videos": ("labels", ragged([[], []])),
-    r'train subset: video "v" occurs 2 times': ("videoname", np.array(["v", "v", "a", "b", "c"])),
+    r'videoname\.npy, train subset: video "v" occurs 2 times': ("videoname", np.array(["v", "v", "a", "b", "c"])),
     r'video "v3": 3 segments but 1 segment labels': ("labels", ragged([["Run"]] * 5)),
     r'video "v3": duration .*nan.* is not a positive number': ("duration", np.full(5, np.nan)),
     r'video "v3": segment 7 is not a pair': ("segments", ragged([[7, 7, 7]] * 5)),
     r'video "v3": label 1 is not a class name': ("labels_all", ragged([[1]] * 5)),
     r"labels_all\.npy: holds None, expected a list for every video": ("labels_all", ragged([None] * 5)),
     r"segments\.npy: holds .*0\.5.*, expected a list for every video": ("segments", np.full(5, 0.5)),
-    r'the class list: class "Run" occurs 2 times': ("classlist", np.array([b"Run", b"Run"])),
+    r'classlist\.npy: class "Run" occurs 2 times': ("classlist", np.array([b"Run", b"Run"])),
 }
 
 

@@ -1,6 +1,7 @@
 """Defects to plant in a sound data set, each with the expected findings and their numbers of examples."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -144,7 +145,14 @@ def unlist_all(folder: Path) -> None:
     (folder / "split_train.txt").write_text("")
 
 
+def no_text(file: str):
+    return lambda folder: (folder / file).write_bytes(b"b6 1 2\n\xff\xfe\n")
+
+
 FILE_PLANTS = {
+    "no features": (lambda folder: shutil.rmtree(folder / "features"), {"no_features": 1}),
+    "ambiguous is no text": (no_text("Ambiguous_test.txt"), {"unusable": 1}),
+    "list is no text": (no_text("split_test.txt"), {"unusable": 1}),
     "damaged": (damage("features/train/a2.npy"), {"unusable": 1}),
     "missing": (remove("features/train/a2.npy"), {"missing": 1}),
     "unknown": (edit_text("split_test.txt", lambda text: f"{text}ghost\n"), {"unannotated": 1}),
@@ -199,6 +207,7 @@ JOINT_PLANTS = {
     "long name": (edit_column("videoname.npy", long_first), {"long_names": 1}),
     "no class list": (remove("Small-Annotations/classlist.npy"), {"unusable": 1}),
     "no features": (remove("Small-I3D-JOINTFeatures.npy"), {"no_features": 1}),
+    "ambiguous is no text": (no_text("Small-Annotations/Ambiguous_test.txt"), {"unusable": 1}),
     "damaged features": (damage("Small-I3D-JOINTFeatures.npy"), {"unusable": 1}),
     "ambiguous": (
         lambda folder: (folder / "Small-Annotations" / "Ambiguous_test.txt").write_text("b6 1 2\nc1  1 2\nc1  3 4\n"),

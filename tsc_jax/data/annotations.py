@@ -144,7 +144,7 @@ def _read_text(path: Path) -> str:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file") from None
+        raise InputError(f"{path}: not a text file, expected UTF-8") from None
 
 
 def refuse_repeated(names: Iterable[str], what: str, where: object, refuse: Refuse = stop) -> None:

@@ -140,7 +140,11 @@ def config_of(name: str) -> WtalConfig:
 def with_known(source: Source, known: WtalConfig) -> Source:
     """Takes the classes of a published data set, and its rate if the files give none."""
     rate = known.snippets_per_second if source.snippets_per_second is None else source.snippets_per_second
-    return dataclasses.replace(source, classes=known.classes or source.classes, snippets_per_second=rate)
+    source = dataclasses.replace(source, snippets_per_second=rate)
+    if not known.classes:
+        return source
+    origins = {**source.origins, "classes": f"the published class list of {known.name}"}
+    return dataclasses.replace(source, classes=known.classes, origins=origins)
 
 
 def prepared_folder(data_dir: str | os.PathLike, name: str) -> Path:

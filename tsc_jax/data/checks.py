@@ -7,6 +7,8 @@ from tsc_jax.data.source import SPLITS, Source, SourceVideo
 from tsc_jax.errors import InputError, Refuse, stop
 
 MAX_NAME_BYTES = 251  # a file name has at most 255 bytes, and the figure of a video is called NAME.png
+# What messages name where a source has no file.
+NO_FILES = {"classes": "the class list", "rate": "the data set", **{split: f"{split} subset" for split in SPLITS}}
 SLACK_SNIPPETS, SLACK_SHARE = 2, 0.05  # T may differ from duration times rate by the larger of the two
 
 
@@ -15,40 +17,43 @@ def check_source(source: Source, refuse: Refuse = stop) -> None:
 
     `refuse` receives every error; by default it raises the first one.
     """
-    rate, train = source.snippets_per_second, source.splits["train"]
+    rate, train, where = source.snippets_per_second, source.splits["train"], NO_FILES | source.origins
     if not source.classes:
-        refuse(InputError("no classes: there is no class list, and no label in the annotations", "no_classes"))
+        refuse(InputError(f"{where['classes']}: no classes, expected a class list or labels of segments", "no_classes"))
     elif train and not any(video.labels for video in train):
-        refuse(InputError("no training video has a label, expected at least one", "no_classes"))
-    refuse_repeated(source.classes, "class", "the class list", refuse)
+        refuse(InputError(f"{where['train']}: no training video has a label, expected at least one", "no_classes"))
+    refuse_repeated(source.classes, "class", where["classes"], refuse)
     if rate is None:
         refuse(InputError("no file gives the number of snippets per second: give --snippets_per_second", "no_rate"))
     elif not (isinstance(rate, int | float) and 0 < rate < np.inf):
-        refuse(InputError(f"snippets_per_second is {rate!r}, expected a positive number", "no_rate"))
+        refuse(InputError(f"{where['rate']}: snippets_per_second is {rate!r}, expected a positive number", "no_rate"))
     for split, videos in source.splits.items():
+        origin = where[split]
         if not videos:
-            refuse(InputError(f"the {split} subset has no videos, expected at least one", "empty_split"))
-        refuse_repeated((video.name for video in videos), "video", f"{split} subset", refuse)
+            refuse(InputError(f"{origin}: the {split} subset has no videos, expected at least one", "empty_split"))
+        refuse_repeated((video.name for video in videos), "video", origin, refuse)
         for video in videos:
-            _check_video(video, source.classes, refuse)
+            _check_name(video.name, origin, refuse)
+            _check_labels(video, source.classes, where["classes"], refuse)
     names, tested = ({video.name for video in source.splits[split]} for split in SPLITS)
     for name in sorted(names & tested):
-        refuse(InputError(f'video "{name}" is in both the train and the test subset', "same_name"))
+        sentence = f'{where["test"]}: video "{name}" is also in {where["train"]}, expected in one subset only'
+        refuse(InputError(sentence, "same_name"))
 
 
-def _check_video(video: SourceVideo, classes: tuple[str, ...], refuse: Refuse) -> None:
-    if not video.name:
-        refuse(InputError(f"{video.origin}: a video has an empty name", "long_names"))
-    if name_bytes(video.name) > MAX_NAME_BYTES:
-        refuse(InputError(long_name(video.name), "long_names"))
+def _check_name(name: str, origin: str, refuse: Refuse) -> None:
+    if not name:
+        refuse(InputError(f"{origin}: a video has an empty name, expected at least one character", "long_names"))
+    if name_bytes(name) > MAX_NAME_BYTES:
+        refuse(InputError(f"{origin}: {long_name(name)}", "long_names"))
+
+
+def _check_labels(video: SourceVideo, classes: tuple[str, ...], origin: str, refuse: Refuse) -> None:
     unknown = sorted({*video.labels, *video.segment_labels} - set(classes))
     if unknown and classes:
         labels = ", ".join(f'"{label}"' for label in unknown)
-        refuse(
-            InputError(
-                f'video "{video.name}": label {labels} is not among the {len(classes)} classes', "unknown_labels"
-            )
-        )
+        sentence = f'video "{video.name}": label {labels} is not among the {len(classes)} classes of {origin}'
+        refuse(InputError(sentence, "unknown_labels"))
 
 
 def name_bytes(name: str) -> int:

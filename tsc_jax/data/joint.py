@@ -44,6 +44,8 @@ def read_joint(
             for split, subset in zip(SPLITS, pair, strict=True)
         },
         unlisted=tuple(video.name for video in videos if video.subset not in pair),
+        origins={split: f"{folder / 'videoname.npy'}, {split} subset" for split in SPLITS}
+        | {"classes": str(folder / "classlist.npy")},
     )
 
 

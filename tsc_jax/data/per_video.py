@@ -28,8 +28,8 @@ def read_per_video(directory: Path, modality: str = "both", refuse: Refuse = sto
     meta_file, folder = directory / "meta.json", directory / "features"
     meta = (meta_file.exists() and attempt(refuse, annotations.load_json, meta_file, refuse)) or {}
     if not folder.is_dir():
-        refuse(InputError(f"{folder}: no such folder", "no_features"))
-    splits, listed = {}, set()
+        refuse(InputError(f"{folder}: no such folder, expected the features of the videos", "no_features"))
+    splits, listed, origins = {}, set(), {"rate": str(meta_file)}
     for split in SPLITS:
         list_file = directory / f"split_{split}.txt"
         names = [name for name in attempt(refuse, annotations.read_lines, list_file) or () if name]
@@ -39,15 +39,17 @@ def read_per_video(directory: Path, modality: str = "both", refuse: Refuse = sto
         videos = [annotated[name] for name in names if name in annotated]
         if folder.is_dir():
             videos = [attempt(refuse, _with_features, each, folder, split, modality, refuse) or each for each in videos]
-        splits[split] = tuple(videos)
+        splits[split], origins[split] = tuple(videos), str(list_file)
         listed.update(names)
     classes = meta.get("classes", [])
     if not isinstance(classes, list):
         refuse(InputError(f'{meta_file}: "classes" is {classes!r}, expected a list of names'))
         classes = []
-    classes = attempt(refuse, annotations.as_labels, classes, meta_file) or labels_of(annotated.values())
+    classes = attempt(refuse, annotations.as_labels, classes, meta_file)
+    origins["classes"] = str(meta_file if classes else directory / "gt.json")
+    classes = classes or labels_of(annotated.values())
     unlisted = tuple(name for name in annotated if name not in listed)
-    return Source(classes, meta.get("snippets_per_second"), splits, unlisted)
+    return Source(classes, meta.get("snippets_per_second"), splits, unlisted, origins)
 
 
 def _with_features(video: SourceVideo, folder: Path, split: str, modality: str, refuse: Refuse) -> SourceVideo:

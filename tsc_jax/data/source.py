@@ -30,6 +30,8 @@ class Source:
     snippets_per_second: float | None  # rate of the features; None: the files do not give it
     splits: Mapping[str, tuple[SourceVideo, ...]]  # the videos of "train" and "test"
     unlisted: tuple[str, ...] = ()  # names of annotated videos in neither split
+    # For messages: the files of "classes", "rate" and each split.
+    origins: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def labels_of(videos: Iterable[SourceVideo]) -> tuple[str, ...]:

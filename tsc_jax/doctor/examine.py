@@ -57,7 +57,7 @@ def examine(
         source = _check(with_known(dataclasses.replace(source, snippets_per_second=given), known), errors)
         rows = features.measure(source, errors.append)
         examples = [
-            *reading.check_files(directory, layout, source),
+            *reading.check_files(directory, layout, source, errors.append),
             *labels.check_labels(rows),
             *labels.check_classes(source),
             *labels.check_segments(rows, source.snippets_per_second),

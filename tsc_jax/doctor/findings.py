@@ -42,6 +42,10 @@ TEXTS = {  # title and advice of each check, by severity
         "repeated_names": ("repeated names", "Keep one of each."),
         "unannotated": ("listed videos without annotation", "Annotate them or take them off the list."),
         "missing": ("videos without features", "Add files with exactly these names, or take the videos off the list."),
+        "no_features": (
+            "data sets without features",
+            "Put them beside the annotations: launch.prepare needs them, and their checks were left out.",
+        ),
         "long_names": ("video names that are empty or too long", "Change them: figures are named after videos."),
         "empty_split": ("subsets without videos", "List at least one training and one test video."),
         "segments": (
@@ -122,11 +126,6 @@ TEXTS = {  # title and advice of each check, by severity
         "ambiguous": (
             "videos of Ambiguous_test.txt without annotation",
             "Nothing to do: the public lists omit them, and they are used neither for training nor for the test.",
-        ),
-        "no_features": (
-            "data sets without features",
-            "Put the features beside the annotations to check their width, values and length, and to find copies, and"
-            " missing or extra files.",
         ),
     },
 }

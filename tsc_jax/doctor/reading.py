@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tsc_jax.data import joint
+from tsc_jax.data.annotations import read_lines
 from tsc_jax.data.source import SPLITS, Source
 from tsc_jax.doctor.findings import Example
-from tsc_jax.errors import InputError
+from tsc_jax.errors import InputError, Refuse, attempt
 
 SIGNS = {  # of the layouts
     "joint": (joint.FEATURES, joint.ANNOTATIONS, "videoname.npy", "subset.npy", "segments.npy"),
@@ -31,24 +32,22 @@ def detect_layout(directory: Path) -> str:
     return layouts[0]
 
 
-def check_files(directory: Path, layout: str, source: Source) -> Iterator[Example]:
-    """Finds videos in no subset, feature files of no video, and videos of Ambiguous_test.txt without annotation."""
+def check_files(directory: Path, layout: str, source: Source, refuse: Refuse) -> Iterator[Example]:
+    """Finds videos in no subset, feature files of no video, and videos of Ambiguous_test.txt without annotation.
+
+    `refuse` receives the error about an Ambiguous_test.txt that is not text.
+    """
     if all(source.splits.values()):
         yield from (("unlisted", name) for name in source.unlisted)
     names = {video.name for split in SPLITS for video in source.splits[split]} | set(source.unlisted)
     for pattern in ("Ambiguous_test.txt", f"{joint.ANNOTATIONS}/Ambiguous_test.txt"):
         for file in directory.glob(pattern):
-            listed = dict.fromkeys(line.split()[0] for line in _lines(file))
+            listed = dict.fromkeys(line.split()[0] for line in attempt(refuse, read_lines, file) or () if line)
             yield from (("ambiguous", name) for name in listed if name not in names)
     if layout == "per_video":
-        names.update(name for split in SPLITS for name in _lines(directory / f"split_{split}.txt"))
+        for split in SPLITS:  # the reader has reported a list that is missing or not text
+            names.update(attempt(lambda error: None, read_lines, directory / f"split_{split}.txt") or ())
         for file in sorted((directory / "features").rglob("*")):
             belongs = file.suffix == ".npy" and file.name.removesuffix(".npy") in names
             if file.is_file() and not file.name.startswith(".") and not belongs:
                 yield "extra_files", str(file.relative_to(directory))
-
-
-def _lines(file: Path) -> list[str]:
-    """Reads the lines that are not empty; the readers report a file that is missing or no text."""
-    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-    return [line.strip() for line in text.splitlines() if line.strip()]
