@@ -121,7 +121,7 @@ def find_actions(inputs: Sequence[Input], localizer: Localizer, min_score: float
     names, lengths = [each.name for each in inputs], [each.num_snippets for each in inputs]
     localized = localizer.localize_videos(names, lengths, lambda index: inputs[index].read(), "localizing")
     kept = localized.segments.score >= (-np.inf if min_score is None else min_score)
-    return dataclasses.replace(localized, segments=localized.segments[kept])
+    return localized._replace(segments=localized.segments[kept])
 
 
 def read_truth(path: Path, classes: Sequence[str], names: Iterable[str]) -> dict[str, Segments]:

@@ -115,7 +115,8 @@ def test_the_cricket_shot_is_recognized(shared, variables):
     frames = np.stack(list(itertools.islice(read_frames(shared / "video" / "cricket_shot.gif"), 64)))
     classifier = variables["params"]["Logits/Conv3d_0c_1x1"]["Conv_0"]
     scores = (
-        jax.jit(i3d.features)(i3d.fold(variables), frames[None]) @ classifier["kernel"][0, 0, 0] + classifier["bias"]
+        jax.jit(i3d.features)(i3d.fold(variables), frames[None]) @ classifier["kernel"][0, 0, 0]
+        + classifier["bias"][None]
     )
     labels = (shared / "video" / "kinetics400_labels.txt").read_text().splitlines()
     (probabilities,) = jax.nn.softmax(scores)
