@@ -178,7 +178,7 @@ def test_the_document_runs_as_it_stands(finished, test_videos, tmp_path, monkeyp
         ({}, {"b": (1, [("run", 1)])}, "video \"b\": segment ('run', 1) is not a class, a start and an end"),
         ({}, {"b": (1, [("run", 2, 1)])}, 'video "b": segment (2, 1) is not finite or ends before it starts'),
         ({}, {"b": (1, [])}, "no test video has a segment"),
-        ({}, {"b": (1, [("run", 1, 2)])}, "the train subset has no videos"),
+        ({}, {"b": (1, [("run", 1, 2)])}, "train subset: holds no train videos"),
     ],
 )
 def test_arrays_that_are_no_data_set_are_one_sentence(tmp_path, train, test, sentence):

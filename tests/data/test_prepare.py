@@ -211,7 +211,7 @@ def with_split(split: str, videos: Callable[[tuple], tuple]) -> Callable[[Source
 
 
 BAD_SOURCES: dict[str, Callable[[Source], Source]] = {
-    "test subset: the test subset has no videos, expected at least one": with_split("test", lambda videos: ()),
+    "test subset: holds no test videos, expected at least one": with_split("test", lambda videos: ()),
     'train subset: video "v3" occurs 2 times': with_split("train", lambda videos: (*videos, videos[0])),
     'test subset: video "v3" is also in train subset': lambda source: with_split(
         "test", lambda videos: (*videos, source.splits["train"][0])

@@ -143,7 +143,7 @@ BAD_FILES = {
     r'meta\.json: class "Run" occurs 2 times, expected once': repeat_class,
     r'split_train\.txt: video "v1" occurs 2 times, expected once': list_again("train", "v1"),
     r'split_test\.txt: video "v1" is also in .*split_train\.txt, expected in one': list_again("test", "v1"),
-    r"split_test\.txt: the test subset has no videos, expected at least one": lambda folder: (
+    r"split_test\.txt: holds no test videos, expected at least one": lambda folder: (
         folder / "split_test.txt"
     ).write_text(""),
     r'label "Fly" is not among the 2 classes of .*meta\.json': lambda folder: (folder / "gt.json").write_text(

@@ -30,7 +30,7 @@ def check_source(source: Source, refuse: Refuse = stop) -> None:
     for split, videos in source.splits.items():
         origin = where[split]
         if not videos:
-            refuse(InputError(f"{origin}: the {split} subset has no videos, expected at least one", "empty_split"))
+            refuse(InputError(f"{origin}: holds no {split} videos, expected at least one", "empty_split"))
         refuse_repeated((video.name for video in videos), "video", origin, refuse)
         for video in videos:
             _check_name(video.name, origin, refuse)

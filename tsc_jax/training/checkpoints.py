@@ -15,6 +15,7 @@ import hashlib
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -65,8 +66,9 @@ def read_checkpoints(workdir: Path, selection: str) -> ocp.CheckpointManager | N
 def _while_steps_vanish(scan: Callable[[], Any]) -> Any:
     """What `scan` returns; it is repeated where a training run deletes a step under it."""
     for _ in range(SCANS):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             return scan()
+        time.sleep(0.05)
     return scan()
 
 
@@ -166,15 +168,15 @@ def newest(manager: ocp.CheckpointManager, read: Callable[[int], Any]) -> Any:
     A damaged step is reported on stderr. A step that a training run deleted meanwhile is looked for again.
     """
     tried: set[int] = set()
-    while steps := sorted(set(manager.all_steps()) - tried, reverse=True):
+    while steps := set(manager.all_steps()) - tried:
+        step = max(steps)
         try:
-            return read(steps[0])
+            return read(step)
         except DamagedCheckpointError as error:
-            tried.add(steps[0])
-            if Path(manager.directory, str(steps[0])).exists():
+            tried.add(step)
+            _while_steps_vanish(manager.reload)
+            if step in manager.all_steps():
                 print(f"{error}; passed over", file=sys.stderr)
-            else:
-                _while_steps_vanish(manager.reload)
     if tried:
         raise InputError(f"{manager.directory}: every step is damaged; delete the folder to begin anew")
     return None
