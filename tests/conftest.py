@@ -25,6 +25,12 @@ jax.config.update("jax_num_cpu_devices", 8)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with the files that take long, so that none of two workers is left with one of them at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def forget_compiled():
     """Programs of one file serve no other, and a process that keeps them all runs out of memory mappings."""

@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
+from flax.traverse_util import flatten_dict
 
 from configs import thumos14
 from tests.training.small import small_run
-from tsc_jax.training.recipes import flatten
 from tsc_jax.training.trained import open_trained
 
 pytestmark = pytest.mark.slow
@@ -20,8 +20,8 @@ CHANGES = {"checkpoint.every_steps": 10**6, "eval.after": 10**6}
 
 def start(data_dir: Path, workdir: Path, steps: int) -> subprocess.Popen:
     """A run that would save only at its end."""
-    recipe = flatten(small_run(data_dir, **CHANGES, **{"train.steps": steps}).to_dict())
-    published = flatten(thumos14.get_config().to_dict())
+    recipe = flatten_dict(small_run(data_dir, **CHANGES, **{"train.steps": steps}).to_dict(), sep=".")
+    published = flatten_dict(thumos14.get_config().to_dict(), sep=".")
     changes = [f"--config.{key}={value}" for key, value in recipe.items() if value != published[key]]
     command = [sys.executable, "-m", "launch.train", "--config=configs/thumos14.py", f"--workdir={workdir}", *changes]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
+from flax.traverse_util import flatten_dict
 
 # Keys that may change when a run goes on: they say how long and how loud it runs, and how it recovers.
 FREE = (
@@ -37,13 +38,5 @@ def complete(recipe: Mapping[str, Any]) -> ml_collections.ConfigDict:
 
 def differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """The keys of the recipe `now` whose values differ from those of a completed earlier one: (then, now)."""
-    new, old = flatten(now), flatten(then)
+    new, old = (flatten_dict(dict(recipe), sep=".") for recipe in (now, then))
     return {key: (old.get(key), new[key]) for key in sorted(new) if new[key] != old.get(key)}
-
-
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} -> {"a.b": 1}."""
-    leaves = {}
-    for key, value in tree.items():
-        leaves |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return leaves

@@ -151,7 +151,8 @@ def start(runs: Sequence[Run], method: Method) -> list[TrainState]:
         if states is not None:
             for run in runs:
                 drop_later(run, step)
-                run.scores.update(scores_of(run))
+                abouts = {selection: checkpoints.read_about(manager) for selection, manager in run.best.items()}
+                run.scores.update({selection: about["score"] for selection, about in abouts.items() if about})
             return states
     raise InputError(
         f"{runs[0].last.directory}: no step is undamaged{' in all seeds' * (len(runs) > 1)}; delete"
@@ -193,12 +194,6 @@ def drop_later(run: Run, step: int) -> None:
         for later in manager.all_steps():
             if later > step:
                 manager.delete(later)
-
-
-def scores_of(run: Run) -> dict[str, float]:
-    """The scores of the best steps so far, by selection."""
-    abouts = {selection: checkpoints.read_about(manager) for selection, manager in run.best.items()}
-    return {selection: about["score"] for selection, about in abouts.items() if about is not None}
 
 
 def check_finite(run: Run, step: int, state: TrainState, loss: jax.Array) -> None:
