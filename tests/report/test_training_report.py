@@ -14,7 +14,7 @@ from tsc_jax.evaluation import diagnosis, protocols
 from tsc_jax.evaluation.detection import average_precisions
 from tsc_jax.evaluation.evaluate import ground_truth
 from tsc_jax.localization.segments import make_segments
-from tsc_jax.methods.tscnet.bank_section import bank_section
+from tsc_jax.methods.tscnet.report import bank_section
 from tsc_jax.report.sections import Section, write_training_report
 
 ROOT = Path(__file__).resolve().parents[2]

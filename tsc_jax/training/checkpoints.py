@@ -154,18 +154,14 @@ def digest(about: Mapping[str, Any]) -> str:
 
 
 def read_about(manager: ocp.CheckpointManager) -> dict[str, Any] | None:
-    """The `about` of the newest undamaged step; None where there is no step.
-
-    Raises:
-      InputError: there are steps, but all are damaged; or the format is not that of this version.
-    """
+    """The `about` of the newest undamaged step; None where there is no step."""
     return newest(manager, lambda step: read_about_of(manager, step))
 
 
 def newest(manager: ocp.CheckpointManager, read: Callable[[int], Any]) -> Any:
     """What `read` returns for the newest undamaged step; None where there is no step.
 
-    A damaged step is reported on stderr. A step that a training run deleted meanwhile is looked for again.
+    A damaged step is reported on stderr; InputError where all are. Steps that vanish meanwhile are listed again.
     """
     tried: set[int] = set()
     while steps := set(manager.all_steps()) - tried:
@@ -183,12 +179,7 @@ def newest(manager: ocp.CheckpointManager, read: Callable[[int], Any]) -> Any:
 
 
 def read_about_of(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
-    """The `about` of one step.
-
-    Raises:
-      DamagedCheckpointError: it is not as it was written.
-      InputError: the format is not that of this version.
-    """
+    """The `about` of one step; DamagedCheckpointError where it is not as it was written, InputError for its format."""
     with _reading(manager, step):
         about = manager.restore(step, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
         if about["sha256"] != digest(about):

@@ -53,7 +53,8 @@ def export_run(workdir: Path, output: Path, selection: str, storage: str, length
         raise InputError(f"--output {output}: is there already; give another folder")
     trained = open_trained(workdir, selection)
     about = {key: trained.about[key] for key in KEPT if key in trained.about}
-    about |= {"inference_only": True, "selection": trained.selection, "versions": versions()}
+    versions = {name: importlib.metadata.version(name) for name in ("jax", "flax", "orbax-checkpoint")}
+    about |= {"inference_only": True, "selection": trained.selection, "versions": versions}
     stored = jax.tree.map(lambda leaf: np.asarray(leaf).astype(jnp.dtype(storage)), trained.variables)
     with replacing(output) as partial:
         partial.mkdir(parents=True)
@@ -66,11 +67,6 @@ def export_run(workdir: Path, output: Path, selection: str, storage: str, length
             write_program(partial / "stablehlo" / f"forward_{length}.bin", trained, length)
         (partial / "README.md").write_text(model_card(output.name, trained, storage))
     return f"{output}: step {trained.step} ({trained.selection}) in {storage}, with a model card (README.md)"
-
-
-def versions() -> dict[str, str]:
-    """The versions of the packages that made the file."""
-    return {name: importlib.metadata.version(name) for name in ("jax", "flax", "orbax-checkpoint")}
 
 
 def write_program(path: Path, trained: Trained, length: int) -> None:

@@ -23,15 +23,14 @@ class RunLog:
       paths: scalars.jsonl in each workdir, one JSON object a line: {"step": ..., name: value, ...}.
     """
 
-    def __init__(self, workdirs: Sequence[Path], first_step: int, steps: int, every: int, way_on: Callable[[int], str]):
+    def __init__(self, workdirs: Sequence[Path], first_step: int, train, way_on: Callable[[int], str]):
         """Drops the scalars of steps that a resumed run takes again.
 
-        Of the steps `first_step` to `steps`, each `every`-th is noted. `way_on` says, for the number of a run, what to
-        do when its loss is not finite.
+        `train` is `config.train`. `way_on` says, for the number of a run, what to do when its loss is not finite.
         """
         self.way_on = way_on
         self.paths = [Path(workdir) / "scalars.jsonl" for workdir in workdirs]
-        self.every, self.steps = every, steps
+        self.every, self.steps = train.log_every, train.steps
         self.pending = None
         self.writes = jax.process_index() == 0
         self.noted = (first_step, time.monotonic())
@@ -39,7 +38,7 @@ class RunLog:
             kept = [line for line in whole_lines(path) if json.loads(line)["step"] <= first_step]
             write_text(path, "".join(f"{line}\n" for line in kept))
         quiet = not (self.writes and sys.stderr.isatty())
-        self.bar = tqdm.tqdm(total=steps, initial=first_step, disable=quiet, unit="step", dynamic_ncols=True)
+        self.bar = tqdm.tqdm(total=self.steps, initial=first_step, disable=quiet, unit="step", dynamic_ncols=True)
 
     def losses(self, step: int, means: dict[str, jax.Array]) -> None:
         """Notes the loss terms of a step, per run; raises InputError as soon as a noted one is not finite."""

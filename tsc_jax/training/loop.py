@@ -1,6 +1,6 @@
 """Training, read top to bottom."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -8,7 +8,7 @@ import ml_collections
 import numpy as np
 
 from tsc_jax import methods, processes
-from tsc_jax.data.batches import Batch, batch_maker, deal_batch, training_batches
+from tsc_jax.data.batches import batch_maker, deal_batch, training_batches
 from tsc_jax.data.dataset import Dataset, open_dataset
 from tsc_jax.errors import PreemptedError
 from tsc_jax.evaluation.evaluate import evaluate
@@ -53,14 +53,10 @@ def train_runs(config: ml_collections.ConfigDict, dataset: Dataset, runs: Sequen
     inference, train_step = make_inference(config, sizes), make_train_step(method, len(runs))
     states = start(runs, inference.method)
     first_step = int(states[0].step)
-    log = RunLog(
-        [run.workdir for run in runs],
-        first_step,
-        config.train.steps,
-        config.train.log_every,
-        lambda number: runs[number].way_on,
-    )
-    batches = batches_of(runs, first_step, config.train.steps, shared_by)
+    log = RunLog([run.workdir for run in runs], first_step, config.train, lambda number: runs[number].way_on)
+    local = local_devices(shared_by)
+    makers = [batch_maker(run.train_split, run.config.train, run.config.train.seed, shared_by, local) for run in runs]
+    batches = training_batches(makers, first_step, config.train.steps)
     clock, state = SaveClock(config.checkpoint.every_minutes), None
     with log, preemption_notice() as preempted:
         for step, batch in enumerate(batches, first_step + 1):
@@ -91,13 +87,6 @@ def train_runs(config: ml_collections.ConfigDict, dataset: Dataset, runs: Sequen
             if stops and not ends:
                 return step
     return None
-
-
-def batches_of(runs: Sequence[Run], first_step: int, steps: int, shared_by: int) -> Iterator[Batch]:
-    """The batches of all runs, for the devices of this process; `shared_by` devices share one run."""
-    local = local_devices(shared_by)
-    makers = [batch_maker(run.train_split, run.config.train, run.config.train.seed, shared_by, local) for run in runs]
-    return training_batches(makers, first_step, steps)
 
 
 def local_devices(shared_by: int) -> slice:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
-from flax.traverse_util import flatten_dict
 
 # Keys that may change when a run goes on: they say how long and how loud it runs, and how it recovers.
 FREE = (
@@ -34,9 +33,3 @@ def complete(recipe: Mapping[str, Any]) -> ml_collections.ConfigDict:
             section = section.setdefault(part, {})
         section.setdefault(name, value)
     return ml_collections.ConfigDict(completed).lock()
-
-
-def differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """The keys of the recipe `now` whose values differ from those of a completed earlier one: (then, now)."""
-    new, old = (flatten_dict(dict(recipe), sep=".") for recipe in (now, then))
-    return {key: (old.get(key), new[key]) for key in sorted(new) if new[key] != old.get(key)}

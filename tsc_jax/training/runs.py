@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import orbax.checkpoint as ocp
+from flax.traverse_util import flatten_dict
 
 from tsc_jax import processes
 from tsc_jax.data.dataset import Dataset, Split
@@ -56,11 +57,7 @@ class Run:
 
 @contextlib.contextmanager
 def open_runs(config: ml_collections.ConfigDict, workdir: Path, dataset: Dataset) -> Iterator[list[Run]]:
-    """Opens the runs that `config` asks for; their checkpoints are complete and closed at the end, come what may.
-
-    Raises:
-      InputError: a workdir that holds other runs, or a checkpoint that cannot be written.
-    """
+    """Opens the runs of `config`, InputError for a workdir of others; closes their checkpoints whatever happens."""
     first, number = config.train.seed, config.train.seeds
     folders = {workdir: first}
     if number > 1:
@@ -138,10 +135,8 @@ def train_and_holdout(config: ml_collections.ConfigDict, dataset: Dataset) -> tu
 def start(runs: Sequence[Run], method: Method) -> list[TrainState]:
     """The states that the runs go on from: of the newest step that all have undamaged, or before the first one.
 
-    Checkpoints of later steps are deleted; a damaged step is reported on stderr. Process 0 decides what is damaged.
-
-    Raises:
-      InputError: there are steps, but none that all have undamaged.
+    Checkpoints of later steps are deleted. A damaged step is reported on stderr, and process 0 decides what is damaged;
+    InputError where there are steps, but none that all have undamaged.
     """
     if not any(run.last.all_steps() for run in runs):
         return [first_state(method, run.config.train.seed) for run in runs]
@@ -240,13 +235,13 @@ def check_same_run(now: Mapping, then: Mapping | None, workdir: Path, dataset: D
         raise InputError(f"--workdir {workdir} holds weights exported for inference, which training cannot go on from")
     check_data(then, dataset, workdir)
     earlier = json.loads(recipes.complete(then["config"]).to_json())
-    differences = recipes.differences(now["config"], earlier)
-    # Another method has other keys, which would say less.
-    for key, (old, new) in sorted(differences.items(), key=lambda each: each[0] != "method"):
+    new, old = (flatten_dict(config, sep=".") for config in (now["config"], earlier))
+    # The method first: another one has other keys, which would say less.
+    for key in sorted((key for key in new if new[key] != old.get(key)), key=lambda key: (key != "method", key)):
         if key not in recipes.FREE:
             raise InputError(
-                f"--workdir {workdir} was made with config.{key} = {old}, now it is {new};"
+                f"--workdir {workdir} was made with config.{key} = {old.get(key)}, now it is {new[key]};"
                 " give the same config or another --workdir"
             )
         if key == "optimizer.learning_rate" and processes.is_first():
-            print(f"{workdir}: config.{key} was {old} so far and is {new} from here on", flush=True)
+            print(f"{workdir}: config.{key} was {old[key]} so far and is {new[key]} from here on", flush=True)

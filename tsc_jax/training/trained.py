@@ -80,20 +80,15 @@ def find(workdir: Path, selection: str):
     if folders := seed_folders(workdir):
         names = ", ".join(folder.name for folder in folders)
         raise InputError(f"{workdir}: holds the runs of several seeds, expected one of them: {names}")
-    there = [each for each in checkpoints.SELECTIONS if checkpoints.folder_of(workdir, each).is_dir()]
+    there = selections_of(workdir)
     others = f", only {' and '.join(there)}" if there else "; expected a workdir of launch.train or an export"
     raise InputError(f"{workdir}: holds no checkpoint {selection!r}{others}")
 
 
 def selections_of(workdir: Path) -> list[str]:
     """The selections of which a run holds a checkpoint."""
-    held = []
-    for selection in checkpoints.SELECTIONS:
-        manager = checkpoints.read_checkpoints(workdir, selection)
-        if manager is not None:
-            held.append(selection)
-            manager.close()
-    return held
+    steps = {each: checkpoints.folder_of(workdir, each).glob("*") for each in checkpoints.SELECTIONS}
+    return [each for each, paths in steps.items() if any(path.name.isdecimal() for path in paths)]
 
 
 def seed_folders(workdir: Path) -> list[Path]:

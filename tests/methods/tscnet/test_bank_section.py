@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.report.pages import picture, pictures, tooltips
-from tsc_jax.methods.tscnet.bank_section import bank_section
+from tsc_jax.methods.tscnet.report import bank_section
 
 CLASSES = ("<b>run</b>", "jump & fall", "turn", "never")
 

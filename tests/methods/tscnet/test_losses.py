@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from configs import thumos14
 from tsc_jax.methods.tscnet import losses
-from tsc_jax.methods.tscnet.outputs import Branch, Outputs
+from tsc_jax.methods.tscnet.network import Branch, Outputs
 
 LOSS = thumos14.get_config().loss
 

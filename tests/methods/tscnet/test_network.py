@@ -11,8 +11,7 @@ from tsc_jax.errors import InputError
 from tsc_jax.method import Sizes
 from tsc_jax.methods import tscnet
 from tsc_jax.methods.tscnet import method
-from tsc_jax.methods.tscnet.network import make_network
-from tsc_jax.methods.tscnet.outputs import fuse
+from tsc_jax.methods.tscnet.network import fuse, make_network
 
 
 def apply(config, variables, batch, **options):

@@ -15,8 +15,7 @@ from tsc_jax.errors import InputError
 from tsc_jax.inference import OfVideo, infer
 from tsc_jax.method import Outputs
 from tsc_jax.methods.tscnet import chunks
-from tsc_jax.methods.tscnet.network import TSCNet, make_network
-from tsc_jax.methods.tscnet.outputs import fuse_features
+from tsc_jax.methods.tscnet.network import TSCNet, fuse_features, make_network
 from tsc_jax.training.trained import Trained
 
 

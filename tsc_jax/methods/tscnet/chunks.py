@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tsc_jax.method import Outputs, Sizes
-from tsc_jax.methods.tscnet.network import TSCNet, attention_logits, make_network, reach
-from tsc_jax.methods.tscnet.outputs import fuse
+from tsc_jax.methods.tscnet.network import TSCNet, attention_logits, fuse, make_network, reach
 from tsc_jax.nn.layers import product
 
 

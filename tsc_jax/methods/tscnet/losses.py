@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from tsc_jax.errors import InputError
 from tsc_jax.method import Term
-from tsc_jax.methods.tscnet.outputs import Branch, Outputs
+from tsc_jax.methods.tscnet.network import Branch, Outputs
 from tsc_jax.nn.layers import softmax_where
 
 

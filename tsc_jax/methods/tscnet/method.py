@@ -10,8 +10,7 @@ from tsc_jax.methods.tscnet.bank.state import new_bank
 from tsc_jax.methods.tscnet.bank.update import by_mean, evidence
 from tsc_jax.methods.tscnet.localize import check_proposals, localize
 from tsc_jax.methods.tscnet.losses import check_loss, loss_terms
-from tsc_jax.methods.tscnet.network import check_model, make_network
-from tsc_jax.methods.tscnet.outputs import Outputs, fuse, fuse_features
+from tsc_jax.methods.tscnet.network import Outputs, check_model, fuse, fuse_features, make_network
 from tsc_jax.optimizer import check_optimizer, make_optimizer
 
 

@@ -18,8 +18,7 @@ from tsc_jax.errors import InputError
 from tsc_jax.method import AXIS, Sizes, TrainState
 from tsc_jax.methods.tscnet import losses, torch, torch_names
 from tsc_jax.methods.tscnet.method import apply, make
-from tsc_jax.methods.tscnet.network import make_network
-from tsc_jax.methods.tscnet.outputs import Outputs, fuse
+from tsc_jax.methods.tscnet.network import Outputs, fuse, make_network
 from tsc_jax.training.parallel import make_train_step, replicate
 
 DROPOUTS = ("dsa_bank_dropout", "dsa_dropout", "classifier_dropout", "attention_dropout")

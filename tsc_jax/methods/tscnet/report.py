@@ -14,23 +14,27 @@ Background counts as a class. A row tells its nearest class apart where the pref
 """
 
 import dataclasses
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from markupsafe import Markup
 
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation.results import write_json
 from tsc_jax.methods.tscnet.bank.state import drift
 from tsc_jax.methods.tscnet.bank_attention import attend, class_attention, means, sums_by_class
-from tsc_jax.methods.tscnet.bank_section import bank_section
-from tsc_jax.report.page import write_page
+from tsc_jax.report import charts
+from tsc_jax.report.page import parts, write_page
 from tsc_jax.report.sections import Section
 from tsc_jax.training import checkpoints
 from tsc_jax.training.trained import Trained, open_trained, with_dataset
 
 APART = 1.1  # see above
+MAP_LIMIT = 40  # rows of a bank that is drawn as maps; a larger one is listed in tables
+PAIR_LIMIT = 10  # most similar pairs of rows that are listed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,3 +179,57 @@ def verdict(bank: BankReport) -> str:
         f"{apart.sum()} of {len(apart)} rows tell a class apart (its snippets attend to them at least {APART:g} times"
         f" as much as those of the others); {classes} of {np.count_nonzero(bank.snippets)} classes have such a row."
     )
+
+
+def bank_section(
+    rows: np.ndarray,
+    attention: np.ndarray | None,
+    classes: Sequence[str],
+    columns: Mapping[str, Sequence[str]] | None = None,
+) -> Section:
+    """Shows how much the classes attend to the rows [K, D], and how similar the rows are.
+
+    `attention` [C + 1, K] is the mean attention of the snippets of each class, and of background, to each row. It also
+    orders the rows by the class that attends to them most; None: the section shows only the similarity. `columns` of
+    a table with a line for every row, by name, are shown too.
+    """
+    order = np.arange(len(rows)) if attention is None else np.argsort(attention.argmax(axis=0), kind="stable")
+    labels, sources = [f"row {row}" for row in order], [*classes, "background"]
+    similarity = cosines(rows[order], rows[order])
+    shared = Markup() if attention is None else shared_rows(attention, order, sources)
+    if len(rows) > MAP_LIMIT:
+        body = shared + most_similar(similarity, order)
+    else:
+        maps = [charts.heat_map("similarity of the rows", labels, labels, similarity)]
+        if attention is not None:
+            shares = attention[:, order]
+            maps.insert(0, charts.heat_map("attention to the rows", sources, labels, shares, attention.max()))
+        body = parts.charts(maps, scroll=True) + shared
+    if columns is not None:
+        lines = list(zip(*columns.values(), strict=True))
+        body += parts.table(list(columns), lines, "Rows of the bank")
+    return Section(
+        "bank",
+        "Bank",
+        "The maps show how much the snippets of each class attend to each row of the semantics bank, and how similar"
+        " the rows are (cosine). Good: every class has a strong row of its own, and the cells off the diagonal of the"
+        " similarity are pale.",
+        "If several classes share one row, or rows are similar, give the bank more rows (config.bank.rows) or fit it"
+        " to more snippets (config.bank.snippets_per_video).",
+        body,
+    )
+
+
+def shared_rows(attention: np.ndarray, order: np.ndarray, sources: Sequence[str]) -> Markup:
+    """Lists the rows that are the strongest row of several classes."""
+    strongest = attention.argmax(axis=1)
+    owners = {row: [sources[i] for i in np.flatnonzero(strongest == row)] for row in order}
+    cells = [(str(row), ", ".join(names)) for row, names in owners.items() if len(names) > 1]
+    return parts.table(["row", "classes"], cells, "Classes whose strongest row is the same") if cells else Markup()
+
+
+def most_similar(similarity: np.ndarray, order: np.ndarray) -> Markup:
+    """Lists the pairs of rows with the largest cosines; `similarity` [K, K] is in this `order`."""
+    pairs = sorted(itertools.combinations(range(len(order)), 2), key=lambda pair: -similarity[pair])[:PAIR_LIMIT]
+    cells = [(str(order[one]), str(order[other]), f"{similarity[one, other]:.2f}") for one, other in pairs]
+    return parts.table(["row", "row", "cosine"], cells, "Most similar rows")

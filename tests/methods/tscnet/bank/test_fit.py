@@ -10,8 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from configs import thumos14
 from tsc_jax.errors import InputError
-from tsc_jax.methods.tscnet.bank.fit import COVARIANCES, SOURCES, check_bank, fit_bank, number_of_rows
-from tsc_jax.methods.tscnet.bank.snippets import of_split
+from tsc_jax.methods.tscnet.bank.fit import COVARIANCES, SOURCES, check_bank, fit_bank, number_of_rows, of_split
 
 CLASSES, WIDTH, PER_VIDEO = 3, 6, 8
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tsc_jax.methods.tscnet.bank import snippets
-from tsc_jax.methods.tscnet.bank.snippets import LIMIT, draw_snippets, numbers, of_split
+from tsc_jax.methods.tscnet.bank.fit import LIMIT, draw_snippets, numbers, of_split
 
 
 def places_split(lengths: list[int]) -> SimpleNamespace:
