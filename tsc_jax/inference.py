@@ -137,13 +137,17 @@ def padded_batches(
 
     def load(batch: tuple[np.ndarray, int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         chosen, rows, length = batch
-        videos = [split.features(index) for index in chosen]
-        features = np.zeros((rows, length, videos[0].shape[1]), np.float32)
-        mask = np.zeros((rows, length), bool)
-        for row, video in enumerate(videos):
-            features[row, : len(video)] = video
-            mask[row, : len(video)] = True
-        return chosen, features, mask
+        return chosen, *pad([split.features(index) for index in chosen], rows, length)
 
     ahead = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)
     return iter(grain.MapDataset.source(plan).map(load).to_iter_dataset(ahead))
+
+
+def pad(videos: list[np.ndarray], rows: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Videos [T_i, D] -> features float32 [rows, length, D] and mask bool [rows, length]."""
+    features = np.zeros((rows, length, videos[0].shape[1]), np.float32)
+    mask = np.zeros((rows, length), bool)
+    for row, video in enumerate(videos):
+        features[row, : len(video)] = video
+        mask[row, : len(video)] = True
+    return features, mask

@@ -67,11 +67,7 @@ def _open_step(manager, workdir: Path, selection: str, step: int) -> Trained:
 
 
 def find(workdir: Path, selection: str):
-    """The checkpoints of a selection, opened for reading.
-
-    Raises:
-      InputError: there are none; the message names what is there instead.
-    """
+    """The checkpoints of a selection, opened for reading; InputError names what is there instead."""
     if selection not in checkpoints.SELECTIONS:
         raise InputError(f"selection is {selection!r}, expected one of {', '.join(checkpoints.SELECTIONS)}")
     manager = checkpoints.read_checkpoints(workdir, selection)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tsc_jax.methods.tscnet.bank import snippets
+from tsc_jax.methods.tscnet.bank import fit
 from tsc_jax.methods.tscnet.bank.fit import LIMIT, draw_snippets, numbers, of_split
 
 
@@ -38,7 +38,7 @@ def test_the_published_numbers_are_under_the_limit():
 
 @pytest.mark.parametrize(("limit", "videos", "per_video"), [(100, 7, 10), (30, 7, 4), (3, 3, 1)])
 def test_every_drawn_video_gives_as_many_snippets(monkeypatch, limit, videos, per_video):
-    monkeypatch.setattr(snippets, "LIMIT", limit)
+    monkeypatch.setattr(fit, "LIMIT", limit)
     drawn = of_split(places_split([20, 3, 30, 40, 1, 60, 11]), 10, seed=4)
     assert drawn.shape == (videos * per_video, 2) and drawn.dtype == np.float32
     names, counts = np.unique(drawn[:, 0], return_counts=True)
