@@ -27,6 +27,8 @@ from tsc_jax.methods.tscnet.bank.update import UPDATE_RULES
 from tsc_jax.training import loop
 from tsc_jax.training.trained import open_trained
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 MAPPINGS = Path("/proc/self/maps")  # on Linux
 VARIANTS = [

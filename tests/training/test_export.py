@@ -14,6 +14,8 @@ from tsc_jax.training.export import export_run
 from tsc_jax.training.loop import train
 from tsc_jax.training.trained import open_trained
 
+pytestmark = pytest.mark.slow
+
 
 def test_an_export_is_evaluated_like_its_run(finished, data_dir, tmp_path):
     before = report(finished, {}).splitlines()

@@ -18,6 +18,8 @@ from tsc_jax.training import checkpoints
 from tsc_jax.training.loop import train
 from tsc_jax.training.torch_weights import export_weights, import_weights
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="needs PyTorch: pip install -r requirements-torch.txt"

@@ -17,6 +17,8 @@ from tsc_jax.data.pickles import load_npy
 from tsc_jax.predict import open_inputs
 from tsc_jax.video.extract import SNIPPETS_PER_SECOND, WIDTH
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = {"one": 1, "two": 2}  # snippets
 

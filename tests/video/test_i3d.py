@@ -14,6 +14,8 @@ from tsc_jax.video import i3d, weights
 from tsc_jax.video.decode import read_frames
 from tsc_jax.video.extract import make_extractor
 
+pytestmark = pytest.mark.slow
+
 # The channels of each block's convolutions, as in the table of GoogLeNet (Szegedy et al., 2015).
 BLOCKS = {
     "3b": (64, 96, 128, 16, 32, 32),

@@ -16,6 +16,8 @@ from tsc_jax.training.export import export_run
 from tsc_jax.training.loop import train
 from tsc_jax.training.trained import open_trained
 
+pytestmark = pytest.mark.slow
+
 RATE = 2.0
 DATASET = SimpleNamespace(name="made_up", snippets_per_second=RATE)
 
