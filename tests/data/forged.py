@@ -3,13 +3,18 @@
 import contextlib
 import copyreg
 import inspect
+import io
 import pickle
+import struct
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import FunctionType, ModuleType
 
 import numpy as np
 from hypothesis import strategies as st
+
+from tsc_jax.data.pickles import load_npy
 
 
 class TooMuchWorkError(BaseException):
@@ -93,3 +98,50 @@ def programs(names: Sequence[str]) -> st.SearchStrategy[bytes]:
     memo = [code + bytes([place]) for code in (b"q", b"h") for place in range(3)]
     steps = st.one_of(*map(st.sampled_from, (imports, states, values, control, memo)))
     return st.lists(steps, max_size=25).map(lambda parts: b"\x80\x04" + b"".join(parts) + b".")
+
+
+def object_npy(payload: bytes, shape: tuple = (1,)) -> bytes:
+    """A .npy file of an object array, with `payload` where the pickle goes."""
+    file = io.BytesIO()
+    header = {"descr": "|O", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    return file.getvalue() + payload
+
+
+def load_bytes(folder: Path, content: bytes) -> np.ndarray:
+    file = folder / "file.npy"
+    file.write_bytes(content)
+    return load_npy(file)
+
+
+def assert_same(ours, theirs) -> None:
+    assert type(ours) is type(theirs)
+    if isinstance(ours, np.ndarray) and ours.dtype == object:
+        assert ours.shape == theirs.shape and theirs.dtype == object
+        for left, right in zip(ours.flat, theirs.flat, strict=True):
+            assert_same(left, right)
+    elif isinstance(ours, np.ndarray):
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_array_equal(ours, theirs)
+    elif isinstance(ours, list | tuple):
+        assert len(ours) == len(theirs)
+        for left, right in zip(ours, theirs, strict=True):
+            assert_same(left, right)
+    elif isinstance(ours, dict):
+        assert_same(list(ours.items()), list(theirs.items()))
+    else:
+        np.testing.assert_equal(ours, theirs)
+
+
+def python_2_array(length: bytes, spec: bytes, order: bytes, content: bytes) -> bytes:
+    """The opcodes by which Python 2 and NumPy 1 wrote an array of one axis; `content` are opcodes too."""
+
+    def text(value: bytes) -> bytes:
+        return b"U" + struct.pack("B", len(value)) + value
+
+    reconstruct = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\x00\x85" + text(b"b") + b"tR"
+    flags = b"K\x3f" if spec == b"O8" else b"K\x00"
+    size = b"J\xff\xff\xff\xff"
+    state = b"(K\x03" + text(order) + b"NNN" + size + size + flags + b"t"
+    dtype = b"cnumpy\ndtype\n(" + text(spec) + b"K\x00K\x01tR" + state + b"b"
+    return reconstruct + b"(K\x01K" + length + b"\x85" + dtype + b"\x89" + content + b"tb"

@@ -1,5 +1,6 @@
 """A small data set, and a recipe of every method for it."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 from configs import thumos14
 from tests import toy
 from tsc_jax.data.source import Source, SourceVideo
+from tsc_jax.training import checkpoints
 from tsc_jax.training.trained import open_trained
 
 CLASSES, WIDTH = ("jump", "throw", "run"), 16
@@ -63,3 +65,20 @@ RECIPES: dict[str, Callable[..., ml_collections.ConfigDict]] = {"tscnet": small_
 def final_variables(workdir: Path):
     """The variables of a run's last checkpoint."""
     return open_trained(workdir).variables
+
+
+def arrays(workdir, selection="last") -> dict:
+    """Type, shape and checksum of all that a run's checkpoint holds."""
+    return open_trained(workdir, selection).about["arrays"]
+
+
+def steps(workdir, selection="last") -> list[int]:
+    return sorted(int(path.name) for path in checkpoints.folder_of(workdir, selection).iterdir())
+
+
+def scalars(workdir) -> list[dict]:
+    return [json.loads(line) for line in (workdir / "scalars.jsonl").read_text().splitlines()]
+
+
+def losses(workdir) -> list[float]:
+    return [line["total"] for line in scalars(workdir) if "total" in line]
