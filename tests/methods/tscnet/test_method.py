@@ -9,8 +9,7 @@ from tests.methods.tscnet.small import CLASSES, SIZES, WIDTH, ragged_batch, smal
 from tsc_jax.data.batches import deal
 from tsc_jax.method import AXIS, first_state
 from tsc_jax.methods import tscnet
-from tsc_jax.methods.tscnet import method
-from tsc_jax.methods.tscnet.network import make_network
+from tsc_jax.methods.tscnet.network import apply, make_network
 from tsc_jax.training.parallel import make_train_step, replicate
 
 BATCH, PAIRS, LENGTH = 16, 3, 14
@@ -92,8 +91,9 @@ def test_a_frozen_bank_is_no_parameter_and_is_carried_on_untouched():
 def fused(config, state, batch) -> tuple[jax.Array, jax.Array]:
     """The fused features and attention of the training step, dropout included."""
     variables = tscnet.make(config, SIZES).variables(state.params, state.carried)
-    outputs, _ = method.apply(
-        make_network(config.model, CLASSES, WIDTH), variables, batch["features"], batch["mask"],
+    outputs, _ = apply(
+        make_network(config.model, CLASSES, WIDTH), variables, batch["features"],
+        variables["bank"].rows, batch["mask"],
         train=True, order=batch["order"], mutable=["batch_stats"],
         rngs={"dropout": jax.random.fold_in(jax.random.key(state.seed), state.step)},
     )  # fmt: skip

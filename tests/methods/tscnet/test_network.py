@@ -10,14 +10,14 @@ from tests.methods.tscnet.small import CLASSES, SIZES, WIDTH, ragged_batch, smal
 from tsc_jax.errors import InputError
 from tsc_jax.method import Sizes
 from tsc_jax.methods import tscnet
-from tsc_jax.methods.tscnet import method
+from tsc_jax.methods.tscnet.network import apply as apply_network
 from tsc_jax.methods.tscnet.network import fuse, make_network
 
 
 def apply(config, variables, batch, **options):
     network = make_network(config.model, CLASSES, WIDTH)
-    forward = jax.jit(lambda *inputs: method.apply(network, *inputs, **options))
-    return forward(variables, batch["features"], batch["mask"])
+    forward = jax.jit(lambda *inputs: apply_network(network, *inputs, **options))
+    return forward(variables, batch["features"], variables["bank"].rows, batch["mask"])
 
 
 def test_a_padded_video_gets_what_it_gets_alone():

@@ -15,7 +15,7 @@ from tsc_jax.errors import InputError
 from tsc_jax.inference import OfVideo, infer
 from tsc_jax.method import Outputs
 from tsc_jax.methods.tscnet import chunks
-from tsc_jax.methods.tscnet.network import TSCNet, fuse_features, make_network
+from tsc_jax.methods.tscnet.network import TSCNet, apply, fuse_features, make_network
 from tsc_jax.training.trained import Trained
 
 
@@ -55,8 +55,7 @@ def attend(trained: Trained, split: Split) -> Iterator[tuple[int, OfVideo]]:
 
 def read_attention(weight: float, network, variables, *arguments, method=TSCNet.finish) -> Outputs:
     """The attention to the bank, averaged over heads, and the fused features, of a batch or a chunk."""
-    own = {name: variables[name] for name in ("params", "batch_stats")}
-    outputs, seen = network.apply(own, *arguments, method=method, mutable=["intermediates"])
+    outputs, seen = apply(network, variables, *arguments, method=method, mutable=["intermediates"])
     (weights,) = seen["intermediates"]["dsa"]["bank_attention"]
     return Outputs({"bank_attention": weights.mean(axis=2), "features": fuse_features(outputs, weight)})
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tsc_jax.method import Outputs, Sizes
-from tsc_jax.methods.tscnet.network import TSCNet, attention_logits, fuse, make_network, reach
+from tsc_jax.methods.tscnet.network import TSCNet, apply, attention_logits, fuse, make_network, reach
 from tsc_jax.nn.layers import product
 
 
@@ -24,8 +24,7 @@ def make(config, sizes: Sizes, read: Callable | None = None) -> Callable:
 
     @jax.jit
     def project(variables, features, mask):
-        own = {name: variables[name] for name in ("params", "batch_stats")}
-        return network.apply(own, features, mask, method=TSCNet.project)
+        return apply(network, variables, features, mask, method=TSCNet.project)
 
     @jax.jit
     def finish(variables, m, f, read_so_far, mask):
@@ -54,8 +53,7 @@ def make(config, sizes: Sizes, read: Callable | None = None) -> Callable:
 
 def read_fused(weight: float, network, variables, *arguments) -> Outputs:
     """The fused CAS and attention of a chunk."""
-    own = {name: variables[name] for name in ("params", "batch_stats")}
-    cas, attention = fuse(network.apply(own, *arguments, method=TSCNet.finish), weight)
+    cas, attention = fuse(apply(network, variables, *arguments, method=TSCNet.finish), weight)
     return Outputs({"cas": cas, "attention": attention})
 
 

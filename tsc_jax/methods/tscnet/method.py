@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from tsc_jax.errors import InputError
 from tsc_jax.method import Method, Sizes
 from tsc_jax.method import Outputs as MethodOutputs
 from tsc_jax.methods.tscnet.bank.fit import check_bank, fit_bank, number_of_rows
@@ -10,7 +11,7 @@ from tsc_jax.methods.tscnet.bank.state import new_bank
 from tsc_jax.methods.tscnet.bank.update import by_mean, evidence
 from tsc_jax.methods.tscnet.localize import check_proposals, localize
 from tsc_jax.methods.tscnet.losses import check_loss, loss_terms
-from tsc_jax.methods.tscnet.network import Outputs, check_model, fuse, fuse_features, make_network
+from tsc_jax.methods.tscnet.network import Outputs, apply, fuse, fuse_features, make_network
 from tsc_jax.optimizer import check_optimizer, make_optimizer
 
 
@@ -63,7 +64,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         }
 
     def forward(variables, features, mask):
-        cas, attention = fuse(apply(network, variables, features, mask), weight)
+        cas, attention = fuse(apply(network, variables, features, variables["bank"].rows, mask), weight)
         return MethodOutputs({"cas": cas, "attention": attention})
 
     def refresh(params, carried, look, step):
@@ -88,12 +89,6 @@ def rows_of(params, carried) -> jax.Array:
     return params["bank"] if "bank" in params else carried["bank"].rows
 
 
-def apply(network, variables, features: jax.Array, mask: jax.Array, **options):
-    """Applies the network to the variables of `Method.variables`; features [B, T, D], mask bool [B, T]."""
-    own = {name: variables[name] for name in ("params", "batch_stats")}
-    return network.apply(own, features, variables["bank"].rows, mask, **options)
-
-
 def check(config, sizes: Sizes) -> None:
     """Raises InputError for settings that TSC-Net cannot use."""
     check_model(config.model, sizes.width)
@@ -101,3 +96,17 @@ def check(config, sizes: Sizes) -> None:
     check_loss(config.loss)
     check_optimizer(config.optimizer)
     check_proposals(config.proposals)
+
+
+def check_model(model, width: int) -> None:
+    """Raises InputError for values of `config.model` that make no network for features of width D."""
+    if model.tce_heads < 1 or width % model.tce_heads:
+        raise InputError(
+            f"config.model.tce_heads is {model.tce_heads}, expected a divisor of the feature width {width}"
+        )
+    for key, kernels in (
+        ("pyramid_kernels", model.pyramid_kernels),
+        ("pyramid_fuse_kernel", [model.pyramid_fuse_kernel]),
+    ):
+        if not all(kernel >= 1 and kernel % 2 for kernel in kernels):
+            raise InputError(f"config.model.{key} is {model[key]}, expected odd numbers of snippets")

@@ -18,7 +18,6 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from tsc_jax.errors import InputError
 from tsc_jax.nn.layers import BatchNorm, Dropout, Linear, Numerics, TemporalConv, product, softmax_where
 
 HEAD_KERNEL = 3  # taps of the convolutions of a head; paper
@@ -252,7 +251,7 @@ class TSCNet(nn.Module):
 
 
 def make_network(model, classes: int, width: int, axis: str | None = None, mapped: bool = False) -> TSCNet:
-    """Builds TSC-Net for C classes and width D from `config.model`, checked (`check_model`).
+    """Builds TSC-Net for C classes and width D from `config.model`, checked by `method.check_model`.
 
     Batch statistics are reduced over the pmap axis `axis`; for `mapped` see `layers.Numerics`.
     """
@@ -278,18 +277,9 @@ def make_network(model, classes: int, width: int, axis: str | None = None, mappe
     )
 
 
-def check_model(model, width: int) -> None:
-    """Raises InputError for values of `config.model` that make no network for features of width D."""
-    if model.tce_heads < 1 or width % model.tce_heads:
-        raise InputError(
-            f"config.model.tce_heads is {model.tce_heads}, expected a divisor of the feature width {width}"
-        )
-    for key, kernels in (
-        ("pyramid_kernels", model.pyramid_kernels),
-        ("pyramid_fuse_kernel", [model.pyramid_fuse_kernel]),
-    ):
-        if not all(kernel >= 1 and kernel % 2 for kernel in kernels):
-            raise InputError(f"config.model.{key} is {model[key]}, expected odd numbers of snippets")
+def apply(network: TSCNet, variables, *inputs, **options):
+    """Applies the network, or one of its methods, with the variables of `Method.variables`; the bank is an input."""
+    return network.apply({name: variables[name] for name in ("params", "batch_stats")}, *inputs, **options)
 
 
 def reach(model) -> int:

@@ -17,8 +17,8 @@ from tsc_jax.data.batches import Deal, deal
 from tsc_jax.errors import InputError
 from tsc_jax.method import AXIS, Sizes, TrainState
 from tsc_jax.methods.tscnet import losses, torch, torch_names
-from tsc_jax.methods.tscnet.method import apply, make
-from tsc_jax.methods.tscnet.network import Outputs, fuse, make_network
+from tsc_jax.methods.tscnet.method import make
+from tsc_jax.methods.tscnet.network import Outputs, apply, fuse, make_network
 from tsc_jax.training.parallel import make_train_step, replicate
 
 DROPOUTS = ("dsa_bank_dropout", "dsa_dropout", "classifier_dropout", "attention_dropout")
@@ -94,7 +94,7 @@ def replay_call(setup: Setup) -> dict[str, np.ndarray]:
         return {name: term.sum for name, term in losses.loss_terms(*alone, jnp.zeros(0, bool), settings.loss).items()}
 
     def call(variables, batch: dict) -> tuple:
-        inputs = (network, variables, batch["features"], batch["mask"])
+        inputs = (network, variables, batch["features"], variables["bank"].rows, batch["mask"])
         inference = apply(*inputs)
         training, new = apply(*inputs, train=True, mutable=["batch_stats"])
         known = (training, batch["labels"], batch["mask"])
