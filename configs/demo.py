@@ -6,22 +6,16 @@ python -m launch.train --config=configs/demo.py --workdir=runs/demo
 
 import ml_collections
 
-from configs import thumos14
+from configs import common, thumos14
 
 
 def get_config() -> ml_collections.ConfigDict:
     """Returns THUMOS-14's recipe with settings for a small data set and two CPU cores."""
     config = thumos14.get_config()
     with config.unlocked():
-        config.data.name = "watch_sessions"
+        common.for_demo(config)
         config.bank.snippets_per_video = 40  # of about 140 per video; enough for 6 rows
         config.optimizer.learning_rate = 5e-4  # for a small network and few steps
         config.train.snippets = 96  # of about 140 per video
         config.train.steps = 400
-        config.train.log_every = 20
-        config.checkpoint.every_steps = 100
-        config.eval.protocol = "seconds"
-        config.eval.holdout = 0.1
-        config.eval.every = 100
-        config.eval.after = 100
     return config

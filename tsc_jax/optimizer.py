@@ -1,9 +1,8 @@
-"""The optimizer of every method so far: Adam with coupled weight decay and a learning rate that steps down."""
-
-import math
+"""Adam with coupled weight decay and a learning rate that steps down."""
 
 import optax
 
+from tsc_jax import settings as rules
 from tsc_jax.errors import InputError
 
 
@@ -26,12 +25,8 @@ def learning_rate(settings) -> float | optax.Schedule:
 
 def check_optimizer(settings) -> None:
     """Raises InputError for values of `config.optimizer` that no optimizer can use."""
-    for key in ("learning_rate", "weight_decay", "epsilon", "milestone_factor"):
-        if not 0 <= settings[key] < math.inf:
-            raise InputError(f"config.optimizer.{key} is {settings[key]}, expected a finite number, 0 or more")
-    for key in ("beta1", "beta2"):
-        if not 0 <= settings[key] < 1:
-            raise InputError(f"config.optimizer.{key} is {settings[key]}, expected 0 or more and less than 1")
+    numbers = dict.fromkeys(("learning_rate", "weight_decay", "epsilon", "milestone_factor"), rules.NOT_NEGATIVE)
+    rules.check("optimizer", settings, numbers | {"beta1": rules.BELOW_1, "beta2": rules.BELOW_1})
     steps = list(settings.milestones)
     if steps != sorted(set(steps)) or any(step < 1 for step in steps):
         raise InputError(f"config.optimizer.milestones is {tuple(steps)}, expected rising numbers of steps")

@@ -58,7 +58,7 @@ def check_folder(folder: Path, config: ml_collections.ConfigDict, devices: int) 
     module = methods.part(config.method, "parity")
     if module is None:
         raise InputError(f"config.method is {config.method!r}, which has no comparison with recordings")
-    checks = module.checks(config, devices) | {"detection_map.npz": check_detection}
+    checks = {"detection_map.npz": check_detection} | module.checks(config, devices)
     paths = {folder / name: check for name, check in checks.items() if (folder / name).exists()}
     if not paths:
         raise InputError(f"--golden {folder}: holds none of {', '.join(checks)}")
@@ -69,6 +69,16 @@ def check_folder(folder: Path, config: ml_collections.ConfigDict, devices: int) 
         except (KeyError, InputError) as error:
             reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
             raise InputError(f"{path}: {reason}") from error
+
+
+def method_of(folder: Path) -> str:
+    """The method whose recordings a folder holds, by the names of their arrays; InputError where none is known."""
+    there = {name for path in sorted(folder.glob("*.npz")) for name in read_recording(path)}
+    for method in methods.names():
+        module = methods.part(method, "parity")
+        if module is not None and not there.isdisjoint(module.MARKS):
+            return method
+    raise InputError(f"--golden {folder}: holds no recording of {', '.join(methods.names())}")
 
 
 def read_recording(path: Path) -> dict[str, np.ndarray]:

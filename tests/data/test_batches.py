@@ -13,12 +13,10 @@ from tsc_jax.data.batches import (
     check_batches,
     deal,
     join,
-    sample_snippets,
-    sample_videos,
-    steps_per_epoch,
     training_batches,
 )
 from tsc_jax.data.dataset import Split, Video
+from tsc_jax.data.sampling import SAMPLING, epoch_and_place, sample_snippets, sample_videos, steps_within
 from tsc_jax.errors import InputError
 
 CLASSES, WIDTH = 3, 2
@@ -27,7 +25,7 @@ NAMES = ("jump", "throw", "run")
 
 def recipe(**changes) -> ml_collections.ConfigDict:
     """The section "train" of a recipe."""
-    values = {"batches": "pairs", "batch_size": 8, "pairs": 3, "snippets": 12, "steps": 6}
+    values = {"batches": "pairs", "batch_size": 8, "pairs": 3, "sampling": "all", "snippets": 12, "steps": 6}
     return ml_collections.ConfigDict(values | changes)
 
 
@@ -154,32 +152,48 @@ def test_batches_of_pairs_do_not_depend_on_devices_or_processes():
 @given(
     st.integers(0, 1000), st.integers(1, 12), st.integers(1, 14), st.sampled_from([1, 2, 8]), st.sampled_from([1, 2])
 )
-def test_an_epoch_shows_every_video_once_on_any_number_of_devices(seed, videos, batch_size, devices, processes):
+def test_every_epoch_shows_every_video_once_on_any_number_of_devices(seed, videos, batch_size, devices, processes):
     split, train = made_up_split(videos), recipe(batches="epochs", batch_size=batch_size)
     local = max(1, devices // processes)
     shares = [slice(first, first + local) for first in range(0, devices, local)]
     makers = [batch_maker(split, train, seed, devices, share) for share in shares]
-    alone, steps = batch_maker(split, train, seed, 1), steps_per_epoch(videos, batch_size)
-    orders = []
-    for epoch in range(2):
-        shown = []
-        for step in range(epoch * steps, (epoch + 1) * steps):
-            parts = [maker(step) for maker in makers]
-            assert all(part["order"].shape[0] == local and not part["paired"].any() for part in parts)
-            batch, expected = share_of(parts), share_of([alone(step)])
-            rows = np.arange(len(batch["video"]))
-            assert len(rows) == batch_size + -batch_size % devices
-            np.testing.assert_array_equal(batch["order"], rows)
-            assert_same({name: array[:batch_size] for name, array in batch.items()}, expected)
-            empty = batch["video"] < 0
-            assert (batch["video"][empty] == -1).all() and (np.diff(empty.astype(int)) >= 0).all()
-            for name in ("features", "mask", "labels", "snippets"):
-                assert not batch[name][empty].any(), name
-            assert batch["mask"][~empty].any(axis=1).all()
-            shown += batch["video"][~empty].tolist()
-        assert sorted(shown) == list(range(videos))
-        orders.append(shown)
-    assert videos < 6 or orders[0] != orders[1], "epochs are shuffled anew"
+    alone, shown = batch_maker(split, train, seed, 1), []
+    for step in range(-(-2 * videos // batch_size)):
+        parts = [maker(step) for maker in makers]
+        assert all(part["order"].shape[0] == local and not part["paired"].any() for part in parts)
+        batch, expected = share_of(parts), share_of([alone(step)])
+        rows = np.arange(len(batch["video"]))
+        assert len(rows) == batch_size + -batch_size % devices
+        np.testing.assert_array_equal(batch["order"], rows)
+        assert_same({name: array[:batch_size] for name, array in batch.items()}, expected)
+        empty = batch["video"] < 0
+        np.testing.assert_array_equal(empty, rows >= batch_size)
+        for name in ("features", "mask", "labels", "snippets"):
+            assert not batch[name][empty].any(), name
+        assert batch["mask"][~empty].any(axis=1).all()
+        shown += batch["video"][~empty].tolist()
+    first, second = shown[:videos], shown[videos : 2 * videos]
+    assert sorted(first) == sorted(second) == list(range(videos))
+    assert videos < 6 or first != second, "epochs are shuffled anew"
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 30))
+def test_batches_run_on_across_the_ends_of_epochs(videos, batch_size, step):
+    epochs, places = epoch_and_place(step, np.arange(batch_size), batch_size, videos)
+    np.testing.assert_array_equal(epochs * videos + places, step * batch_size + np.arange(batch_size))
+    for epoch in epochs:
+        assert (steps_within(epoch, batch_size, videos) <= step) and (
+            steps_within(epoch + 1, batch_size, videos) >= step
+        ), "the step stands in the epoch, or spans its ends"
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 1000))
+def test_sampled_snippets_stand_in_the_order_of_time(length, number, seed):
+    subset, spans = (SAMPLING[name](length, number, np.random.default_rng(seed)) for name in ("subset", "spans"))
+    assert len(subset) == min(length, number) and (np.diff(subset) > 0).all()
+    assert len(spans) == number and (np.diff(spans) >= 0).all() and spans[0] >= 0 and spans[-1] < length
+    if length >= number:
+        np.testing.assert_array_equal((spans * number + number - 1) // length, np.arange(number))
 
 
 @settings(max_examples=10)

@@ -6,7 +6,13 @@ way in which its videos are dealt to devices does.
 `config.train.batches` says how videos are drawn:
 
 "pairs"   videos are drawn with replacement, some in pairs that share a class, and resampled to T snippets
-"epochs"  whole videos without replacement, each once per epoch, padded to a few lengths
+"epochs"  every video once per epoch, in a new random order; batches run on across the ends of epochs
+
+`config.train.sampling` says which snippets of a video "epochs" takes; videos are padded to a few lengths:
+
+"all"     all of them
+"subset"  at most `config.train.snippets` different ones, drawn at random, in the order of time (GRN)
+"spans"   one from each of `config.train.snippets` equal spans; a shorter video repeats some (ACM-Net)
 """
 
 import dataclasses
@@ -15,8 +21,10 @@ from collections.abc import Callable, Iterator, Sequence
 import grain
 import numpy as np
 
+from tsc_jax import settings as rules
 from tsc_jax.data.dataset import Split
 from tsc_jax.data.lengths import padded_lengths
+from tsc_jax.data.sampling import SAMPLING, sample_snippets, sample_videos, videos_of_step
 from tsc_jax.errors import InputError
 
 BATCHES = ("pairs", "epochs")
@@ -68,11 +76,17 @@ def deal_batch(train, devices: int) -> Deal:
 
 def check_batches(train, split: Split, classes: Sequence[str]) -> None:
     """Raises InputError where `config.train` asks for batches that cannot be drawn from the videos of a split."""
-    if train.batches not in BATCHES:
-        raise InputError(f"config.train.batches is {train.batches!r}, expected one of {', '.join(BATCHES)}")
-    for key, least in (("batch_size", 1), ("pairs", 0), ("snippets", 1)):
-        if train[key] < least:
-            raise InputError(f"config.train.{key} is {train[key]}, expected {least} or more")
+    rules.check(
+        "train",
+        train,
+        {
+            "batches": rules.one_of(*BATCHES),
+            "sampling": rules.one_of(*SAMPLING),
+            "batch_size": rules.COUNT,
+            "pairs": rules.NOT_NEGATIVE,
+            "snippets": rules.COUNT,
+        },
+    )
     if not train.pairs or train.batches != "pairs":
         return
     counts = np.sum([video.labels for video in split.videos], axis=0)
@@ -83,40 +97,6 @@ def check_batches(train, split: Split, classes: Sequence[str]) -> None:
             f"config.train.pairs is {train.pairs}, but {wrong} (config.data.min_snippets leaves out shorter videos,"
             " config.eval.holdout those held out); expected 2 or more of each class, or config.train.pairs=0"
         )
-
-
-def sample_videos(labels: np.ndarray, batch_size: int, pairs: int, rng: np.random.Generator) -> np.ndarray:
-    """Indices [B] of the videos of a batch, pairs first, from the labels bool [V, C] of all videos.
-
-    A pair is two different videos of a class that is drawn uniformly; the rest is drawn uniformly with
-    replacement (published).
-    """
-    usable = np.flatnonzero(labels.sum(axis=0) >= 2)
-    chosen = [rng.choice(np.flatnonzero(labels[:, rng.choice(usable)]), 2, replace=False) for _ in range(pairs)]
-    return np.concatenate([*chosen, rng.integers(len(labels), size=batch_size - 2 * pairs)]).astype(int)
-
-
-def sample_snippets(length: int, number: int, rng: np.random.Generator) -> np.ndarray:
-    """Indices [number] of the snippets that stand for a video of `length` snippets (published resampling).
-
-    Between two stride points that fall into different snippets one is drawn, both ends
-    included; elsewhere the snippet is that of the point, so short videos repeat snippets.
-    """
-    points = np.arange(number) * length // number
-    next_points = np.append(points[1:], length - 1)
-    return rng.integers(points, np.maximum(points, next_points) + 1)
-
-
-def videos_of_epoch(videos: int, batch_size: int, seed: int, step: int) -> np.ndarray:
-    """Indices of the videos of one step: the next `batch_size` of the epoch's permutation, fewer at its end."""
-    epoch, place = divmod(step, steps_per_epoch(videos, batch_size))
-    order = np.random.default_rng([seed, epoch]).permutation(videos)
-    return order[place * batch_size : (place + 1) * batch_size]
-
-
-def steps_per_epoch(videos: int, batch_size: int) -> int:
-    """Number of batches in which every video stands once; the last one may be smaller."""
-    return -(-videos // batch_size)
 
 
 def training_batches(makers: Sequence[Callable[[int], Batch]], first_step: int, steps: int) -> Iterator[Batch]:
@@ -157,31 +137,30 @@ def batch_maker(split: Split, train, seed: int, devices: int, local: slice = sli
     order, paired = dealt.order[local], dealt.paired[local]
     labels = np.stack([video.labels for video in split.videos])
     lengths = np.array([video.num_snippets for video in split.videos])
-    buckets, first = padded_lengths(lengths), np.cumsum(lengths) - lengths
+    first = np.cumsum(lengths) - lengths
+    sampled = {"all": lengths, "subset": np.minimum(lengths, train.snippets)}.get(
+        train.sampling, np.full(len(lengths), train.snippets)
+    )
+    buckets = padded_lengths(sampled)
 
     def draw_pairs(step: int) -> tuple[np.ndarray, int, Callable]:
-        videos = sample_videos(labels, train.batch_size, train.pairs, np.random.default_rng([seed, step]))
+        rng = np.random.default_rng([seed, step])
+        return sample_videos(labels, train.batch_size, train.pairs, rng), train.snippets, sample_snippets
 
-        def choose(place: int) -> np.ndarray:
-            rng = np.random.default_rng([seed, step, place])
-            return sample_snippets(lengths[videos[place]], train.snippets, rng)
-
-        return videos, train.snippets, choose
-
-    def draw_epoch(step: int) -> tuple[np.ndarray, int, Callable]:
-        videos = videos_of_epoch(len(labels), train.batch_size, seed, step)
-        length = buckets[np.searchsorted(buckets, lengths[videos].max())]
-        return videos, int(length), lambda place: np.arange(lengths[videos[place]])
+    def draw_epochs(step: int) -> tuple[np.ndarray, int, Callable]:
+        videos = videos_of_step(len(labels), train.batch_size, seed, step)
+        return videos, int(buckets[np.searchsorted(buckets, sampled[videos].max())]), SAMPLING[train.sampling]
 
     def make(step: int) -> Batch:
-        videos, length, choose = (draw_pairs if train.batches == "pairs" else draw_epoch)(step)
+        videos, length, sample = (draw_pairs if train.batches == "pairs" else draw_epochs)(step)
         videos = np.append(videos, np.full(dealt.order.size - len(videos), -1))[order]
         wholes = {place: split.features(videos[place]) for place in zip(*np.nonzero(videos >= 0), strict=True)}
         width = split.features(0).shape[1] if not wholes else next(iter(wholes.values())).shape[1]
         features = np.zeros((*order.shape, length, width), np.float32)
         mask, snippets = np.zeros((*order.shape, length), bool), np.zeros((*order.shape, length), np.int32)
         for place, whole in wholes.items():
-            chosen = choose(order[place])
+            rng = np.random.default_rng([seed, step, order[place]])
+            chosen = sample(lengths[videos[place]], train.snippets, rng)
             # In any mode but "clip" the rows are copied twice.
             np.take(whole, chosen, axis=0, out=features[place][: len(chosen)], mode="clip")
             mask[place][: len(chosen)] = True

@@ -41,8 +41,12 @@ def part(name: str, module: str) -> ModuleType | None:
         return None
 
 
+def names() -> list[str]:
+    """The names of all methods."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
 def check_name(name: str) -> None:
     """Raises InputError where `name` is not a method. Checkpoints name methods too, so no other module is imported."""
-    known = {module.name for module in pkgutil.iter_modules(__path__)}
-    if not isinstance(name, str) or name not in known:
-        raise InputError(f"config.method is {name!r}, expected one of {', '.join(sorted(known))}")
+    if not isinstance(name, str) or name not in names():
+        raise InputError(f"config.method is {name!r}, expected one of {', '.join(names())}")

@@ -7,6 +7,7 @@ batch; where it is None, there is no dropout.
 
 import dataclasses
 import functools
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 he_uniform = nn.initializers.he_uniform()
+xavier_uniform = nn.initializers.xavier_uniform()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,11 +71,12 @@ class Linear(nn.Module):
 
     channels: int
     numerics: Numerics
+    kernel_init: Callable = he_uniform
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """[B, T, Din] or [K, Din] -> the same with `channels`."""
-        kernel = self.param("kernel", he_uniform, (x.shape[-1], self.channels))
+        kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.channels))
         bias = self.param("bias", nn.initializers.zeros, (self.channels,))
         x = x.astype(self.numerics.dtype)
         if x.ndim == 3:

@@ -4,12 +4,11 @@ A proposal is a run of consecutive snippets whose attention is above one of seve
 inner-outer contrast of its class plus a share of the video score of the class.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tsc_jax.errors import InputError
+from tsc_jax import settings as rules
 from tsc_jax.localization.contrast import inner_outer_contrast
 from tsc_jax.localization.nms import soft_nms
 from tsc_jax.localization.runs import runs_above
@@ -58,25 +57,16 @@ def class_scores(cas: np.ndarray, topk_ratio: int) -> np.ndarray:
 
 def check_proposals(settings) -> None:
     """Raises InputError for an invalid value in `config.proposals`."""
-    at_least_1, at_least_0 = lambda value: value >= 1, lambda value: 0 <= value < math.inf
-    rules = {
-        "topk_ratio": (at_least_1, "1 or more"),
-        "classification_topk_ratio": (at_least_1, "1 or more"),
-        "class_threshold": (math.isfinite, "a finite number"),
-        "attention_thresholds": (are_thresholds, "the first threshold, the last one and their number, 1 or more"),
-        "outer_ratio": (at_least_0, "0 or more"),
-        "video_score_weight": (math.isfinite, "a finite number"),
-        "nms_sigma": (lambda value: value > 0, "a number above 0"),
-    }
-    for key, (is_valid, expected) in rules.items():
-        if not is_valid(settings[key]):
-            raise InputError(f"config.proposals.{key} is {settings[key]}, expected {expected}")
-
-
-def are_thresholds(value: Sequence) -> bool:
-    """Whether `value` is (first, last, number) with finite thresholds and a whole number of 1 or more."""
-    try:
-        first, last, number = value
-        return math.isfinite(first) and math.isfinite(last) and isinstance(number, int) and number >= 1
-    except (TypeError, ValueError):
-        return False
+    rules.check(
+        "proposals",
+        settings,
+        {
+            "topk_ratio": rules.COUNT,
+            "classification_topk_ratio": rules.COUNT,
+            "class_threshold": rules.NUMBER,
+            "attention_thresholds": rules.THRESHOLDS,
+            "outer_ratio": rules.NOT_NEGATIVE,
+            "video_score_weight": rules.NUMBER,
+            "nms_sigma": rules.POSITIVE,
+        },
+    )

@@ -9,23 +9,12 @@ boolean [B // 2]: whether rows 2p and 2p + 1 are a pair that shares a class.
 import jax
 import jax.numpy as jnp
 
-from tsc_jax.errors import InputError
+from tsc_jax import settings as rules
 from tsc_jax.method import Term
 from tsc_jax.methods.tscnet.network import Branch, Outputs
 from tsc_jax.nn.layers import softmax_where
-
-
-def pool_topk(cas: jax.Array, mask: jax.Array, ratio: int) -> jax.Array:
-    """Mean over time of the max(1, T_i // ratio) largest activations per class: [B, T, C+1] -> [B, C+1].
-
-    It is 0 where T_i is 0.
-    """
-    lengths = jnp.sum(mask, axis=1)
-    wanted = jnp.minimum(jnp.maximum(lengths // ratio, 1), lengths)
-    largest = jnp.where(mask[..., None], cas, -jnp.inf).swapaxes(1, 2)
-    largest, _ = jax.lax.top_k(largest, max(1, cas.shape[1] // ratio))
-    taken = jnp.arange(largest.shape[-1])[None, None] < wanted[:, None, None]
-    return jnp.sum(largest, axis=-1, where=taken) / jnp.maximum(wanted, 1)[:, None]
+from tsc_jax.nn.losses import label_cross_entropy
+from tsc_jax.nn.pooling import mean_of_largest, mean_over_time
 
 
 def suppress_background(cas: jax.Array, attention: jax.Array) -> jax.Array:
@@ -38,10 +27,8 @@ def mil(
     cas: jax.Array, labels: jax.Array, mask: jax.Array, background: bool, ratio: int, smoothing: float
 ) -> jax.Array:
     """Multiple-instance loss [B]: cross entropy of the pooled CAS against labels with or without background."""
-    last = jnp.full((*labels.shape[:-1], 1), background)
-    target = jnp.concatenate([labels, last], axis=-1).astype(jnp.float32)
-    target /= jnp.maximum(jnp.sum(target, axis=-1, keepdims=True) + smoothing, jnp.finfo(jnp.float32).tiny)
-    return -jnp.sum(target * jax.nn.log_softmax(pool_topk(cas, mask, ratio)), axis=-1)
+    pooled = mean_of_largest(cas, mask, ratio)
+    return label_cross_entropy(pooled, labels, background=background, smoothing=smoothing)
 
 
 def guide(cas: jax.Array, attention: jax.Array, mask: jax.Array) -> jax.Array:
@@ -53,11 +40,6 @@ def guide(cas: jax.Array, attention: jax.Array, mask: jax.Array) -> jax.Array:
 def reconstruction(features: jax.Array, pyramid: jax.Array, mask: jax.Array) -> jax.Array:
     """Mean squared distance of the semantic features from the pyramid's [B, T, D] -> [B]."""
     return mean_over_time(jnp.mean(jnp.square(features - pyramid), axis=-1), mask)
-
-
-def mean_over_time(x: jax.Array, mask: jax.Array) -> jax.Array:
-    """[B, T] -> [B], over the snippets that exist."""
-    return jnp.sum(x, axis=1, where=mask) / jnp.maximum(jnp.sum(mask, axis=1), 1)
 
 
 def contrastive(
@@ -115,7 +97,4 @@ def loss_terms(outputs: Outputs, labels: jax.Array, mask: jax.Array, paired: jax
 
 def check_loss(settings) -> None:
     """Raises InputError for values of `config.loss` that no loss can use."""
-    if settings.topk_ratio < 1:
-        raise InputError(f"config.loss.topk_ratio is {settings.topk_ratio}, expected 1 or more")
-    if settings.label_smoothing < 0:
-        raise InputError(f"config.loss.label_smoothing is {settings.label_smoothing}, expected 0 or more")
+    rules.check("loss", settings, {"topk_ratio": rules.COUNT, "label_smoothing": rules.NOT_NEGATIVE})

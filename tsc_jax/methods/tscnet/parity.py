@@ -20,6 +20,9 @@ from tsc_jax.methods.tscnet import replay, torch
 from tsc_jax.methods.tscnet.localize import localize
 from tsc_jax.parity import EQUAL, FAILS, ROUNDING, Arrays, Row, Tolerance, compare
 
+# Names of arrays of which every recording of this method, and of no other, holds one.
+MARKS = ("init/conv_1x1.weight", "0/cas", "gt_label")
+
 # Biases that change nothing: a softmax over keys cancels what all keys share (conv_key, fc_k), its weights
 # sum to 1, so a bias of the values is a constant (conv_value, fc_v), and a BatchNorm takes constants out
 # (conv_out, fc_o, fc2; for the first bn of the semantic branch the one that follows).

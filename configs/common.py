@@ -1,0 +1,64 @@
+"""The sections that the recipes of all methods share; each recipe changes what its method needs."""
+
+import ml_collections
+
+
+def sections() -> ml_collections.ConfigDict:
+    """Returns a recipe without the sections of a method."""
+    config = ml_collections.ConfigDict()
+    config.method = ""  # name of a folder in tsc_jax/methods
+
+    config.data = ml_collections.ConfigDict()
+    config.data.name = ""  # name of the data set, as in launch.prepare --name
+    config.data.data_dir = "data"  # folder of prepared data sets
+    config.data.min_snippets = 1  # shorter videos are left out, but their ground truth counts in the evaluation
+
+    config.optimizer = optimizer = ml_collections.ConfigDict()
+    optimizer.learning_rate = 1e-4
+    optimizer.beta1 = 0.9  # Adam's default
+    optimizer.beta2 = 0.999  # Adam's default
+    optimizer.epsilon = 1e-8  # Adam's default
+    optimizer.weight_decay = 0.0  # added to the gradient of every parameter
+    optimizer.milestones = ()  # steps after which milestone_factor multiplies the learning rate
+    optimizer.milestone_factor = 0.1
+
+    config.train = train = ml_collections.ConfigDict()
+    train.seed = 0
+    train.seeds = 1  # number of runs to train together, with this seed and the following ones
+    train.steps = 1000
+    # "pairs": with replacement, some in pairs of one class, resampled to T; "epochs": every video once per epoch
+    train.batches = "epochs"
+    # snippets that "epochs" takes of a video: "all"; "subset": at most T; "spans": one from each of T equal spans
+    train.sampling = "all"
+    train.snippets = 320  # T
+    train.batch_size = 10  # videos per step on all devices together
+    train.pairs = 0  # pairs of videos in the batch that share a class
+    train.log_every = 10  # steps
+
+    config.checkpoint = checkpoint = ml_collections.ConfigDict()
+    checkpoint.every_steps = 500
+    checkpoint.every_minutes = 10.0  # whichever of the two comes first
+    checkpoint.keep = 2  # steps to keep per selection; more than one, in case the newest is damaged
+
+    config.eval = evaluation = ml_collections.ConfigDict()
+    evaluation.protocol = "published"  # rounds ground truth to snippets, like the papers; or "seconds"
+    evaluation.tiou = "0.1:0.9:0.1"
+    evaluation.select_by = "0.1:0.7"  # the average mAP that chooses the best step
+    evaluation.holdout = 0.0  # share of the training videos to hold out for choosing the best step
+    evaluation.every = 100  # steps between evaluations
+    evaluation.after = 1  # no evaluation before this step
+    evaluation.batch_snippets = 8192  # largest number of padded snippets in a test batch
+    evaluation.figures = 4  # number of test videos to draw
+
+    return config
+
+
+def for_demo(config: ml_collections.ConfigDict) -> None:
+    """Points a recipe at the embedded recordings of smartwatches, with settings for two CPU cores."""
+    config.data.name = "watch_sessions"
+    config.train.log_every = 20
+    config.checkpoint.every_steps = 100
+    config.eval.protocol = "seconds"
+    config.eval.holdout = 0.1
+    config.eval.every = 100
+    config.eval.after = 100
