@@ -96,6 +96,16 @@ def train_step(
     Returns:
       The new state, and the value of every term over the global batch with their weighted sum "total".
     """
+    gradients, values, carried = loss_gradients(method, axis, state, batch)
+    updates, opt_state = method.optimizer.update(gradients, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    return state.replace(step=state.step + 1, params=params, carried=carried, opt_state=opt_state), values
+
+
+def loss_gradients(
+    method: Method, axis: str | None, state: TrainState, batch: dict[str, jax.Array]
+) -> tuple[Any, dict[str, jax.Array], Any]:
+    """The gradients of the loss of the global batch, its values (see `train_step`), and what is carried on."""
 
     def over_devices(tree):
         return tree if axis is None else jax.lax.psum(tree, axis)
@@ -113,7 +123,4 @@ def train_step(
         return total, (shares | {"total": total}, carried)
 
     gradients, (shares, carried) = jax.grad(device_loss, has_aux=True)(state.params)
-    gradients, values = over_devices((gradients, shares))
-    updates, opt_state = method.optimizer.update(gradients, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
-    return state.replace(step=state.step + 1, params=params, carried=carried, opt_state=opt_state), values
+    return *over_devices((gradients, shares)), carried

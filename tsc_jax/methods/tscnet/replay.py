@@ -19,6 +19,7 @@ from tsc_jax.method import AXIS, Sizes, TrainState
 from tsc_jax.methods.tscnet import losses, torch, torch_names
 from tsc_jax.methods.tscnet.method import make
 from tsc_jax.methods.tscnet.network import Outputs, apply, fuse, make_network
+from tsc_jax.replay import prefixed, subset
 from tsc_jax.training.parallel import make_train_step, replicate
 
 DROPOUTS = ("dsa_bank_dropout", "dsa_dropout", "classifier_dropout", "attention_dropout")
@@ -177,13 +178,3 @@ def published_losses(means: Arrays, of_one: Arrays, settings) -> dict[str, np.nd
         named |= {f"{theirs}/{kind}": means[f"{ours}/{kind}"] for kind in ("guide", "contrastive")}
         named[f"{theirs}/total"] = sum(settings.weights[name.split("/")[1]] * mean for name, mean in of_branch.items())
     return named
-
-
-def subset(arrays: Arrays, prefix: str) -> dict[str, np.ndarray]:
-    """The arrays whose names begin with `prefix`, without it."""
-    return {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}
-
-
-def prefixed(prefix: str, arrays: Arrays) -> dict[str, np.ndarray]:
-    """The arrays with `prefix` before their names."""
-    return {f"{prefix}{name}": np.asarray(array) for name, array in arrays.items()}

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
@@ -18,6 +17,7 @@ from tsc_jax.method import Sizes
 from tsc_jax.methods.tscnet import torch_names
 from tsc_jax.methods.tscnet.bank.fit import number_of_rows
 from tsc_jax.methods.tscnet.bank.state import new_bank
+from tsc_jax.torch.tensors import check_tensors
 
 COUNTERS = tuple(f"{norm}.num_batches_tracked" for norm in torch_names.NORMS)
 
@@ -71,7 +71,7 @@ def from_tensors(tensors: Arrays, params: Any, carried: Any) -> tuple[Any, Any, 
         "bank": carried["bank"].replace(rows=carried["bank"].fitted),
     }
     shapes = expected_shapes(template, sizes.bank_name)
-    check_tensors(tensors, shapes)
+    check_tensors(tensors, shapes, COUNTERS)
     floats = {name: np.asarray(tensors[name], np.float32) for name in shapes if name not in COUNTERS}
     variables = torch_names.to_variables(floats)
     rows = floats[sizes.bank_name].reshape(sizes.bank_rows, sizes.width)
@@ -133,21 +133,6 @@ def read_sizes(tensors: Arrays) -> TensorSizes:
 def published_bank(rows: np.ndarray, bank_name: str) -> np.ndarray:
     """Bank rows [K, D] in the layout of the tensor `bank_name`: THUMOS-14's has an axis of length 1 in front."""
     return rows[None] if bank_name == "clustering_thumos_train" else rows
-
-
-def check_tensors(tensors: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raises InputError unless there is exactly one valid tensor for every shape."""
-    for wrong, names in (("missing", shapes.keys() - tensors.keys()), ("unexpected", tensors.keys() - shapes.keys())):
-        if names:
-            raise InputError(f"{wrong} tensor{'s' * (len(names) > 1)}: {', '.join(sorted(names))}")
-    for name, shape in shapes.items():
-        tensor, kind = tensors[name], "integer" if name in COUNTERS else "floating"
-        if tensor.shape != shape:
-            raise InputError(f"tensor {name} has shape {tensor.shape}, expected {shape}")
-        if not jnp.issubdtype(tensor.dtype, getattr(jnp, kind)):
-            raise InputError(f"tensor {name} has type {tensor.dtype}, expected {kind} numbers")
-        if kind == "floating" and not np.isfinite(np.asarray(tensor, np.float32)).all():
-            raise InputError(f"tensor {name} holds NaN or infinite numbers")
 
 
 def read_step(tensors: Arrays) -> int:
