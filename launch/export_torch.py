@@ -1,7 +1,8 @@
-"""Writes the weights of a run as a state_dict that the published PyTorch code loads.
+"""Writes the weights of a run as state_dicts that the published PyTorch code loads.
 
 python -m launch.export_torch --workdir runs/thumos14 --output MODEL.pkl --selection best_on_holdout
 
+FAC-Net with two modalities has two files: --output MODEL.pkl writes MODEL_rgb.pkl and MODEL_flow.pkl.
 Needs PyTorch: pip install -r requirements-torch.txt
 """
 
@@ -12,13 +13,15 @@ from absl import flags
 from tsc_jax import cli
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", required=True)
-_OUTPUT = flags.DEFINE_string("output", None, "File to write.", required=True)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "File to write; several get a suffix each.", required=True
+)
 _SELECTION = flags.DEFINE_string("selection", "last", "Checkpoint: last, best_on_holdout or best_on_test.")
 _BANK = flags.DEFINE_enum(
     "bank",
     None,
     ["thumos", "activitynet"],
-    "Data set whose name and layout of the bank to use; default: that of the run.",
+    "Of TSC-Net: data set whose name and layout of the bank to use; default: that of the run.",
 )
 
 

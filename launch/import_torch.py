@@ -1,9 +1,10 @@
-"""Turns a PyTorch state_dict of TSC-Net into a run for the other commands.
+"""Turns PyTorch state_dicts of a published implementation into a run for the other commands.
 
   python -m launch.import_torch MODEL.pkl --output runs/published
+  python -m launch.import_torch RGB.pkl FLOW.pkl --config=configs/facnet_thumos14.py --output runs/facnet
   python -m launch.evaluate --workdir runs/published
 
-PyTorch is not needed, and no code in the file is executed.
+FAC-Net has one file per modality: give RGB first. PyTorch is not needed, and no code in a file is executed.
 """
 
 from pathlib import Path
@@ -26,9 +27,9 @@ def main(argv: list[str]) -> None:
     from tsc_jax.training.torch_weights import import_weights
 
     classes_file = None if _CLASSES.value is None else Path(_CLASSES.value)
-    print(import_weights(Path(argv[1]), Path(_OUTPUT.value), _CONFIG.value, classes_file))
+    print(import_weights([Path(each) for each in argv[1:]], Path(_OUTPUT.value), _CONFIG.value, classes_file))
     print(f"next: python -m launch.evaluate --workdir={_OUTPUT.value}")
 
 
 if __name__ == "__main__":
-    cli.run(main, ["MODEL.pkl"])
+    cli.run(main, ["MODEL.pkl..."])

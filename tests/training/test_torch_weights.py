@@ -40,7 +40,7 @@ def write_model(path: Path, config, bank_name: str = THUMOS, **changes) -> dict[
 def test_a_round_trip_changes_no_byte(data_dir, tmp_path, bank_name):
     config = small_run(data_dir, **{"bank.rows": 7 if bank_name == THUMOS else 0})
     tensors = write_model(tmp_path / "in.pkl", config, bank_name)
-    sentence = import_weights(tmp_path / "in.pkl", tmp_path / "run", small_run(data_dir), None)
+    sentence = import_weights([tmp_path / "in.pkl"], tmp_path / "run", small_run(data_dir), None)
     assert f"{len(tensors)} tensors of step {STEP}; 3 classes, width 16" in sentence
     assert final_variables(tmp_path / "run")["bank"].rows.shape == (7 if bank_name == THUMOS else 4, WIDTH)
     export_weights(tmp_path / "run", tmp_path / "out.pkl", checkpoints.LAST, None)
@@ -56,7 +56,7 @@ def test_every_tensor_lands_where_the_network_uses_it(data_dir, tmp_path):
     """What is exported as another data set's differs in the bank alone, its name and layout."""
     config = small_run(data_dir)
     tensors = write_model(tmp_path / "in.pkl", config)
-    import_weights(tmp_path / "in.pkl", tmp_path / "run", config, None)
+    import_weights([tmp_path / "in.pkl"], tmp_path / "run", config, None)
     variables = final_variables(tmp_path / "run")
     np.testing.assert_array_equal(variables["bank"].rows, tensors[THUMOS][0])
     kernel = variables["params"]["semantic_head"]["class_logits"]["kernel"]
@@ -72,14 +72,16 @@ def test_class_rows_need_a_row_of_each_class(data_dir, tmp_path):
     config = small_run(data_dir, **{"bank.rows": 7})
     write_model(tmp_path / "in.pkl", config)
     with pytest.raises(InputError, match=r"in\.pkl: config\.bank\.update_rule is 'ema'.* config\.bank\.rows is 7"):
-        import_weights(tmp_path / "in.pkl", tmp_path / "run", small_run(data_dir, **{"bank.update_rule": "ema"}), None)
+        import_weights(
+            [tmp_path / "in.pkl"], tmp_path / "run", small_run(data_dir, **{"bank.update_rule": "ema"}), None
+        )
     assert not (tmp_path / "run").exists()
 
 
 def test_a_method_without_known_tensors_is_refused(data_dir, tmp_path):
     write_model(tmp_path / "in.pkl", small_run(data_dir))
     with pytest.raises(InputError, match=r"config\.method is 'toy'"):
-        import_weights(tmp_path / "in.pkl", tmp_path / "run", toy_run(data_dir), None)
+        import_weights([tmp_path / "in.pkl"], tmp_path / "run", toy_run(data_dir), None)
 
 
 @needs_torch
@@ -87,7 +89,7 @@ def test_a_method_without_known_tensors_is_refused(data_dir, tmp_path):
 def test_a_network_without_some_parts_comes_back(data_dir, tmp_path, parts):
     config = small_run(data_dir, **{f"model.{part}": False for part in parts})
     tensors = write_model(tmp_path / "in.pkl", config)
-    import_weights(tmp_path / "in.pkl", tmp_path / "run", config, None)
+    import_weights([tmp_path / "in.pkl"], tmp_path / "run", config, None)
     export_weights(tmp_path / "run", tmp_path / "out.pkl", checkpoints.LAST, None)
     found = read_state_dict(tmp_path / "out.pkl")
     assert found.keys() == tensors.keys()
@@ -103,7 +105,7 @@ def test_pytorch_saves_what_is_imported_and_loads_what_is_exported(data_dir, tmp
     tensors = {name: torch.tensor(tensor) for name, tensor in write_model(tmp_path / "in.pkl", config).items()}
     for legacy in (False, True):
         torch.save(tensors, tmp_path / "in.pkl", _use_new_zipfile_serialization=not legacy)
-        import_weights(tmp_path / "in.pkl", tmp_path / f"run{legacy}", config, None)
+        import_weights([tmp_path / "in.pkl"], tmp_path / f"run{legacy}", config, None)
         export_weights(tmp_path / f"run{legacy}", tmp_path / "out.pkl", checkpoints.LAST, None)
         found = torch.load(tmp_path / "out.pkl", weights_only=True)
         assert found.keys() == tensors.keys()
@@ -113,7 +115,7 @@ def test_pytorch_saves_what_is_imported_and_loads_what_is_exported(data_dir, tmp
 def test_imported_weights_are_evaluated_and_trained_on(data_dir, tmp_path):
     config = small_run(data_dir, **{"train.steps": STEP + 1, "eval.every": 1, "eval.after": 1})
     write_model(tmp_path / "model.pkl", config)
-    import_weights(tmp_path / "model.pkl", tmp_path / "run", config, None)
+    import_weights([tmp_path / "model.pkl"], tmp_path / "run", config, None)
     shown = report(tmp_path / "run", {})
     assert f"last (step {STEP})" in shown
     assert "imported from model.pkl" in shown.splitlines()[-1]
@@ -127,7 +129,7 @@ def test_half_precision_is_imported_exactly(data_dir, tmp_path):
     config = small_run(data_dir)
     half = np.linspace(-1, 1, 16, dtype=np.float16)
     write_model(tmp_path / "in.pkl", config, **{"conv_1x1.bias": half})
-    import_weights(tmp_path / "in.pkl", tmp_path / "run", config, None)
+    import_weights([tmp_path / "in.pkl"], tmp_path / "run", config, None)
     export_weights(tmp_path / "run", tmp_path / "out.pkl", checkpoints.LAST, None)
     np.testing.assert_array_equal(read_state_dict(tmp_path / "out.pkl")["conv_1x1.bias"], half.astype(np.float32))
 
@@ -163,7 +165,7 @@ def test_what_does_not_fit_is_named_and_leaves_nothing(data_dir, tmp_path, chang
     config = small_run(data_dir)
     write_model(tmp_path / "model.pkl", config, **changes)
     with pytest.raises(InputError, match=rf"model\.pkl: .*{message}"):
-        import_weights(tmp_path / "model.pkl", tmp_path / "run", config, None)
+        import_weights([tmp_path / "model.pkl"], tmp_path / "run", config, None)
     assert not (tmp_path / "run").exists()
 
 
@@ -176,17 +178,19 @@ def test_classes_come_from_a_file_the_data_or_the_published_lists(data_dir, tmp_
     with pytest.raises(
         InputError, match="classes of data set other are not known: prepare it first, or give --classes"
     ):
-        import_weights(tmp_path / "model.pkl", tmp_path / "run", unprepared, None)
+        import_weights([tmp_path / "model.pkl"], tmp_path / "run", unprepared, None)
     with pytest.raises(InputError, match="data set thumos14 has 20 classes, but the tensors are of 3"):
-        import_weights(tmp_path / "model.pkl", tmp_path / "run", small_run(data_dir, **{"data.name": "thumos14"}), None)
-    import_weights(tmp_path / "model.pkl", tmp_path / "run", unprepared, listed)
+        import_weights(
+            [tmp_path / "model.pkl"], tmp_path / "run", small_run(data_dir, **{"data.name": "thumos14"}), None
+        )
+    import_weights([tmp_path / "model.pkl"], tmp_path / "run", unprepared, listed)
     with pytest.raises(InputError, match="holds a run already"):
-        import_weights(tmp_path / "model.pkl", tmp_path / "run", unprepared, listed)
+        import_weights([tmp_path / "model.pkl"], tmp_path / "run", unprepared, listed)
     with pytest.raises(InputError, match=r"has the classes \['a', 'b', 'c'\], but data set made_up has \['jump'"):
         report(tmp_path / "run", {"data.name": "made_up"})
     listed.write_text("a\nb\n")
     with pytest.raises(InputError, match=r"--classes .*classes\.txt has 2 classes, but the tensors are of 3"):
-        import_weights(tmp_path / "model.pkl", tmp_path / "second", unprepared, listed)
+        import_weights([tmp_path / "model.pkl"], tmp_path / "second", unprepared, listed)
 
 
 def test_an_export_of_nothing_is_one_sentence(tmp_path):

@@ -1,14 +1,21 @@
-"""PyTorch weights become a run that every command takes, and a run's weights become a PyTorch file."""
+"""PyTorch weights become a run that every command takes, and a run's weights become PyTorch files.
+
+The `torch` module of a method reads and writes the tensors. The weights of most methods are one file. A method whose
+weights are several files offers `files(config)`, their names ("rgb", "flow"); the tensors then bear the name of their
+file before their own ("rgb/ac_center").
+"""
 
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
 import jax
 import jax.numpy as jnp
 import ml_collections
+import numpy as np
 
 from tsc_jax import methods
 from tsc_jax.data import builder
@@ -29,32 +36,56 @@ def torch_part(name: str) -> ModuleType:
     return module
 
 
-def import_weights(model: Path, workdir: Path, config: ml_collections.ConfigDict, classes_file: Path | None) -> str:
-    """Makes the state_dict in the file `model` the last checkpoint of a run in `workdir`, which must not hold one yet.
+def file_names(module: ModuleType, config: ml_collections.ConfigDict) -> tuple[str, ...]:
+    """The names of the files that hold the weights of a method; () for a single file without a name."""
+    return module.files(config) if hasattr(module, "files") else ()
 
-    The data that it was trained on are not known, so the run goes with any prepared data set of its classes and
-    width. Its optimizer starts afresh. The method may fill in what `config` leaves open from the sizes of the tensors;
-    the classes are the lines of `classes_file`, or those of `config.data.name`.
+
+def read_tensors(models: Sequence[Path], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """The tensors of the files `models`: one file per name, or a single one without names."""
+    if len(models) != max(1, len(names)):
+        expected = f"{len(names)} files ({', '.join(names)})" if names else "one file"
+        given = ", ".join(map(str, models))
+        raise InputError(f"{given}: the weights of this recipe are in {expected}, not in {len(models)}")
+    prefixes = [f"{name}/" for name in names] or [""]
+    return {
+        f"{prefix}{name}": tensor
+        for prefix, model in zip(prefixes, models, strict=True)
+        for name, tensor in read_state_dict(model).items()
+    }
+
+
+def import_weights(
+    models: Sequence[Path], workdir: Path, config: ml_collections.ConfigDict, classes_file: Path | None
+) -> str:
+    """Makes the state_dicts in `models` the last checkpoint of a run in `workdir`, which must not hold one yet.
+
+    Most methods have one file, others several (see above), in the order of their names. The data that they were trained
+    on are not known, so the run goes with any prepared data set of its classes and width. Its optimizer starts afresh.
+    The method may fill in what `config` leaves open from the sizes of the tensors; the classes are the lines of
+    `classes_file`, or those of `config.data.name`.
 
     Returns:
       What was imported, in a sentence or two.
 
     Raises:
-      InputError: a file that is not a whole state_dict of this network and recipe, or other classes.
+      InputError: another number of files, a file that is not a whole state_dict of this network and recipe, or other
+        classes.
     """
     if checkpoints.folder_of(workdir, checkpoints.LAST).exists():
         raise InputError(f"--output {workdir}: holds a run already; give another folder")
-    tensors, module = read_state_dict(model), torch_part(config.method)
+    module, origin = torch_part(config.method), ", ".join(map(str, models))
+    tensors = read_tensors(models, file_names(module, config))
     try:
         config, sizes, facts = module.fit_recipe(config, tensors)
         method = methods.make(config, sizes)
         template = jax.eval_shape(lambda: first_state(method, 0))
         params, carried, step = module.from_tensors(tensors, template.params, template.carried)
     except InputError as error:
-        raise InputError(f"{model}: {error}") from error
+        raise InputError(f"{origin}: {error}") from error
     state = TrainState(jnp.int32(step), jnp.uint32(config.train.seed), params, carried, method.optimizer.init(params))
     classes, rate = known_of_data(config, sizes, classes_file)
-    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    digest = hashlib.sha256(b"".join(model.read_bytes() for model in models)).hexdigest()
     about = {
         "method": config.method,
         "config": json.loads(config.to_json()),
@@ -63,7 +94,7 @@ def import_weights(model: Path, workdir: Path, config: ml_collections.ConfigDict
         "snippets_per_second": rate,
         "data_fingerprint": None,
         "facts": facts,
-        "imported": {"file": model.name, "sha256": digest},
+        "imported": {"file": ", ".join(model.name for model in models), "sha256": digest},
     }
     manager = checkpoints.open_checkpoints(workdir, checkpoints.LAST)
     try:
@@ -98,11 +129,20 @@ def known_of_data(
 
 
 def export_weights(workdir: Path, output: Path, selection: str, layout: str | None) -> str:
-    """Writes the weights of one of a run's checkpoints as a PyTorch state_dict; returns what was written in a sentence.
+    """Writes the weights of one of a run's checkpoints as PyTorch state_dicts; returns what was written in a sentence.
 
-    `layout` is one of the method's layouts; None: as the weights were imported, or as the data set implies.
+    Weights in several files get the name of each before the suffix of `output`: MODEL.pkl gives MODEL_rgb.pkl and
+    MODEL_flow.pkl. `layout` is one of the method's layouts; None: as the weights were imported, or as the data set
+    implies.
     """
     trained = open_trained(workdir, selection)
-    tensors = torch_part(trained.config.method).to_tensors(trained, layout)
-    write_state_dict(output, tensors)
-    return f"{output}: {len(tensors)} tensors of step {trained.step} ({trained.selection})"
+    module = torch_part(trained.config.method)
+    if layout is not None and layout not in getattr(module, "LAYOUTS", ()):
+        raise InputError(f"--bank is {layout!r}, but config.method is {trained.config.method!r}, which has no bank")
+    tensors, names = module.to_tensors(trained, layout), file_names(module, trained.config)
+    paths = {output.with_stem(f"{output.stem}_{name}"): f"{name}/" for name in names} or {output: ""}
+    for path, prefix in paths.items():
+        own = {name: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        write_state_dict(path, {name.removeprefix(prefix): tensor for name, tensor in own.items()})
+    written = " and ".join(map(str, paths))
+    return f"{written}: {len(tensors)} tensors of step {trained.step} ({trained.selection})"

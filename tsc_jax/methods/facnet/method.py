@@ -22,7 +22,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
     """
     del axis  # Nothing but the sums of the loss crosses devices.
     check(config, sizes)
-    names = MODALITIES[config.model.modalities]
+    names = modalities(config.model)
     network = make_network(config.model, sizes.classes, mapped)
 
     def by_modality(features):
@@ -69,6 +69,12 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
     )
 
 
+def modalities(model) -> tuple[str, ...]:
+    """The names of the modalities that `config.model` asks for; InputError where it asks for another number."""
+    rules.check("model", model, {"modalities": rules.one_of(*MODALITIES)})
+    return MODALITIES[model.modalities]
+
+
 def relative_attention(foreground: jax.Array, mask: jax.Array) -> jax.Array:
     """The foreground attention at temperature 1 divided by its largest value in the video: [B, T], from 0 to 1."""
     largest = jnp.max(foreground, axis=1, keepdims=True, where=mask, initial=-jnp.inf)
@@ -93,7 +99,6 @@ def check_model(model, width: int) -> None:
         numbers
         | {
             "dtype": rules.one_of("float32", "bfloat16"),
-            "modalities": rules.one_of(*MODALITIES),
             "embedding_width": rules.COUNT,
             "dropout": rules.BELOW_1,
             "temperatures": rules.Rule(
@@ -102,5 +107,5 @@ def check_model(model, width: int) -> None:
             ),
         },
     )
-    if width % model.modalities:
+    if width % len(modalities(model)):
         raise InputError(f"config.model.modalities is {model.modalities}, but the features have the odd width {width}")

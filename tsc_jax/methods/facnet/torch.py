@@ -14,7 +14,7 @@ from flax import traverse_util
 
 from tsc_jax.errors import InputError
 from tsc_jax.method import Sizes
-from tsc_jax.methods.facnet.method import MODALITIES
+from tsc_jax.methods.facnet.method import modalities
 from tsc_jax.torch.tensors import check_tensors
 
 Arrays = Mapping[str, np.ndarray]
@@ -32,7 +32,8 @@ TENSORS = {
 
 def files(config: ml_collections.ConfigDict) -> tuple[str, ...]:
     """The names of the files that hold the weights, one per modality; () for a single file."""
-    return MODALITIES[config.model.modalities] if config.model.modalities > 1 else ()
+    names = modalities(config.model)
+    return names if len(names) > 1 else ()
 
 
 def fit_recipe(config: ml_collections.ConfigDict, tensors: Arrays) -> tuple[ml_collections.ConfigDict, Sizes, dict]:
@@ -40,10 +41,10 @@ def fit_recipe(config: ml_collections.ConfigDict, tensors: Arrays) -> tuple[ml_c
 
     Raises InputError where recipe and tensors differ.
     """
-    modality = MODALITIES[config.model.modalities][0]
+    names = modalities(config.model)
 
     def shape(name: str) -> tuple[int, int]:
-        name = prefix(modality) + name
+        name = prefix(names[0]) + name
         if name not in tensors:
             raise InputError(f"tensor {name} is missing")
         if tensors[name].ndim != 2:
@@ -55,7 +56,7 @@ def fit_recipe(config: ml_collections.ConfigDict, tensors: Arrays) -> tuple[ml_c
     wanted = config.model.embedding_width
     if channels != wanted:
         raise InputError(f"config.model.embedding_width is {wanted}, but the tensors have {channels}")
-    return config, Sizes(rows - 1, width * config.model.modalities), {}
+    return config, Sizes(rows - 1, width * len(names)), {}
 
 
 def from_tensors(tensors: Arrays, params: Any, carried: Any) -> tuple[Any, Any, int]:

@@ -19,6 +19,7 @@ from tsc_jax.methods.tscnet.bank.fit import number_of_rows
 from tsc_jax.methods.tscnet.bank.state import new_bank
 from tsc_jax.torch.tensors import check_tensors
 
+LAYOUTS = ("thumos", "activitynet")  # of the bank: its name and shape differ between the two data sets
 COUNTERS = tuple(f"{norm}.num_batches_tracked" for norm in torch_names.NORMS)
 
 Arrays = Mapping[str, np.ndarray]
