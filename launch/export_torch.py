@@ -13,9 +13,7 @@ from absl import flags
 from tsc_jax import cli
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", required=True)
-_OUTPUT = flags.DEFINE_string(
-    "output", None, "File to write; several get a suffix each.", required=True
-)
+_OUTPUT = flags.DEFINE_string("output", None, "File to write; several get a suffix each.", required=True)
 _SELECTION = flags.DEFINE_string("selection", "last", "Checkpoint: last, best_on_holdout or best_on_test.")
 _BANK = flags.DEFINE_enum(
     "bank",

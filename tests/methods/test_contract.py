@@ -20,7 +20,10 @@ from tsc_jax.training.runs import sizes_of
 from tsc_jax.training.trained import open_trained
 
 # Where recordings of a method are.
-RECORDINGS = {"tscnet": "golden"}
+RECORDINGS = {
+    "tscnet": "golden",
+    "facnet": "methods/facnet/golden",
+}
 NAMES = methods.names()
 
 

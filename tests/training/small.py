@@ -7,7 +7,7 @@ from pathlib import Path
 import ml_collections
 import numpy as np
 
-from configs import thumos14
+from configs import facnet_thumos14, thumos14
 from tests import toy
 from tsc_jax.data.source import Source, SourceVideo
 from tsc_jax.training import checkpoints
@@ -58,8 +58,19 @@ def toy_run(data_dir: Path, **changes) -> ml_collections.ConfigDict:
     return toy.recipe(**SMALL | {"data.data_dir": str(data_dir)} | changes)
 
 
+def facnet_run(data_dir: Path, **changes) -> ml_collections.ConfigDict:
+    """FAC-Net with two modalities on the small data set."""
+    config = facnet_thumos14.get_config()
+    config.update_from_flattened_dict(SMALL | {"data.data_dir": str(data_dir), "model.embedding_width": 12} | changes)
+    return config
+
+
 # By method; the contract (tests/methods/test_contract.py) is tested for all of them.
-RECIPES: dict[str, Callable[..., ml_collections.ConfigDict]] = {"tscnet": small_run, "toy": toy_run}
+RECIPES: dict[str, Callable[..., ml_collections.ConfigDict]] = {
+    "tscnet": small_run,
+    "toy": toy_run,
+    "facnet": facnet_run,
+}
 
 
 def final_variables(workdir: Path):
