@@ -17,6 +17,7 @@ def get_config() -> ml_collections.ConfigDict:
         config.model.modalities = 1
         config.model.embedding_width = 64
         config.optimizer.learning_rate = 2e-3  # for a small network and few steps
-        config.optimizer.weight_decay = 1e-3
-        config.train.steps = 400
+        config.train.steps = 1000
+        config.eval.every = 200
+        config.eval.after = 200
     return config
