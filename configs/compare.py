@@ -1,6 +1,5 @@
 """The recipes that launch.compare trains on a data set, on equal terms."""
 
-import importlib.util
 from collections.abc import Mapping
 from typing import Any
 

@@ -26,7 +26,7 @@ _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of prepared data sets;
 _RECIPE = flags.DEFINE_string(
     "recipe",
     None,
-    "Kind of the recipes, thumos14 for example; default: the name of the data if it has some, else demo.",
+    "Kind of the recipes, as in thumos14; default: the name of the data if it has recipes, else demo.",
 )
 _BASE = flags.DEFINE_string("base", "tscnet", "Method on whose runs a second stage (acn) stands.")
 _ALL = flags.DEFINE_multi_string("all", [], "KEY=VALUE: a change of all recipes; may be repeated.")
@@ -80,8 +80,8 @@ def recipes_of_flags() -> dict:
         except InputError as error:
             recipes[name] = error
             continue
-        changes = overrides.parse(_ALL.value, "all", config.to_dict())
-        changes |= overrides.parse(own[name], f"set {name}:", config.to_dict())
+        changes = overrides.parse(_ALL.value, "--all ", config.to_dict())
+        changes |= overrides.parse(own[name], f"--set {name}:", config.to_dict())
         recipes[name] = recipe_of(name, _DATA.value, _DATA_DIR.value, kind, changes)
     return recipes
 

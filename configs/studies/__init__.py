@@ -1,7 +1,8 @@
 """The studies of launch.ablate, one module per method.
 
 A module offers `STUDIES`: by name of the study, a function of the recipe and the number of classes that returns the
-variants: by name, the settings that each changes in the recipe. The first variant is the baseline. The module may offer `evaluation_only(key, config)` where the method has further settings that only evaluation reads.
+variants: by name, the settings that each changes in the recipe. The first variant is the baseline. A module with
+settings of its own that only evaluation reads offers `evaluation_only(key, config)` as well.
 """
 
 import importlib

@@ -16,6 +16,7 @@ import pytest
 import scipy.stats
 
 from configs import activitynet12, activitynet13, demo, studies, thumos14
+from configs.studies import tscnet
 from tests.training.small import toy_run
 from tsc_jax.ablation import grid, summary
 from tsc_jax.ablation.grid import Outcome, Variant, run_study
@@ -150,8 +151,10 @@ def test_no_seeds_are_one_sentence(tmp_path):
 
 def test_the_fusion_weight_belongs_to_the_run_where_it_feeds_the_bank():
     config = thumos14.get_config()
-    assert studies.evaluation_only("model.fusion_weight", config)
-    assert not studies.evaluation_only("model.fusion_weight", grid.changed(config, {"bank.update_rule": "ema"}))
+    evaluation_only = studies.evaluation_only_of("tscnet")
+    assert evaluation_only("model.fusion_weight", config) and evaluation_only("proposals.nms_sigma", config)
+    assert not studies.evaluation_only("model.fusion_weight", config), "other methods have no such key"
+    assert not evaluation_only("model.fusion_weight", grid.changed(config, {"bank.update_rule": "ema"}))
 
 
 def test_an_unknown_key_is_one_sentence(data_dir, tmp_path):
@@ -160,8 +163,15 @@ def test_an_unknown_key_is_one_sentence(data_dir, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_methods_and_studies_that_are_not_there_are_one_sentence(data_dir):
+    with pytest.raises(InputError, match="only .*tscnet"):
+        studies.variants_of("losses", recipe(data_dir), 3)
+    with pytest.raises(InputError, match="expected one of modules, bank"):
+        studies.variants_of("nothing", demo.get_config(), 3)
+
+
 @pytest.mark.parametrize("recipe_file", [thumos14, activitynet12, activitynet13, demo])
-@pytest.mark.parametrize("name", studies.STUDIES)
+@pytest.mark.parametrize("name", tscnet.STUDIES)
 def test_every_study_fits_every_recipe(recipe_file, name):
     config = recipe_file.get_config()
     variants = studies.variants_of(name, config, 20)

@@ -119,9 +119,8 @@ def _evaluation(recipes: Mapping[str, dict]) -> dict:
 
 def check_same(workdir: Path, method: str, then: dict, now: dict) -> None:
     """Raises InputError where a recipe differs from that of the runs in the workdir, naming one key."""
-    free = {*keys.FREE} - {"train.steps", "optimizer.learning_rate"}
-    if len(now) == 1:
-        free |= {"eval.after", "eval.every"}  # they are the number of steps, which methods choose
+    # eval.after and eval.every are the number of steps (`grid.last_step_only`).
+    free = {*keys.FREE, "eval.after", "eval.every"} - {"train.steps", "optimizer.learning_rate"}
     old, new = flatten_dict(then, sep="."), flatten_dict(now, sep=".")
     for key in sorted({*old, *new} - free):
         if old.get(key) != new.get(key):

@@ -10,8 +10,10 @@ from flax.traverse_util import flatten_dict
 from tsc_jax.errors import InputError
 
 
-def parse(given: Sequence[str], flag: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
+def parse(given: Sequence[str], prefix: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
     """The values of KEY=VALUE texts, with the types that they have in `recipe`, a config as nested dicts.
+
+    `prefix` is what precedes the texts on the command line, "--all " for example.
 
     Raises:
       InputError: a text of another form, a key that the recipe lacks, a value of another type.
@@ -21,14 +23,14 @@ def parse(given: Sequence[str], flag: str, recipe: Mapping[str, Any]) -> dict[st
     for text in given:
         key, equals, value = text.partition("=")
         if not equals:
-            raise InputError(f"--{flag} {text}: expected KEY=VALUE")
+            raise InputError(f"{prefix}{text}: expected KEY=VALUE")
         if key not in values:
             near = difflib.get_close_matches(key, values, 1)
             raise InputError(
-                f"--{flag} {text}: the recipe of {recipe['method']} has no {key!r}"
+                f"{prefix}{text}: the recipe of {recipe['method']} has no {key!r}"
                 + (f"; did you mean {near[0]!r}?" if near else "")
             )
-        parsed[key] = as_type_of(values[key], value, f"--{flag} {text}")
+        parsed[key] = as_type_of(values[key], value, f"{prefix}{text}")
     return parsed
 
 
