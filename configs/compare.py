@@ -46,7 +46,8 @@ def recipe_of(
     known = OVERRIDES.get(data, {})
     config = config.copy_and_resolve_references()
     with config.unlocked():
-        config.data, config.eval = common.data, common.eval
+        config.data.update(common.data)
+        config.eval.update(common.eval)
         config.data.name = data
         config.data.data_dir = data_dir or config.data.data_dir
     config.lock()

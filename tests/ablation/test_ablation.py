@@ -164,7 +164,7 @@ def test_an_unknown_key_is_one_sentence(data_dir, tmp_path):
 
 
 def test_methods_and_studies_that_are_not_there_are_one_sentence(data_dir):
-    with pytest.raises(InputError, match="only .*tscnet"):
+    with pytest.raises(InputError, match=r"only .*tscnet"):
         studies.variants_of("losses", recipe(data_dir), 3)
     with pytest.raises(InputError, match="expected one of modules, bank"):
         studies.variants_of("nothing", demo.get_config(), 3)

@@ -152,15 +152,26 @@ def test_a_method_that_fails_does_not_stop_the_others(data_dir, tmp_path):
     assert [row["method"] for row in rows if row["note"].startswith("failed")] == ["stage", "base", "none"]
 
 
-def test_a_stage_stands_on_the_run_of_its_seed(data_dir):
-    config = toy_run(data_dir)
-    with config.unlocked():
-        config.base = {"workdir": "runs/tscnet/seed_{seed}"}
-    assert grid.stands_on_a_run(config) and not grid.stands_on_a_run(toy_run(data_dir))
-    assert grid.of_seed(config, 3).base.workdir == "runs/tscnet/seed_3"
-    assert grid.of_seed(config, 3).train.seed == 3
+def test_a_stage_needs_its_base_among_the_methods(data_dir):
+    staged = toy_run(data_dir)
+    with staged.unlocked():
+        staged.base = {"workdir": ""}
     with pytest.raises(InputError, match="add tscnet to --methods"):
-        compare.compare({"toy": config}, Path("nowhere"), 2, "tscnet")
+        compare.compare({"toy": staged}, Path("nowhere"), 2, "tscnet")
+
+
+@pytest.mark.slow
+def test_a_stage_stands_on_the_runs_of_its_base(data_dir, tmp_path):
+    """Which are trained first, wherever the base stands in the list."""
+    staged = toy_run(data_dir, **SHORT)
+    with staged.unlocked():
+        staged.base = {"workdir": ""}
+    made = {"stage": staged, "toy": toy_run(data_dir, **SHORT)}
+    compared = compare.compare(made, tmp_path / "new", 2, "toy")
+    assert [each.reason for each in compared] == ["", ""]
+    assert open_trained(tmp_path / "new" / "stage" / "seed_1").config.base.workdir == str(tmp_path / "new" / "toy")
+    times = [(tmp_path / "new" / name / "seed_0" / grid.TIME).stat().st_mtime_ns for name in ("toy", "stage")]
+    assert times[0] < times[1]
 
 
 def test_the_first_seeds_must_be_equal(data_dir, tmp_path):

@@ -54,18 +54,17 @@ class Compared:
 def compare(recipes: Recipes, workdir: Path, seeds: int, base: str) -> list[Compared]:
     """Trains, evaluates and times every method, in the order of `recipes`.
 
-    A method that fails (InputError) does not stop the others. A method that stands on another one's runs takes those
-    of `base`, seed by seed; `base` is trained first.
+    A method that fails (InputError) does not stop the others. A method that is a stage on another one's run (`config.base`)
+    stands on those of `base`, seed by seed; `base` is trained first.
 
     Raises:
       InputError: no data, a workdir of another comparison, different seeds, a base that is not compared.
     """
     usable = {method: each for method, each in recipes.items() if not isinstance(each, InputError)}
-    stages = [method for method, config in usable.items() if grid.stands_on_a_run(config)]
+    stages = [method for method, config in usable.items() if "base" in config]
     check_recipes(recipes, usable, stages, base)
     for method in stages:
-        folder = str(workdir / base / "seed_{seed}")
-        usable[method] = grid.changed(usable[method], {"base.workdir": folder})
+        usable[method] = grid.changed(usable[method], {"base.workdir": str(workdir / base)})
     usable = {method: grid.last_step_only(config) for method, config in usable.items()}
     data = next(iter(usable.values())).data
     dataset = open_dataset(data.data_dir, data.name)

@@ -26,7 +26,7 @@ from tsc_jax.evaluation.evaluate import evaluate
 from tsc_jax.inference import make_inference
 from tsc_jax.training.loop import train
 from tsc_jax.training.runs import train_and_holdout
-from tsc_jax.training.trained import open_trained, selections_of
+from tsc_jax.training.trained import Trained, open_trained, selections_of
 
 TIME = "training_time.json"  # in the folder of a run that was trained without a stop
 
@@ -115,17 +115,9 @@ def last_step_only(config: ml_collections.ConfigDict) -> ml_collections.ConfigDi
     return changed(config, {"eval.after": steps, "eval.every": steps, "eval.figures": 0})
 
 
-def of_seed(config: ml_collections.ConfigDict, seed: int) -> ml_collections.ConfigDict:
-    """The recipe of one seed; "{seed}" in config.base.workdir, the run that a second stage stands on, is its number."""
-    changes = {"train.seed": seed}
-    if stands_on_a_run(config):
-        changes["base.workdir"] = config.base.workdir.replace("{seed}", str(seed))
-    return changed(config, changes)
-
-
-def stands_on_a_run(config: ml_collections.ConfigDict) -> bool:
-    """Whether the method of a recipe is a stage on top of another method's run."""
-    return "base" in config and "workdir" in config.base
+def with_base_of(config: ml_collections.ConfigDict, trained: Trained) -> ml_collections.ConfigDict:
+    """The recipe; of a stage on another method's run, with the recipe of that run, which training fills in."""
+    return changed(config, {"base": trained.config.base}) if "base" in config else config
 
 
 def changed(config: ml_collections.ConfigDict, changes: Mapping[str, Any]) -> ml_collections.ConfigDict:
@@ -151,13 +143,13 @@ def train_seeds(config: ml_collections.ConfigDict, folder: Path, seeds: int) -> 
     first = config.train.seed
     folders = {seed: folder / f"seed_{seed}" for seed in range(first, first + seeds)}
     # A CPU gains nothing from several at a time (BUILD.md, "Performance").
-    if seeds > 1 and jax.default_backend() != "cpu" and not stands_on_a_run(config):
+    if seeds > 1 and jax.default_backend() != "cpu":
         with timed(list(folders.values())):
             train(changed(config, {"train.seeds": seeds}), folder)
         return
     for seed, workdir in folders.items():
         with timed([workdir]):
-            train(of_seed(config, seed), workdir)
+            train(changed(config, {"train.seed": seed}), workdir)
         # JAX keeps the programs of every run: after some 80 a process has no memory mappings left, and crashes.
         jax.clear_caches()
 
@@ -177,9 +169,9 @@ def evaluate_seeds(config, dataset: Dataset, folder: Path, seeds: int) -> dict[s
     """Returns the metrics of the last step of every seed, by split, each with its floor."""
     inference, metrics = None, {}
     for seed in range(config.train.seed, config.train.seed + seeds):
-        trained, own = open_trained(folder / f"seed_{seed}"), of_seed(config, seed)
-        if inference is None or stands_on_a_run(config):
-            inference = make_inference(own, trained.sizes)
+        trained = open_trained(folder / f"seed_{seed}")
+        own = with_base_of(changed(config, {"train.seed": seed}), trained)
+        inference = inference or make_inference(own, trained.sizes)
         _, holdout = train_and_holdout(own, dataset)
         for split, videos in (("test", dataset.test), ("holdout", holdout)):
             if videos.videos:
