@@ -2,7 +2,7 @@
 
   python -m launch.compare --data=watch_sessions --methods=tscnet,facnet --seeds=8 --workdir=runs/compare
   python -m launch.compare --data=mine --methods=tscnet,rskp --workdir=runs/mine --all eval.protocol=published \
-      --set rskp:train.steps=800
+      --set tscnet:train.steps=800
 
 Videos, seeds, tIoUs, protocol and holdout are the same for all, and every number is that of the last step. The same
 command resumes; a method that fails is reported and does not stop the others. A recipe is configs/METHOD_KIND.py with

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -262,3 +263,20 @@ def test_bad_flags_are_one_sentence(flags, word, data_dir, tmp_path):
     )
     assert done.returncode == 1 and word in done.stderr and len(done.stderr.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_run(data_dir, tmp_path):
+    """As docs/methods.md has them, but with one method on small data, for two steps of two seeds."""
+    page = (ROOT / "docs" / "methods.md").read_text()
+    commands = re.findall(r"^python -m launch.compare .*", page, re.MULTILINE)
+    assert len(commands) == 2 and set(re.search("--methods=(.*?) ", commands[0])[1].split(",")) >= {"tscnet", "acn"}
+    small = ["--data=made_up", f"--data_dir={data_dir}", "--methods=tscnet", "--seeds=2"]
+    small += ["--set=tscnet:train.steps=2", "--all=train.snippets=16", "--set=tscnet:bank.snippets_per_video=8"]
+    for number, line in enumerate(commands):
+        workdir = tmp_path / str(number)
+        again = [sys.executable, *shlex.split(line)[1:], *small, f"--workdir={workdir}"]
+        done = subprocess.run(again, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert "step 2/2" in done.stdout
+        files = {path.name for path in workdir.iterdir() if path.is_file()}
+        assert files == {"comparison.json", *(f"compare.{kind}" for kind in ("md", "csv", "json", "png"))}

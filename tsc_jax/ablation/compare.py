@@ -54,8 +54,8 @@ class Compared:
 def compare(recipes: Recipes, workdir: Path, seeds: int, base: str) -> list[Compared]:
     """Trains, evaluates and times every method, in the order of `recipes`.
 
-    A method that fails (InputError) does not stop the others. A method that is a stage on another one's run (`config.base`)
-    stands on those of `base`, seed by seed; `base` is trained first.
+    A method that fails (InputError) does not stop the others. A method that is a stage on another one's run
+    (`config.base`) stands on those of `base`, seed by seed; `base` is trained first.
 
     Raises:
       InputError: no data, a workdir of another comparison, different seeds, a base that is not compared.

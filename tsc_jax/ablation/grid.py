@@ -117,7 +117,12 @@ def last_step_only(config: ml_collections.ConfigDict) -> ml_collections.ConfigDi
 
 def with_base_of(config: ml_collections.ConfigDict, trained: Trained) -> ml_collections.ConfigDict:
     """The recipe; of a stage on another method's run, with the recipe of that run, which training fills in."""
-    return changed(config, {"base": trained.config.base}) if "base" in config else config
+    if "base" not in config:
+        return config
+    copy = config.copy_and_resolve_references()
+    with copy.unlocked():
+        copy.base = trained.config.base
+    return copy.lock()
 
 
 def changed(config: ml_collections.ConfigDict, changes: Mapping[str, Any]) -> ml_collections.ConfigDict:
