@@ -18,7 +18,7 @@ _BANK = flags.DEFINE_enum(
     "bank",
     None,
     ["thumos", "activitynet"],
-    "For TSC-Net: data set whose name and layout of the bank to use; default: that of the run.",
+    "Data set whose name and layout of the bank to use; default: that of the run.",
 )
 
 

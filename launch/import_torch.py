@@ -1,4 +1,4 @@
-"""Turns a PyTorch state_dict of a published implementation into a run for the other commands.
+"""Turns a PyTorch state_dict of TSC-Net into a run for the other commands.
 
   python -m launch.import_torch MODEL.pkl --output runs/published
   python -m launch.evaluate --workdir runs/published
@@ -15,7 +15,7 @@ from configs import thumos14
 from tsc_jax import cli
 
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of the new run.", required=True)
-_CONFIG = config_flags.DEFINE_config_file("config", thumos14.__file__, "Recipe of the weights; it names the method.")
+_CONFIG = config_flags.DEFINE_config_file("config", thumos14.__file__, "Recipe with which the weights were trained.")
 _CLASSES = flags.DEFINE_string(
     "classes", None, "File with the class names, one per line; default: the classes of config.data.name."
 )

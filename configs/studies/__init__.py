@@ -50,3 +50,14 @@ def evaluation_only_of(method: str) -> Callable[[str, ml_collections.ConfigDict]
 def without(terms: Mapping[str, float], section: str = "loss.weights") -> Variants:
     """A study that leaves out one term of the loss at a time."""
     return {"all terms": {}} | {f"without {term}": {f"{section}.{term}": 0.0} for term in terms}
+
+
+def class_tracks() -> Variants:
+    """A study of the published quirks of FAC-Net's, RSKP's and MMSD's proposals; uses the same trained runs."""
+    quirks = {
+        "end with the run": {"proposals.overrun": 0},
+        "NMS by tIoU": {"proposals.nms_overlap": "tiou", "proposals.nms_pixels": False},
+        "at least one class": {"proposals.at_least_one_class": True},
+    }
+    sane = {key: value for changes in quirks.values() for key, value in changes.items()}
+    return {"published": {}} | quirks | {"all three": sane}
