@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from tsc_jax.ablation.compare import Compared
-from tsc_jax.ablation.summary import Spread, average, spread
+from tsc_jax.ablation.summary import Spread, average, interval, markdown, spread
 from tsc_jax.evaluation import results
 from tsc_jax.evaluation.protocols import FLOOR
 from tsc_jax.files import replacing, write_text
@@ -94,7 +94,7 @@ def as_markdown(compared: Sequence[Compared], published: Sequence, setting: Sett
         " partly with one another.",
         markdown(published_rows(compared, published)),
     ]
-    return "\n\n".join(filter(None, parts)) + "\n"
+    return "\n\n".join(part.rstrip("\n") for part in parts if part) + "\n"
 
 
 def accuracy_table(compared: Sequence[Compared], split: str) -> str:
@@ -143,21 +143,10 @@ def published_rows(compared: Sequence[Compared], published: Sequence) -> list[li
     return rows
 
 
-def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """A table; the first row is its head."""
-    lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
-
-
 def plus_minus(values: np.ndarray) -> str:
     """Mean of values [seeds] and half of the width of its 95% interval."""
     of = spread(values)
     return f"{of.mean:.1f} ± {of.half_width:.1f}"
-
-
-def interval(of: Spread) -> str:
-    """A difference with its 95% interval."""
-    return f"{of.mean:+.1f} [{of.mean - of.half_width:+.1f}, {of.mean + of.half_width:+.1f}]"
 
 
 def as_json(compared: Sequence[Compared], published: Sequence, setting: Setting) -> dict[str, Any]:
