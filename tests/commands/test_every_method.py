@@ -21,6 +21,8 @@ from tsc_jax.training.export import export_run
 from tsc_jax.training.loop import train
 from tsc_jax.training.trained import open_trained
 
+pytestmark = pytest.mark.slow
+
 LENGTH = 20  # of the StableHLO program, in snippets
 
 
