@@ -87,7 +87,8 @@ def as_markdown(compared: Sequence[Compared], published: Sequence, setting: Sett
         *(accuracy_table(compared, split) for split in (succeeded[0].outcome.mean_ap if succeeded else ["test"])),
         f"## Cost\n\nMeasured on {machine}. Training: wall time of a run with its compilation and the evaluation of its"
         " last step, mean of the runs that were not stopped on their way. Inference: from features to segments, after"
-        " one pass to warm up, one method after the other in one process.",
+        " one pass to warm up, one method after the other in one process. Parameters are the numbers that the optimizer"
+        " moves. A stage (acn) counts neither those of its base nor its training.",
         markdown(cost_rows(compared, setting)),
         "## Published results, for orientation",
         "Other features, protocols and selections: these rows are not comparable with the measured ones, and only"
@@ -220,7 +221,8 @@ def draw(path: Path, compared: Sequence[Compared], setting: Setting) -> None:
         of = [spread(column) for column in mean_ap.T]
         mean, half = np.array([s.mean for s in of]), np.array([s.half_width for s in of])
         curves.plot(tious, mean, "o-", color=colour, markersize=4, label=each.method)
-        curves.fill_between(tious, mean - half, mean + half, color=colour, alpha=0.15, linewidth=0)
+        low, high = np.clip([mean - half, mean + half], 0, 100)
+        curves.fill_between(tious, low, high, color=colour, alpha=0.12, linewidth=0)
         name, values = average(each.outcome, "test")
         lanes.plot(values, np.full(len(values), lane), "o", color="0.7", markersize=4)
         whole = spread(values)
@@ -231,6 +233,7 @@ def draw(path: Path, compared: Sequence[Compared], setting: Setting) -> None:
     curves.legend(frameon=False)
     marks = [f"{each.method}\n{note(each).split(':')[0]}".strip() for each in compared]
     lanes.set(xlabel=f"test mAP@{name} (%)", yticks=range(len(compared)), xlim=(0, None))
+    lanes.set_xlim(right=min(lanes.get_xlim()[1], 102))
     lanes.set_yticklabels(marks)
     lanes.set_ylim(len(compared) - 0.5, -0.5)
     for axis in (curves, lanes):
