@@ -4,7 +4,6 @@ import functools
 import platform
 import resource
 import statistics
-import subprocess
 import time
 from collections.abc import Callable, Iterable
 
@@ -59,27 +58,3 @@ def peak_memory() -> float:
     """GiB that this process has held at most."""
     unit = 2**30 if platform.system() == "Darwin" else 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-
-
-def hardware() -> dict[str, str | int]:
-    """What the numbers depend on besides the code, and the commit."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return {
-        "processor": processor(),
-        "devices": ", ".join(sorted({device.device_kind for device in jax.devices()})),
-        "device_count": jax.device_count(),
-        "python": platform.python_version(),
-        "jax": jax.__version__,
-        "commit": commit.stdout.strip(),
-    }
-
-
-def processor() -> str:
-    """Model and number of cores."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            lines = [line.split(":", 1) for line in file if line.startswith(("model name", "processor"))]
-    except OSError:
-        return platform.processor()
-    models = [value.strip() for name, value in lines if name.startswith("model name")]
-    return f"{len(models)} cores of {models[0]}" if models else platform.processor()

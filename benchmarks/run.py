@@ -89,10 +89,10 @@ def profile(folder: Path, width: int, snippets: int) -> None:
 
 
 def hardware() -> dict:
-    """See `machine.hardware`."""
-    from benchmarks import machine
+    """See `tsc_jax.hardware`."""
+    from tsc_jax.hardware import hardware as described
 
-    return machine.hardware()
+    return described()
 
 
 def line(row: dict) -> str:

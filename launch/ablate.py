@@ -16,10 +16,9 @@ from ml_collections import config_flags
 
 from configs import studies
 from tsc_jax import cli
-from tsc_jax.errors import InputError
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The recipe to vary, one of configs/.", lock_config=True)
-_STUDY = flags.DEFINE_enum("study", None, studies.STUDIES, "What to vary; configs/studies.py lists the variants.")
+_STUDY = flags.DEFINE_string("study", None, "What to vary; configs/studies/METHOD.py lists studies and variants.")
 _SEEDS = flags.DEFINE_integer(
     "seeds",
     8,
@@ -37,13 +36,12 @@ def main(argv: list[str]) -> None:
     from tsc_jax.data.dataset import open_dataset
 
     config, workdir, study = _CONFIG.value, Path(_WORKDIR.value), _STUDY.value
+    evaluation_only = studies.evaluation_only_of(config.method)
     dataset = open_dataset(config.data.data_dir, config.data.name)
-    if config.method != "tscnet":
-        raise InputError(f"config.method is {config.method!r}, but the studies are of tscnet")
     grid = studies.variants_of(study, config, len(dataset.classes))
     variants = [Variant(name, changes) for name, changes in grid.items()]
     outcomes = []
-    for outcome in run_study(config, workdir, study, variants, _SEEDS.value, studies.evaluation_only):
+    for outcome in run_study(config, workdir, study, variants, _SEEDS.value, evaluation_only):
         outcomes.append(outcome)
         print(summary.line(outcome, outcomes[0]), flush=True)
     command = shlex.join(["python", "-m", "launch.ablate", *sys.argv[1:]])

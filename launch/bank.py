@@ -1,4 +1,4 @@
-"""Shows whether the rows of a run's bank became classes: one line per row, bank.html and bank.json.
+"""Shows whether the rows of TSC-Net's bank became classes: one line per row, bank.html and bank.json.
 
 python -m launch.bank --workdir=runs/demo
 """

@@ -23,6 +23,7 @@ WALKS = (("your-own-data.md",), ("from-a-raw-video.md",), ("evaluation-protocols
 # Documents whose commands another test runs.
 ELSEWHERE = {
     "ablations.md": "tests/ablation/test_ablation.py",
+    "methods.md": "tests/ablation/test_compare.py",
     "python.md": "tests/test_api.py",
 }
 # The word after ``` is the kind of a block: shell commands, a Python program, or text that is only shown.

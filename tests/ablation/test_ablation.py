@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import importlib.util
 import io
 import re
 import shlex
@@ -15,14 +16,17 @@ import numpy as np
 import pytest
 import scipy.stats
 
+import configs
 from configs import activitynet12, activitynet13, demo, studies, thumos14
 from tests.training.small import toy_run
+from tsc_jax import methods
 from tsc_jax.ablation import grid, summary
 from tsc_jax.ablation.grid import Outcome, Variant, run_study
 from tsc_jax.data.dataset import open_dataset
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation.evaluate import evaluate
 from tsc_jax.inference import make_inference
+from tsc_jax.method import Sizes
 from tsc_jax.methods.tscnet.bank.update import UPDATE_RULES
 from tsc_jax.training import loop
 from tsc_jax.training.trained import open_trained
@@ -150,8 +154,10 @@ def test_no_seeds_are_one_sentence(tmp_path):
 
 def test_the_fusion_weight_belongs_to_the_run_where_it_feeds_the_bank():
     config = thumos14.get_config()
-    assert studies.evaluation_only("model.fusion_weight", config)
-    assert not studies.evaluation_only("model.fusion_weight", grid.changed(config, {"bank.update_rule": "ema"}))
+    evaluation_only = studies.evaluation_only_of("tscnet")
+    assert evaluation_only("model.fusion_weight", config) and evaluation_only("proposals.nms_sigma", config)
+    assert not studies.evaluation_only("model.fusion_weight", config), "other methods have no such key"
+    assert not evaluation_only("model.fusion_weight", grid.changed(config, {"bank.update_rule": "ema"}))
 
 
 def test_an_unknown_key_is_one_sentence(data_dir, tmp_path):
@@ -160,14 +166,36 @@ def test_an_unknown_key_is_one_sentence(data_dir, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("recipe_file", [thumos14, activitynet12, activitynet13, demo])
-@pytest.mark.parametrize("name", studies.STUDIES)
-def test_every_study_fits_every_recipe(recipe_file, name):
-    config = recipe_file.get_config()
-    variants = studies.variants_of(name, config, 20)
+def test_methods_and_studies_that_are_not_there_are_one_sentence(data_dir):
+    with pytest.raises(InputError, match=r"only .*tscnet"):
+        studies.variants_of("losses", recipe(data_dir), 3)
+    with pytest.raises(InputError, match="expected one of modules, bank"):
+        studies.variants_of("nothing", demo.get_config(), 3)
+
+
+KINDS = ("thumos14", "activitynet12", "activitynet13", "demo")
+# Every study of every method, with every recipe that the method has.
+STUDIED = [
+    (path.stem, kind, study)
+    for path in sorted((ROOT / "configs" / "studies").glob("[a-z]*.py"))
+    for kind in KINDS
+    if importlib.util.find_spec(f"configs.{kind if path.stem == 'tscnet' else f'{path.stem}_{kind}'}")
+    for study in studies.studies_of(path.stem).STUDIES
+]
+
+
+@pytest.mark.parametrize(("method", "kind", "study"), STUDIED)
+def test_every_study_fits_every_recipe(method, kind, study):
+    config = configs.recipe(method, kind)
+    variants = studies.variants_of(study, config, 20)
     assert next(iter(variants.values())) == {}, "the first variant is the baseline"
+    evaluation_only = studies.evaluation_only_of(method)
     for changes in variants.values():
-        assert dict(changes).items() <= changed_values(grid.changed(config, changes), changes).items()
+        own = grid.changed(config, changes)
+        assert dict(changes).items() <= changed_values(own, changes).items()
+        assert {evaluation_only(key, own) for key in changes} <= {True, False}
+        if "base" not in config:  # a stage is made when its base is known
+            methods.make(own, Sizes(20, 64, 50, 1000))
 
 
 @pytest.mark.parametrize("recipe_file", [thumos14, activitynet12, activitynet13, demo])

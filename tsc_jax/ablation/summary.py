@@ -71,7 +71,7 @@ def line(outcome: Outcome, baseline: Outcome) -> str:
     parts = [f"{outcome.name:45}"]
     for split in outcome.mean_ap:
         name, values = average(outcome, split)
-        change = "" if outcome is baseline else f" ({_interval(difference(outcome, baseline, split))})"
+        change = "" if outcome is baseline else f" ({interval(difference(outcome, baseline, split))})"
         parts.append(f"{split} mAP@{name} {_plus_minus(spread(values))}{change}")
     return "  ".join(parts)
 
@@ -83,19 +83,25 @@ def markdown_table(outcomes: Sequence[Outcome]) -> str:
     head = ["variant", *(f"{split} mAP@{average(baseline, split)[0]}" for split in splits)]
     head += [f"{split}: from baseline" for split in splits]
     rows = [[*head, *(f"test mAP@{baseline.tious[i]:g}" for i in shown)]]
-    rows.append(["---"] * len(rows[0]))
     for outcome in outcomes:
-        row = [outcome.name.replace("|", "\\|"), *(_plus_minus(spread(average(outcome, split)[1])) for split in splits)]
-        row += ["" if outcome is baseline else _interval(difference(outcome, baseline, split)) for split in splits]
+        row = [outcome.name, *(_plus_minus(spread(average(outcome, split)[1])) for split in splits)]
+        row += ["" if outcome is baseline else interval(difference(outcome, baseline, split)) for split in splits]
         rows.append([*row, *(f"{outcome.mean_ap['test'][:, i].mean():.1f}" for i in shown)])
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return markdown(rows)
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown; the first row is its head."""
+    lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 
 
 def _plus_minus(of: Spread) -> str:
     return f"{of.mean:.1f}" if np.isnan(of.deviation) else f"{of.mean:.1f} ± {of.deviation:.1f}"
 
 
-def _interval(of: Spread) -> str:
+def interval(of: Spread) -> str:
+    """A difference with its 95% interval, where there are several seeds."""
     if np.isnan(of.half_width):
         return f"{of.mean:+.1f}"
     return f"{of.mean:+.1f} [{of.mean - of.half_width:+.1f}, {of.mean + of.half_width:+.1f}]"

@@ -13,7 +13,7 @@ from tsc_jax.data.source import SPLITS, Source, SourceVideo
 from tsc_jax.doctor.findings import Example
 from tsc_jax.errors import Refuse, attempt
 
-HEADS = 4  # config.model.tce_heads of all recipes
+HEADS = 4  # config.model.tce_heads of all recipes of TSC-Net
 
 
 class Measured(NamedTuple):

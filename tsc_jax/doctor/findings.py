@@ -67,10 +67,6 @@ TEXTS = {  # title and advice of each check, by severity
             "videos with a feature width that differs from most",
             "Extract all with the same extractor and settings.",
         ),
-        "heads": (
-            "feature widths that are not a multiple of the recipes' 4 attention heads",
-            "Append columns of zeros up to a multiple of 4, or train with --config.model.tce_heads=1.",
-        ),
         "no_rate": (
             "data sets without a valid rate of snippets",
             'Write "snippets_per_second" into meta.json, or give --snippets_per_second here and to launch.prepare.',
@@ -85,6 +81,10 @@ TEXTS = {  # title and advice of each check, by severity
             "videos with more or fewer snippets than expected",
             "Check whether they were cut, or extracted at another rate: T should be duration times rate,"
             " within 2 snippets or 5%.",
+        ),
+        "heads": (
+            "feature widths that are not a multiple of the 4 attention heads of TSC-Net's recipes",
+            "Append columns of zeros up to a multiple of 4, or train TSC-Net with --config.model.tce_heads=1.",
         ),
         "zero_snippets": ("videos with snippets that are all zero", "Check whether the extractor failed there."),
         "same_features": ("groups of videos of one subset with the same features", "Keep or correct one of each."),

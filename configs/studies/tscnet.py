@@ -1,7 +1,4 @@
-"""The studies of launch.ablate for TSC-Net: the settings that each variant changes in the given recipe.
-
-The first variant of a study is its baseline. configs/thumos14.py explains the keys.
-"""
+"""The studies of TSC-Net; configs/thumos14.py explains the keys."""
 
 import itertools
 from collections.abc import Mapping
@@ -9,9 +6,8 @@ from typing import Any
 
 import ml_collections
 
-from configs import plus
-
-Variants = dict[str, Mapping[str, Any]]
+from configs import plus, studies
+from configs.studies import Variants
 
 
 def modules() -> Variants:
@@ -56,11 +52,6 @@ def fusion(weight: float) -> Variants:
     return {f"published: {weight:g}": {}} | {f"{each:g}": {"model.fusion_weight": each} for each in weights}
 
 
-def losses(weights: Mapping[str, float]) -> Variants:
-    """Leaves out one term of the loss at a time."""
-    return {"all terms": {}} | {f"without {term}": {f"loss.weights.{term}": 0.0} for term in weights}
-
-
 def localization() -> Variants:
     """Varies how segments are read from activations; uses the same trained runs. configs/plus.py has the choice."""
 
@@ -82,26 +73,18 @@ def against_plus() -> Variants:
     return {"published": {}, "plus": plus.CHANGES}
 
 
-def variants_of(study: str, config: ml_collections.ConfigDict, classes: int) -> Variants:
-    """Returns the variants of a study for a recipe and a data set of C `classes`."""
-    return {
-        "modules": modules,
-        "bank": lambda: bank(config.bank, classes),
-        "fusion": lambda: fusion(config.model.fusion_weight),
-        "losses": lambda: losses(config.loss.weights),
-        "localization": localization,
-        "plus": against_plus,
-    }[study]()
-
-
-STUDIES = ("modules", "bank", "fusion", "losses", "localization", "plus")
-
-# Keys that do not affect training.
-EVALUATION_ONLY = ("proposals.", "eval.tiou", "eval.protocol", "eval.batch_snippets")
+STUDIES = {
+    "modules": lambda config, classes: modules(),
+    "bank": lambda config, classes: bank(config.bank, classes),
+    "fusion": lambda config, classes: fusion(config.model.fusion_weight),
+    "losses": lambda config, classes: studies.without(config.loss.weights),
+    "localization": lambda config, classes: localization(),
+    "plus": lambda config, classes: against_plus(),
+}
 
 
 def evaluation_only(key: str, config: ml_collections.ConfigDict) -> bool:
     """Returns whether `key` only affects evaluation, so that variants with other values can share a trained run."""
     if key == "model.fusion_weight":
         return config.bank.update_rule != "ema"  # there, fused features update the bank
-    return key.startswith(EVALUATION_ONLY)
+    return studies.evaluation_only(key, config)

@@ -1,0 +1,55 @@
+"""The recipes that launch.compare trains on a data set, on equal terms."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import ml_collections
+
+import configs
+from tsc_jax.errors import InputError
+
+DEFAULT_KIND = "demo"  # recipes for small data and two CPU cores
+
+# Changes of the recipes, by data set and method ("all": of every method); the reason stands beside each number.
+# Numbers chosen for a data set were chosen on held-out training videos, never on test labels.
+OVERRIDES: dict[str, dict[str, dict[str, Any]]] = {
+    "watch_sessions": {},  # configs/*_demo.py are the recipes for it
+    "gestures": {},
+    "video_streams": {},
+}
+
+
+def kind_of(data: str) -> str:
+    """The name of the recipes for a data set: its own where TSC-Net has a recipe of that name, else "demo"."""
+    try:
+        configs.recipe("tscnet", data)
+    except (ModuleNotFoundError, AttributeError, ValueError):
+        return DEFAULT_KIND
+    return data
+
+
+def recipe_of(
+    method: str, data: str, data_dir: str | None, kind: str, changes: Mapping[str, Any]
+) -> ml_collections.ConfigDict:
+    """The recipe of a method for a comparison.
+
+    Videos and evaluation are those of TSC-Net's recipe for the same `kind`, so that they are equal for all methods.
+    `changes` come last; their keys must exist.
+
+    Raises:
+      InputError: the method has no recipe of this kind, or the recipe lacks a key of OVERRIDES.
+    """
+    try:
+        config, common = configs.recipe(method, kind), configs.recipe("tscnet", kind)
+    except (ModuleNotFoundError, AttributeError):
+        raise InputError(f"{method} has no recipe {kind!r}, expected configs/{method}_{kind}.py") from None
+    known = OVERRIDES.get(data, {})
+    config = config.copy_and_resolve_references()
+    with config.unlocked():
+        config.data.update(common.data)
+        config.eval.update(common.eval)
+        config.data.name = data
+        config.data.data_dir = data_dir or config.data.data_dir
+    config.lock()
+    config.update_from_flattened_dict(known.get("all", {}) | known.get(method, {}) | dict(changes))
+    return config

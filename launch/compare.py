@@ -1,0 +1,106 @@
+"""Compares methods on one data set on equal terms: trains each by its recipe, writes tables and a picture.
+
+  python -m launch.compare --data=watch_sessions --methods=tscnet,facnet --seeds=8 --workdir=runs/compare
+  python -m launch.compare --data=mine --methods=tscnet,rskp --workdir=runs/mine --all eval.protocol=published \
+      --set tscnet:train.steps=800
+
+Videos, seeds, tIoUs, protocol and holdout are the same for all, and every number is that of the last step. The same
+command resumes; a method that fails is reported and does not stop the others. A recipe is configs/METHOD_KIND.py with
+the changes of configs/compare.py, then those of --all, then those of --set.
+"""
+
+import shlex
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from tsc_jax import cli
+from tsc_jax.errors import InputError
+
+_DATA = flags.DEFINE_string("data", None, "Name of a prepared data set.")
+_METHODS = flags.DEFINE_list("methods", None, "Methods to compare; differences are from the first one.")
+_SEEDS = flags.DEFINE_integer("seeds", 8, "Number of runs per method, with the same seeds.", lower_bound=2)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder for runs, metrics and tables.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of prepared data sets; default: that of the recipes.")
+_RECIPE = flags.DEFINE_string(
+    "recipe",
+    None,
+    "Kind of the recipes, as in thumos14; default: the name of the data if it has recipes, else demo.",
+)
+_BASE = flags.DEFINE_string("base", "tscnet", "Method on whose runs a second stage (acn) stands.")
+_ALL = flags.DEFINE_multi_string("all", [], "KEY=VALUE: a change of all recipes; may be repeated.")
+_SET = flags.DEFINE_multi_string("set", [], "METHOD:KEY=VALUE: a change of one recipe; may be repeated.")
+flags.mark_flags_as_required(["data", "methods", "workdir"])
+
+# Keys that --set may not change, because they must be equal for all methods, or belong to other flags.
+EQUAL = ("eval.", "data.", "train.seed")
+
+
+def main(argv: list[str]) -> None:
+    """Runs the command."""
+    del argv
+    from configs.published import ROWS
+    from tsc_jax.ablation import compare, compare_tables
+    from tsc_jax.data.dataset import open_dataset
+    from tsc_jax.hardware import hardware
+
+    recipes, workdir = recipes_of_flags(), Path(_WORKDIR.value)
+    compared = compare.compare(recipes, workdir, _SEEDS.value, _BASE.value)
+    config = next(each for each in recipes.values() if not isinstance(each, InputError))
+    setting = compare_tables.Setting(
+        data=_DATA.value,
+        protocol=config.eval.protocol,
+        test_videos=len(open_dataset(config.data.data_dir, config.data.name).test.videos),
+        first_seed=config.train.seed,
+        seeds=_SEEDS.value,
+        hardware=hardware(),
+        command=shlex.join(["python", "-m", "launch.compare", *sys.argv[1:]]),
+    )
+    compare_tables.write(workdir, compared, ROWS, setting)
+    print((workdir / "compare.md").read_text())
+    print(f"{workdir}: compare.md, compare.csv, compare.json, compare.png")
+
+
+def recipes_of_flags() -> dict:
+    """The recipe of every method; an InputError for a method that has none of this kind."""
+    from configs.compare import kind_of, recipe_of
+    from tsc_jax import methods
+    from tsc_jax.ablation import overrides
+
+    names = list(dict.fromkeys(_METHODS.value))
+    for name in (*names, _BASE.value):
+        if name not in methods.names():
+            raise InputError(f"--methods names {name!r}, expected some of {', '.join(methods.names())}")
+    kind, own = _RECIPE.value or kind_of(_DATA.value), split_by_method(names)
+    recipes = {}
+    for name in names:
+        try:
+            config = recipe_of(name, _DATA.value, _DATA_DIR.value, kind, {})
+        except InputError as error:
+            recipes[name] = error
+            continue
+        changes = overrides.parse(_ALL.value, "--all ", config.to_dict())
+        changes |= overrides.parse(own[name], f"--set {name}:", config.to_dict())
+        recipes[name] = recipe_of(name, _DATA.value, _DATA_DIR.value, kind, changes)
+    return recipes
+
+
+def split_by_method(names: list[str]) -> dict[str, list[str]]:
+    """The KEY=VALUE of --set by method."""
+    own = {name: [] for name in names}
+    for text in _SET.value:
+        method, colon, change = text.partition(":")
+        if not colon or method not in own:
+            raise InputError(f"--set {text}: expected METHOD:KEY=VALUE with a method of --methods")
+        if change.startswith(EQUAL):
+            raise InputError(f"--set {text}: {change.split('=')[0]} is equal for all methods; use --all or its flag")
+        own[method].append(change)
+    for text in _ALL.value:
+        if text.startswith(("data.name", "data.data_dir", "train.seeds")):
+            raise InputError(f"--all {text}: give --data, --data_dir or --seeds instead")
+    return own
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,282 @@
+"""A comparison trains every method with the same seeds, resumes, reports failures, and its tables hold its numbers."""
+
+import csv
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from configs.compare import kind_of, recipe_of
+from tests import toy
+from tests.training.small import small_run, toy_run
+from tsc_jax.ablation import compare, compare_tables, grid, overrides
+from tsc_jax.data.dataset import open_dataset
+from tsc_jax.errors import InputError
+from tsc_jax.evaluation.evaluate import evaluate
+from tsc_jax.hardware import hardware
+from tsc_jax.inference import make_inference
+from tsc_jax.training.trained import open_trained
+
+ROOT = Path(__file__).resolve().parents[2]
+SHORT = {"train.steps": 2, "eval.holdout": 0.3}
+
+
+def recipes(data_dir, **of_toy) -> dict:
+    return {"tscnet": small_run(data_dir, **SHORT), "toy": toy_run(data_dir, **SHORT, **of_toy)}
+
+
+def setting(**changes) -> compare_tables.Setting:
+    values = {"data": "made_up", "protocol": "published", "test_videos": 7, "first_seed": 0, "seeds": 2}
+    return compare_tables.Setting(**values | changes, hardware=hardware(), command="python -m launch.compare")
+
+
+@pytest.fixture(scope="module")
+def compared(data_dir, tmp_path_factory):
+    """Workdir and results of a comparison."""
+    workdir = tmp_path_factory.mktemp("compare") / "new"
+    results = compare.compare(recipes(data_dir), workdir, 2, "tscnet")
+    compare_tables.write(workdir, results, (), setting())
+    return workdir, results
+
+
+@pytest.mark.slow
+def test_every_number_is_that_of_an_evaluation_and_of_numpy(compared, data_dir):
+    workdir, _ = compared
+    content, dataset = json.loads((workdir / "compare.json").read_text()), open_dataset(data_dir, "made_up")
+    averages = {}
+    for method in content["methods"]:
+        mean_ap, scores = [], []
+        for seed in (0, 1):
+            trained = open_trained(workdir / method["method"] / f"seed_{seed}")
+            inference = make_inference(trained.config, trained.sizes)
+            evaluation = evaluate(inference, trained.variables, 2, dataset, dataset.test, trained.config)
+            mean_ap.append(evaluation.metrics["mAP"])
+            scores.append(evaluation.metrics["classification_mAP"])
+            np.testing.assert_array_equal(method["floor"], evaluation.floor)
+        np.testing.assert_array_equal(method["test"]["mAP"]["seeds"], mean_ap)
+        assert method["test"]["classification_mAP"]["seeds"] == scores
+        tious = np.array(method["tiou"])
+        averages[method["method"]] = np.array(mean_ap)[:, tious <= 0.7].mean(axis=1)
+        half = np.std(mean_ap, axis=0, ddof=1) / 2**0.5 * scipy.stats.t.ppf(0.975, 1)
+        np.testing.assert_allclose(method["test"]["mAP"]["half_width"], half)
+        np.testing.assert_allclose(method["test"]["mAP"]["mean"], np.mean(mean_ap, axis=0))
+    change = content["methods"][1]["test"]["difference"]
+    low, high = scipy.stats.ttest_rel(averages["toy"], averages["tscnet"]).confidence_interval(0.95)
+    np.testing.assert_allclose(
+        [change["mean"] - change["half_width"], change["mean"] + change["half_width"]], [low, high]
+    )
+    assert content["methods"][0]["test"]["difference"] is None and content["selection"] == "last"
+
+
+@pytest.mark.slow
+def test_markdown_csv_and_picture_agree_with_the_results(compared):
+    workdir, results = compared
+    text = (workdir / "compare.md").read_text()
+    assert "selection: last" in text and hardware()["processor"] in text and "Held-out" in text
+    for each in results:
+        average = each.outcome.mean_ap["test"][:, :7].mean(axis=1)
+        assert re.search(rf"^\| {each.method} \| {average.mean():.1f} ± ", text, re.MULTILINE)
+        assert f"{each.parameters:,}" in text and len(each.training_seconds) == 2 and each.inference_seconds > 0
+    rows = list(csv.DictReader((workdir / "compare.csv").open()))
+    assert len(rows) == 2 * 2 * 2 and {row["selection"] for row in rows} == {"last"}
+    own = next(row for row in rows if (row["method"], row["split"], row["seed"]) == ("toy", "test", "1"))
+    assert float(own["mAP@0.3"]) == pytest.approx(results[1].outcome.mean_ap["test"][1, 2], abs=1e-3)
+    assert (workdir / "compare.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_a_finished_comparison_trains_nothing(compared, data_dir, monkeypatch):
+    workdir, before = compared
+    monkeypatch.setattr(grid, "train", None)
+    for one, other in zip(before, compare.compare(recipes(data_dir), workdir, 2, "tscnet"), strict=True):
+        np.testing.assert_array_equal(one.outcome.mean_ap["test"], other.outcome.mean_ap["test"])
+        assert one.training_seconds == other.training_seconds
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import jax
+jax.config.update("jax_num_cpu_devices", 8)
+from tests.ablation.test_compare import recipes
+from tsc_jax.ablation import compare
+from tsc_jax.training import loop
+save = loop.checkpoints.save
+def killing(manager, step, *of):
+    if "toy" in str(manager.directory) and "seed_1" in str(manager.directory):
+        os.kill(os.getpid(), signal.SIGKILL)
+    save(manager, step, *of)
+loop.checkpoints.save = killing
+compare.compare(recipes(Path(sys.argv[1])), Path(sys.argv[2]), 2, "tscnet")
+"""
+
+
+@pytest.mark.slow
+def test_a_comparison_that_was_killed_gives_the_same_numbers(compared, data_dir, tmp_path):
+    workdir = tmp_path / "killed"
+    done = subprocess.run([sys.executable, "-c", KILLED, data_dir, workdir], cwd=ROOT, env=os.environ, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert (workdir / "metrics" / "compare" / "tscnet.json").exists()
+    again = compare.compare(recipes(data_dir), workdir, 2, "tscnet")
+    for before, after in zip(compared[1], again, strict=True):
+        np.testing.assert_array_equal(before.outcome.mean_ap["test"], after.outcome.mean_ap["test"])
+
+
+@pytest.mark.slow
+def test_a_method_that_fails_does_not_stop_the_others(data_dir, tmp_path):
+    """The base of a stage fails, so the stage does as well; another method has no recipe."""
+    staged = toy_run(data_dir, **SHORT)
+    with staged.unlocked():
+        staged.base = {"workdir": ""}
+    made = {
+        "stage": staged,
+        "base": toy_run(data_dir, **SHORT, **{"toy.nan_at": 0, "toy.nan_above": 0.0}),
+        "toy": toy_run(data_dir, **SHORT),
+        "none": InputError("none has no recipe 'demo'"),
+    }
+    compared = compare.compare(made, tmp_path / "new", 2, "base")
+    assert [each.method for each in compared] == list(made)
+    stage, base, good, none = map(compare_tables.note, compared)
+    assert "base" in stage and "not finite" in base and "no recipe" in none and "failed" not in good
+    compare_tables.write(tmp_path / "new", compared, (), setting())
+    text = (tmp_path / "new" / "compare.md").read_text()
+    assert "not finite" in text and compared[2].outcome is not None
+    rows = list(csv.DictReader((tmp_path / "new" / "compare.csv").open()))
+    assert [row["method"] for row in rows if row["note"].startswith("failed")] == ["stage", "base", "none"]
+
+
+def test_a_stage_needs_its_base_among_the_methods(data_dir):
+    staged = toy_run(data_dir)
+    with staged.unlocked():
+        staged.base = {"workdir": ""}
+    with pytest.raises(InputError, match="add tscnet to --methods"):
+        compare.compare({"toy": staged}, Path("nowhere"), 2, "tscnet")
+
+
+@pytest.mark.slow
+def test_a_stage_stands_on_the_runs_of_its_base(data_dir, tmp_path):
+    """Which are trained first, wherever the base stands in the list."""
+    staged = toy_run(data_dir, **SHORT)
+    with staged.unlocked():
+        staged.base = {"workdir": ""}
+    made = {"stage": staged, "toy": toy_run(data_dir, **SHORT)}
+    compared = compare.compare(made, tmp_path / "new", 2, "toy")
+    assert [each.reason for each in compared] == ["", ""]
+    assert open_trained(tmp_path / "new" / "stage" / "seed_1").config.base.workdir == str(tmp_path / "new" / "toy")
+    times = [(tmp_path / "new" / name / "seed_0" / grid.TIME).stat().st_mtime_ns for name in ("toy", "stage")]
+    assert times[0] < times[1]
+
+
+def test_the_first_seeds_must_be_equal(data_dir, tmp_path):
+    made = recipes(data_dir, **{"train.seed": 4})
+    with pytest.raises(InputError, match="first seeds"):
+        compare.compare(made, tmp_path / "new", 2, "tscnet")
+
+
+def test_a_workdir_of_something_else_is_refused_and_not_changed(data_dir, tmp_path):
+    dataset, made = open_dataset(data_dir, "made_up"), {"toy": toy_run(data_dir)}
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").write_text("")
+    with pytest.raises(InputError, match="holds other files"):
+        compare.claim(tmp_path / "other", made, dataset)
+    workdir = tmp_path / "own"
+    compare.claim(workdir, made, dataset)
+    compare.claim(workdir, {"toy": toy_run(data_dir, **{"train.steps": 9})}, dataset)  # nothing is trained yet
+    (workdir / "toy").mkdir()
+    before = (workdir / "comparison.json").read_text()
+    with pytest.raises(InputError, match=r"config\.train\.steps = 9, now it is 6"):
+        compare.claim(workdir, made, dataset)
+    with pytest.raises(InputError, match=r"config\.eval\.tiou"):
+        compare.claim(workdir, {"tscnet": small_run(data_dir, **{"eval.tiou": "0.3"})}, dataset)
+    assert (workdir / "comparison.json").read_text() == before
+    compare.claim(workdir, {"tscnet": small_run(data_dir)}, dataset)
+    assert set(json.loads((workdir / "comparison.json").read_text())["recipes"]) == {"toy", "tscnet"}
+
+
+@pytest.mark.parametrize(("mean", "mark"), [(0.2, "near 0"), (9.0, "below the floor of 10.0"), (30.0, "")])
+def test_a_collapse_is_marked(mean, mark):
+    outcome = grid.Outcome("toy", [0.1, 0.3, 0.7], {"test": np.full((2, 3), mean)})
+    of = compare.Compared("toy", outcome=outcome, floor=np.full(3, 10.0))
+    assert mark in compare_tables.note(of) and bool(compare_tables.note(of)) == bool(mark)
+
+
+def test_values_get_the_types_of_the_recipe():
+    recipe = toy.recipe().to_dict()
+    given = ["train.steps=7", "optimizer.learning_rate=1", "eval.tiou=0.3", "toy.refresh_at=(0,4)"]
+    parsed = overrides.parse(given, "--all ", recipe)
+    assert parsed == {
+        "train.steps": 7, "optimizer.learning_rate": 1.0, "eval.tiou": "0.3", "toy.refresh_at": (0, 4)
+    }  # fmt: skip
+    assert type(parsed["optimizer.learning_rate"]) is float
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("train.stepz=3", "--all train.stepz=3: the recipe of toy has no 'train.stepz'; did you mean 'train.steps'?"),
+        ("train.steps", "--all train.steps: expected KEY=VALUE"),
+        ("train.steps=many", "--all train.steps=many: found 'many', expected a value like 3010"),
+        ("train.steps=1.5", "--all train.steps=1.5: found '1.5', expected a value like 3010"),
+        ("train.steps=__import__('os')", "expected a value like 3010"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_one_sentence(text, sentence):
+    with pytest.raises(InputError) as error:
+        overrides.parse([text], "--all ", toy.recipe().to_dict())
+    assert sentence in str(error.value)
+
+
+def test_recipes_of_a_data_set_have_equal_videos_and_evaluation():
+    assert [kind_of(name) for name in ("thumos14", "activitynet13", "gestures", "common", "a b")] == [
+        "thumos14", "activitynet13", "demo", "demo", "demo"
+    ]  # fmt: skip
+    config = recipe_of("tscnet", "gestures", "/data", "thumos14", {"train.steps": 5})
+    assert (config.data.name, config.data.data_dir, config.train.steps) == ("gestures", "/data", 5)
+    assert config.eval.protocol == "published" and config.is_locked
+    with pytest.raises(InputError, match=r"configs/toy_demo\.py"):
+        recipe_of("toy", "gestures", None, "demo", {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [
+        (["--methods=tscnet,nope"], "nope"),
+        (["--methods=tscnet", "--seeds=1"], "seeds"),
+        (["--methods=tscnet", "--set=tscnet:train.stepz=3"], "train.stepz"),
+        (["--methods=tscnet", "--set=tscnet:eval.tiou=0.3"], "eval.tiou"),
+        (["--methods=tscnet", "--data=unknown"], "not prepared"),
+    ],
+)
+def test_bad_flags_are_one_sentence(flags, word, data_dir, tmp_path):
+    command = [sys.executable, "-m", "launch.compare", "--data=made_up", f"--data_dir={data_dir}"]
+    done = subprocess.run(
+        [*command, f"--workdir={tmp_path / 'none'}", *flags], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1 and word in done.stderr and len(done.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_run(data_dir, tmp_path):
+    """As docs/methods.md has them, but with one method on small data, for two steps of two seeds."""
+    page = (ROOT / "docs" / "methods.md").read_text()
+    commands = re.findall(r"^python -m launch.compare .*", page, re.MULTILINE)
+    assert len(commands) == 2 and set(re.search("--methods=(.*?) ", commands[0])[1].split(",")) >= {"tscnet", "acn"}
+    small = ["--data=made_up", f"--data_dir={data_dir}", "--methods=tscnet", "--seeds=2"]
+    small += ["--set=tscnet:train.steps=2", "--all=train.snippets=16", "--set=tscnet:bank.snippets_per_video=8"]
+    for number, line in enumerate(commands):
+        workdir = tmp_path / str(number)
+        again = [sys.executable, *shlex.split(line)[1:], *small, f"--workdir={workdir}"]
+        done = subprocess.run(again, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert "step 2/2" in done.stdout
+        files = {path.name for path in workdir.iterdir() if path.is_file()}
+        assert files == {"comparison.json", *(f"compare.{kind}" for kind in ("md", "csv", "json", "png"))}

@@ -1,0 +1,34 @@
+"""What measured numbers depend on besides the code: the machine, the versions and the commit."""
+
+import platform
+import subprocess
+
+import jax
+
+
+def hardware() -> dict[str, str | int]:
+    """Processor, devices and versions, and the commit; "" where there is no git."""
+    try:
+        command = ["git", "rev-parse", "--short", "HEAD"]
+        commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        commit = ""
+    return {
+        "processor": processor(),
+        "devices": ", ".join(sorted({device.device_kind for device in jax.devices()})),
+        "device_count": jax.device_count(),
+        "python": platform.python_version(),
+        "jax": jax.__version__,
+        "commit": commit,
+    }
+
+
+def processor() -> str:
+    """Model and number of cores."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            lines = [line.split(":", 1) for line in file if line.startswith(("model name", "processor"))]
+    except OSError:
+        return platform.processor()
+    models = [value.strip() for name, value in lines if name.startswith("model name")]
+    return f"{len(models)} cores of {models[0]}" if models else platform.processor()
