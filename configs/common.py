@@ -47,6 +47,9 @@ def sections() -> ml_collections.ConfigDict:
     evaluation.holdout = 0.0  # share of the training videos to hold out for choosing the best step
     evaluation.every = 100  # steps between evaluations
     evaluation.after = 1  # no evaluation before this step
+    # path of Ambiguous_test.txt, whose stretches FAC-Net, RSKP and MMSD exclude: a prediction that shares a snippet
+    # with one is dropped; "": none is
+    evaluation.ambiguous = ""
     evaluation.batch_snippets = 8192  # largest number of padded snippets in a test batch
     evaluation.figures = 4  # number of test videos to draw
 

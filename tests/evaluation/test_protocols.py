@@ -1,4 +1,4 @@
-"""Units, thresholds, the floor and ambiguous stretches."""
+"""Units, thresholds and the floor."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation.protocols import floor_predictions, parse_tious, to_protocol
-from tsc_jax.evaluation.rescore import is_ambiguous, read_ambiguous
 from tsc_jax.localization.segments import make_segments
 
 times = st.lists(st.floats(0, 5000), min_size=1)
@@ -72,20 +71,3 @@ WRONG = [
 def test_wrong_thresholds_are_refused(text):
     with pytest.raises(InputError, match="START:STOP:STEP"):
         parse_tious(text)
-
-
-def test_mostly_ambiguous_predictions_are_detected(tmp_path):
-    path = tmp_path / "ambiguous.txt"
-    path.write_text("b  10.0 20.0\nelsewhere 0 1\n\na 0 4\n")
-    ambiguous = read_ambiguous(path, ["a", "b"])
-    predictions = make_segments([1, 1, 1, 0, 1], 0, [10, 5, 4, 10, 15], [20, 15, 16, 20, 15])
-    np.testing.assert_array_equal(is_ambiguous(predictions, ambiguous), [True, False, False, False, False])
-    np.testing.assert_array_equal(is_ambiguous(predictions, read_ambiguous(path, ["c"])), [False] * 5)
-
-
-@pytest.mark.parametrize("line", ["a 1", "a 1 x", "a 2 1", "a 1 nan", "a 1 inf"])
-def test_wrong_ambiguous_lines_are_named(tmp_path, line):
-    path = tmp_path / "ambiguous.txt"
-    path.write_text(f"a 1 2\n{line}\n")
-    with pytest.raises(InputError, match=r"ambiguous\.txt, line 2"):
-        read_ambiguous(path, ["a"])

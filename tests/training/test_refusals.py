@@ -23,6 +23,7 @@ from tsc_jax.training.loop import train
         ({"bank.update_rule": "gradint"}, r"config\.bank\.update_rule is 'gradint'"),
         ({"eval.select_by": "0.3:0.7"}, r"config\.eval\.select_by is '0.3:0.7', but the averages"),
         ({"eval.tiou": "0.5:0.95:0.05"}, r"config\.eval\.select_by is '0.1:0.7', but .* 0.5:0.95"),
+        ({"eval.ambiguous": "nowhere.txt"}, r"nowhere\.txt: no such file"),
         ({"data.name": "nothing"}, r"data set nothing is not prepared"),
         ({"method": "tscnot"}, r"config\.method is 'tscnot', expected one of .*tscnet"),
         ({"data.min_snippets": 28}, r"config\.data\.min_snippets is 28, but no test video"),

@@ -1,12 +1,14 @@
 """From trained variables to predictions, metrics and their floor."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.evaluation import classification, detection, protocols, results
+from tsc_jax.evaluation.ambiguous import read_ambiguous, shares_snippet
 from tsc_jax.inference import Inference, OfVideo, infer_everywhere
 from tsc_jax.localization.segments import Segments, concatenate, make_segments
 
@@ -32,9 +34,11 @@ class Localized(NamedTuple):
 def evaluate(inference: Inference, variables: Any, step: int, dataset: Dataset, split: Split, config) -> Evaluation:
     """Localizes the actions in all videos of a split and computes the metrics.
 
-    Videos of fewer than `config.data.min_snippets` snippets get no predictions; their ground truth counts.
+    Videos of fewer than `config.data.min_snippets` snippets get no predictions; their ground truth counts. Predictions
+    in the stretches of the file `config.eval.ambiguous` are dropped.
     """
     localized = localize(inference, variables, split, dataset.snippets_per_second, config)
+    predictions = without_ambiguous(localized.segments, split, dataset.snippets_per_second, config.eval.ambiguous)
     truth, tious, protocol = ground_truth(split), protocols.parse_tious(config.eval.tiou), config.eval.protocol
 
     def mean_ap(predictions: Segments) -> np.ndarray:
@@ -43,9 +47,9 @@ def evaluate(inference: Inference, variables: Any, step: int, dataset: Dataset, 
 
     labels = np.stack([split.videos[index].labels for index in localized.used])
     classification_ap = 100 * classification.mean_average_precision(localized.scores, labels)
-    metrics = results.make_metrics(protocol, tious, mean_ap(localized.segments), classification_ap, step)
+    metrics = results.make_metrics(protocol, tious, mean_ap(predictions), classification_ap, step)
     floor = protocols.floor_predictions(truth, np.array([video.duration for video in split.videos]))
-    return Evaluation(localized.segments, metrics, mean_ap(floor), localized.outputs)
+    return Evaluation(predictions, metrics, mean_ap(floor), localized.outputs)
 
 
 def localize(
@@ -63,6 +67,14 @@ def localize(
     segments, scores = inference.method.localize([outputs[index] for index in used])
     segments = dataclasses.replace(segments, video=used[segments.video]).scaled(1 / snippets_per_second)
     return Localized(segments, [outputs.get(index) for index in range(len(lengths))], used, scores)
+
+
+def without_ambiguous(predictions: Segments, split: Split, snippets_per_second: float, path: str) -> Segments:
+    """The predictions, in seconds, that share no snippet with a stretch of the file `path`; "" drops none."""
+    if not path:
+        return predictions
+    ambiguous = read_ambiguous(Path(path), [video.name for video in split.videos])
+    return predictions[~shares_snippet(predictions, ambiguous, snippets_per_second)]
 
 
 def ground_truth(split: Split) -> Segments:

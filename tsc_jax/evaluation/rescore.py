@@ -8,10 +8,11 @@ import numpy as np
 
 from tsc_jax.data.annotations import read_lines
 from tsc_jax.errors import InputError
+from tsc_jax.evaluation.ambiguous import is_ambiguous, read_ambiguous
 from tsc_jax.evaluation.detection import mean_average_precision
 from tsc_jax.evaluation.protocols import FLOOR, PROTOCOLS, floor_predictions, to_protocol
 from tsc_jax.evaluation.results import GroundTruth, read_ground_truth, read_predictions, table
-from tsc_jax.localization.segments import Segments, make_segments
+from tsc_jax.localization.segments import Segments
 
 # Papers use lists of 212, 211 and 210 test videos of THUMOS-14: some lists omit one or both of these.
 DISPUTED = ("video_test_0000270", "video_test_0001496")
@@ -130,42 +131,6 @@ def variations(request: Request, protocol: str) -> Iterator[tuple[str, tuple[Seg
     rounded = np.linspace(tious[0], tious[-1], len(tious))
     if np.allclose(rounded, tious, atol=1e-9) and (rounded != tious).any():
         yield "  tIoUs with the rounding errors of NumPy's linspace", but(tious=rounded)
-
-
-def read_ambiguous(path: Path, videos: Sequence[str]) -> Segments:
-    """Reads the lines "VIDEO START END" of Ambiguous_test.txt, in seconds; skips videos that are not in `videos`.
-
-    `video` of the result is an index into `videos`, `label` is 0. Raises InputError for a missing file or invalid line.
-    """
-    index = {name: i for i, name in enumerate(videos)}
-    rows = []
-    for number, line in enumerate(read_lines(path), 1):
-        if not line:
-            continue
-        try:
-            name, start, end = line.split()
-            row = index.get(name), float(start), float(end)
-        except ValueError:
-            raise InputError(f"{path}, line {number}: is {line!r}, expected VIDEO START END") from None
-        if not row[1] <= row[2] < np.inf:
-            raise InputError(f"{path}, line {number}: {line!r} ends before it starts or is not finite")
-        if name in index:
-            rows.append(row)
-    video, start, end = np.reshape(rows, (-1, 3)).T
-    return make_segments(video, 0, start, end)
-
-
-def is_ambiguous(predictions: Segments, ambiguous: Segments) -> np.ndarray:
-    """Returns bool [N]: whether more than half of a prediction lies in one ambiguous stretch; both in seconds.
-
-    Such a prediction is neither right nor wrong and is not scored. A prediction that only touches an ambiguous stretch
-    is scored, because it may be the instance beside it.
-    """
-    inside = np.zeros(len(predictions), bool)
-    for video, start, end in zip(ambiguous.video, ambiguous.start, ambiguous.end, strict=True):
-        overlap = np.minimum(end, predictions.end) - np.maximum(start, predictions.start)
-        inside |= (predictions.video == video) & (overlap > (predictions.end - predictions.start) / 2)
-    return inside
 
 
 def _instances(request: Request) -> Segments:

@@ -1,5 +1,7 @@
 """What a recipe must be before training starts; methods check their own sections (`methods.make`)."""
 
+from pathlib import Path
+
 import jax
 import ml_collections
 import numpy as np
@@ -9,6 +11,7 @@ from tsc_jax.data.checks import MAX_NAME_BYTES, long_name, name_bytes
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation import protocols, results
+from tsc_jax.evaluation.ambiguous import read_ambiguous
 from tsc_jax.training.runs import train_and_holdout
 
 # The least value of each number.
@@ -39,6 +42,8 @@ def check_values(config: ml_collections.ConfigDict, dataset: Dataset) -> None:
     if config.eval.protocol not in protocols.PROTOCOLS:
         known = ", ".join(protocols.PROTOCOLS)
         raise InputError(f"config.eval.protocol is {config.eval.protocol!r}, expected one of {known}")
+    if config.eval.ambiguous:
+        read_ambiguous(Path(config.eval.ambiguous), ())
     train_split, _ = train_and_holdout(config, dataset)
     check_videos(config, dataset, train_split)
     check_batches(config.train, train_split, dataset.classes)

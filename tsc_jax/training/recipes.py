@@ -20,7 +20,7 @@ FREE = (
 
 # Keys that recipes got after checkpoints of format 2 were first written, each with the value that leaves the
 # results of an earlier recipe as they were.
-ADDED: dict[str, Any] = {"train.sampling": "all"}
+ADDED: dict[str, Any] = {"train.sampling": "all", "eval.ambiguous": ""}
 
 
 def complete(recipe: Mapping[str, Any]) -> ml_collections.ConfigDict:
