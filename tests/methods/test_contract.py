@@ -21,6 +21,7 @@ from tsc_jax.training.trained import open_trained
 
 # Where recordings of a method are.
 RECORDINGS = {"tscnet": "golden"}
+RECORDINGS["mmsd"] = "methods/mmsd/golden"
 NAMES = methods.names()
 
 

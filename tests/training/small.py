@@ -7,7 +7,7 @@ from pathlib import Path
 import ml_collections
 import numpy as np
 
-from configs import thumos14
+from configs import mmsd_thumos14, thumos14
 from tests import toy
 from tsc_jax.data.source import Source, SourceVideo
 from tsc_jax.training import checkpoints
@@ -58,8 +58,17 @@ def toy_run(data_dir: Path, **changes) -> ml_collections.ConfigDict:
     return toy.recipe(**SMALL | {"data.data_dir": str(data_dir)} | changes)
 
 
+def mmsd_run(data_dir: Path, **changes) -> ml_collections.ConfigDict:
+    """MMSD on the small data set; its pseudo labels begin after the first epoch."""
+    config = mmsd_thumos14.get_config()
+    own = {"data.data_dir": str(data_dir), "model.embedding_width": 16, "pseudo.refresh_epochs": (1, 2)}
+    config.update_from_flattened_dict(SMALL | own | changes)
+    return config
+
+
 # By method; the contract (tests/methods/test_contract.py) is tested for all of them.
 RECIPES: dict[str, Callable[..., ml_collections.ConfigDict]] = {"tscnet": small_run, "toy": toy_run}
+RECIPES["mmsd"] = mmsd_run
 
 
 def final_variables(workdir: Path):

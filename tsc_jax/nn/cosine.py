@@ -56,5 +56,5 @@ def cosine_head(x: jax.Array, mask: jax.Array, centres: jax.Array, foreground: j
     pooled = weighted_sum(attention[..., None], x, mask)
     pooled_by_class = weighted_sum(class_attention, x, mask)
     agnostic = cosine_scores(pooled[:, 0], centres, scale)
-    specific = scale * jnp.sum(unit(pooled_by_class) * unit(centres), axis=-1)
+    specific = scale * jnp.sum(unit(pooled_by_class) * unit(centres)[None], axis=-1)
     return Scores(cas, attention, class_attention, agnostic, specific)
