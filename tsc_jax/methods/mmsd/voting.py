@@ -69,12 +69,12 @@ def pseudo_labels(
 
     `outputs` holds per video "attention" [T, M] and "probabilities" [T, M, C + 1].
     """
-    attention = np.concatenate([output["attention"] for output in outputs])
+    attention = np.concatenate([output["attention"] for output in outputs]).T
     sure = [
         confidence(np.moveaxis(output["probabilities"], 1, 0), video.labels)
         for output, video in zip(outputs, videos, strict=True)
     ]
-    return attention.T > attention_threshold, np.concatenate(sure, axis=1)
+    return attention > attention_threshold, np.concatenate(sure, axis=1)
 
 
 def renew(carried: Mapping[str, jax.Array], labels: np.ndarray, sure: np.ndarray) -> dict[str, np.ndarray]:
