@@ -16,8 +16,8 @@ def get_config() -> ml_collections.ConfigDict:
         common.for_demo(config)
         config.model.modalities = 1
         config.model.embedding_width = 64  # of features of width 24
-        config.pseudo.refresh_epochs = (40, 60, 80)
-        config.optimizer.learning_rate = 5e-4  # for a small network and few steps
+        config.pseudo.refresh_epochs = (12, 24)  # of 36
+        config.optimizer.learning_rate = 2e-3  # for a small network and few steps
         config.optimizer.milestones = ()
         config.train.steps = 400
     return config
