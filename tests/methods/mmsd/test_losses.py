@@ -91,7 +91,7 @@ def close(one, other, tolerance=1e-5):
 
 
 def test_a_padded_batch_is_the_sum_of_its_videos():
-    method, batch = make(small_config(**{"model.dropout": 0.0})), ragged_batch()
+    method, batch = make(small_config(**{"model.dropout": 0.0})), ragged_batch(videos=3)
     state = small_state(method)
     together = loss_of(method, state, batch)
     singles = [loss_of(method, state, of_video(batch, row)) for row in range(len(batch["mask"]))]

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.methods.mmsd.small import CLASSES, SIZES, WIDTH, make, of_video, ragged_batch, small_config, small_state
+from tests.methods.mmsd.small import CLASSES, SIZES, WIDTH, make, ragged_batch, small_config, small_state
 from tsc_jax.data.batches import deal
 from tsc_jax.data.dataset import Split, Video
 from tsc_jax.inference import Look
@@ -31,7 +31,7 @@ def test_weights_without_known_data_make_a_method():
     assert method.refresh_at == ()
     state, batch = small_state(method), ragged_batch()
     assert state.carried["labels"].shape == (3, 1)
-    outputs = method.forward({"params": state.params}, batch["features"], batch["mask"])
+    outputs = jax.jit(method.forward)({"params": state.params}, batch["features"], batch["mask"])
     assert np.isfinite(outputs.snippets["cas"]).all()
 
 
@@ -77,13 +77,12 @@ def test_a_refresh_labels_the_snippets_of_each_training_video():
         assert facts["pseudo_labels"]["action_share"][stream] == pytest.approx(share)
         only = {f"model.stream_weights.{name}": float(name == stream) for name in STREAMS}
         alone = make(small_config(**only))
-        for row in range(len(videos)):
-            own = of_video(batch, row)
-            outputs = alone.forward({"params": state.params}, own["features"], own["mask"])
-            attention = outputs.snippets["attention"][0]
-            p = outputs.snippets["cas"][0] / attention[:, None]
-            sure = np.abs(p[:, :-1] @ own["labels"][0].astype(np.float32) - p[:, -1])
-            place = own["snippets"][0]
+        outputs = jax.device_get(jax.jit(alone.forward)({"params": params}, batch["features"], batch["mask"]).snippets)
+        for row, mask in enumerate(batch["mask"]):
+            attention = outputs["attention"][row, mask]
+            p = outputs["cas"][row, mask] / attention[:, None]
+            sure = np.abs(p[:, :-1] @ batch["labels"][row].astype(np.float32) - p[:, -1])
+            place = batch["snippets"][row, mask]
             np.testing.assert_allclose(renewed["confidence"][number, place], sure, atol=1e-5)
             clear = np.abs(attention - 0.55) > 1e-4
             np.testing.assert_array_equal(renewed["labels"][number, place][clear], (attention > 0.55)[clear])
@@ -104,8 +103,12 @@ def test_one_device_equals_eight_with_pseudo_labels():
 def test_terms_are_sums_with_the_weights_of_the_recipe():
     config = small_config()
     method = make(config)
-    state = small_state(method)
-    terms, _ = method.loss(state.params, state.carried, ragged_batch(), jax.random.key(0), state.step)
+    state, terms = small_state(method), {}
+
+    def traced(*arguments):
+        terms.update(method.loss(*arguments)[0])
+
+    jax.eval_shape(traced, state.params, state.carried, ragged_batch(), jax.random.key(0), state.step)
     assert set(terms) == {f"{stream}/{term}" for stream in STREAMS for term in config.loss.weights}
     assert all(term.count is None for term in terms.values()), "sums over videos"
     assert {name: term.weight for name, term in terms.items()} == {
