@@ -1,4 +1,4 @@
-"""The toolbox is enough for other methods: it rebuilds what was recorded of RSKP, MMSD, GRN and ACN."""
+"""The toolbox is enough for other methods: it rebuilds what was recorded of RSKP, GRN and ACN."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,6 @@ def assert_rows(segments, expected):
     ("method", "group", "videos", "prefix", "inputs", "shortest", "outer_weight", "limit"),
     [
         ("rskp", "", 11, "", ("vid_pred", "frm_pred"), 2, 1.0, 0.5),  # video 11 has no ground truth: not evaluated
-        ("mmsd", "meta/", 10, "", ("video_score", "snippet_score"), 2, 1.0, 0.4),
     ],
 )
 def test_thresholds_on_snippet_scores(shared, method, group, videos, prefix, inputs, shortest, outer_weight, limit):

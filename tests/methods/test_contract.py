@@ -20,10 +20,8 @@ from tsc_jax.training.runs import sizes_of
 from tsc_jax.training.trained import open_trained
 
 # Where recordings of a method are.
-RECORDINGS = {
-    "tscnet": "golden",
-    "facnet": "methods/facnet/golden",
-}
+RECORDINGS = {name: f"methods/{name}/golden" for name in methods.names() if methods.part(name, "parity")}
+RECORDINGS["tscnet"] = "golden"
 NAMES = methods.names()
 
 

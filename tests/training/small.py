@@ -1,5 +1,6 @@
 """A small data set, and a recipe of every method for it."""
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import ml_collections
 import numpy as np
 
-from configs import facnet_thumos14, thumos14
+from configs import recipe
 from tests import toy
 from tsc_jax.data.source import Source, SourceVideo
 from tsc_jax.training import checkpoints
@@ -46,10 +47,18 @@ def made_up_source() -> Source:
     return Source(CLASSES, 2.0, splits)
 
 
-def small_run(data_dir: Path, **changes) -> ml_collections.ConfigDict:
-    """TSC-Net on the small data set."""
-    config = thumos14.get_config()
-    config.update_from_flattened_dict(SMALL | {"data.data_dir": str(data_dir), "bank.snippets_per_video": 8} | changes)
+# What the recipes of the methods need besides.
+OWN = {
+    "tscnet": {"bank.snippets_per_video": 8},
+    "facnet": {"model.embedding_width": 12},
+    "mmsd": {"model.embedding_width": 16, "pseudo.refresh_epochs": (1, 2)},
+}
+
+
+def small_recipe(method: str, data_dir: Path, **changes) -> ml_collections.ConfigDict:
+    """THUMOS-14's recipe of a method, made small for the small data set."""
+    config = recipe(method, "thumos14")
+    config.update_from_flattened_dict(SMALL | {"data.data_dir": str(data_dir)} | OWN[method] | changes)
     return config
 
 
@@ -58,19 +67,11 @@ def toy_run(data_dir: Path, **changes) -> ml_collections.ConfigDict:
     return toy.recipe(**SMALL | {"data.data_dir": str(data_dir)} | changes)
 
 
-def facnet_run(data_dir: Path, **changes) -> ml_collections.ConfigDict:
-    """FAC-Net with two modalities on the small data set."""
-    config = facnet_thumos14.get_config()
-    config.update_from_flattened_dict(SMALL | {"data.data_dir": str(data_dir), "model.embedding_width": 12} | changes)
-    return config
-
-
 # By method; the contract (tests/methods/test_contract.py) is tested for all of them.
-RECIPES: dict[str, Callable[..., ml_collections.ConfigDict]] = {
-    "tscnet": small_run,
-    "toy": toy_run,
-    "facnet": facnet_run,
+RECIPES: dict[str, Callable[..., ml_collections.ConfigDict]] = {"toy": toy_run} | {
+    method: functools.partial(small_recipe, method) for method in OWN
 }
+small_run = RECIPES["tscnet"]
 
 
 def final_variables(workdir: Path):
