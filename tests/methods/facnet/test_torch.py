@@ -6,7 +6,7 @@ import pytest
 
 from tests.methods.facnet.small import CLASSES, make, with_biases
 from tests.torch import state_dicts
-from tests.training.small import WIDTH, facnet_run, final_variables, toy_run
+from tests.training.small import WIDTH, final_variables, small_recipe, toy_run
 from tsc_jax.errors import InputError
 from tsc_jax.methods.facnet import torch
 from tsc_jax.report.run import report
@@ -15,7 +15,7 @@ from tsc_jax.training import checkpoints, torch_weights
 from tsc_jax.training.torch_weights import export_weights, import_weights
 from tsc_jax.training.trained import open_trained
 
-CHANNELS = 12  # of facnet_run
+CHANNELS = 12  # of the small recipe
 SHAPES = {
     "feature_embedding.process.0.weight": (8, 8),
     "feature_embedding.process.0.bias": (8,),
@@ -58,7 +58,7 @@ def test_two_files_become_a_run_and_two_files_again(models, data_dir, tmp_path, 
     # The files are written as torch.save writes them, which needs PyTorch.
     monkeypatch.setattr(torch_weights, "write_state_dict", state_dicts.write)
     paths, tensors = models
-    sentence = import_weights(paths, tmp_path / "run", facnet_run(data_dir), None)
+    sentence = import_weights(paths, tmp_path / "run", small_recipe("facnet", data_dir), None)
     assert f"12 tensors of step 0; 3 classes, width {WIDTH}" in sentence
     variables = final_variables(tmp_path / "run")
     for name, own in zip(("rgb", "flow"), tensors, strict=True):
@@ -80,7 +80,7 @@ def test_one_modality_is_one_file(models, data_dir, tmp_path, monkeypatch):
     paths, tensors = models
     classes = tmp_path / "classes.txt"
     classes.write_text("a\nb\nc\n")
-    config = facnet_run(data_dir, **{"model.modalities": 1, "data.name": "other"})
+    config = small_recipe("facnet", data_dir, **{"model.modalities": 1, "data.name": "other"})
     assert "width 8" in import_weights(paths[:1], tmp_path / "run", config, classes)
     export_weights(tmp_path / "run", tmp_path / "OUT.pkl", checkpoints.LAST, None)
     np.testing.assert_array_equal(read_state_dict(tmp_path / "OUT.pkl")["fg_center"], tensors[0]["fg_center"])
@@ -100,18 +100,22 @@ def test_what_does_not_fit_is_named_and_leaves_nothing(models, data_dir, tmp_pat
     paths, _ = models
     write_model(paths[1], 1, **changes)
     with pytest.raises(InputError, match=rf"RGB\.pkl, .*FLOW\.pkl: .*{message}"):
-        import_weights(paths, tmp_path / "run", facnet_run(data_dir), None)
+        import_weights(paths, tmp_path / "run", small_recipe("facnet", data_dir), None)
     assert not (tmp_path / "run").exists()
 
 
 def test_another_number_of_files_another_recipe_and_a_bank_are_refused(models, data_dir, tmp_path):
     (rgb, flow), _ = models
-    both, one = facnet_run(data_dir), facnet_run(data_dir, **{"model.modalities": 1})
+    both, one = small_recipe("facnet", data_dir), small_recipe("facnet", data_dir, **{"model.modalities": 1})
     cases = [
         ([rgb], both, r"RGB\.pkl: the weights of this recipe are in 2 files \(rgb, flow\), not in 1"),
         ([rgb, flow], one, r"RGB\.pkl, .*FLOW\.pkl: the weights of this recipe are in one file, not in 2"),
-        ([rgb], facnet_run(data_dir, **{"model.modalities": 3}), r"config\.model\.modalities is 3"),
-        ([rgb, flow], facnet_run(data_dir, **{"model.embedding_width": 5}), "embedding_width is 5, but .* 12"),
+        ([rgb], small_recipe("facnet", data_dir, **{"model.modalities": 3}), r"config\.model\.modalities is 3"),
+        (
+            [rgb, flow],
+            small_recipe("facnet", data_dir, **{"model.embedding_width": 5}),
+            "embedding_width is 5, but .* 12",
+        ),
         ([rgb, flow], toy_run(data_dir), r"config\.method is 'toy'"),
     ]
     for paths, config, message in cases:

@@ -8,7 +8,7 @@ from pathlib import Path
 import jax
 import pytest
 
-from tests.training.small import mmsd_run
+from tests.training.small import small_recipe
 from tsc_jax.training import loop
 from tsc_jax.training.loop import train
 from tsc_jax.training.trained import open_trained
@@ -17,7 +17,7 @@ from tsc_jax.training.trained import open_trained
 def run(data_dir: Path):
     """Refreshes before steps 2 and 4 (counted from 0), of 12 videos in batches of 5."""
     changes = {"train.batch_size": 5, "train.steps": 6, "checkpoint.every_steps": 1, "eval.after": 6}
-    return mmsd_run(data_dir, **changes)
+    return small_recipe("mmsd", data_dir, **changes)
 
 
 def child(data_dir: Path, workdir: Path, kill_before: int) -> None:
