@@ -7,11 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from configs import mmsd_thumos14
 from tests.methods.mmsd.small import CLASSES, SIZES, WIDTH, make, ragged_batch, small_config, small_state
 from tsc_jax.data.batches import deal
 from tsc_jax.data.dataset import Split, Video
 from tsc_jax.inference import Look
 from tsc_jax.method import AXIS, Sizes
+from tsc_jax.methods import mmsd
+from tsc_jax.optimizer import learning_rate
 from tsc_jax.training.parallel import make_train_step, replicate
 
 STREAMS = ("rgb", "flow", "peer")
@@ -113,4 +116,18 @@ def test_terms_are_sums_with_the_weights_of_the_recipe():
     assert all(term.count is None for term in terms.values()), "sums over videos"
     assert {name: term.weight for name, term in terms.items()} == {
         name: config.loss.weights[name.split("/")[1]] for name in terms
+    }
+
+
+def test_the_published_steps_on_thumos14():
+    """20 steps are an epoch of 200 videos."""
+    config = mmsd_thumos14.get_config()
+    method = mmsd.make(config, Sizes(20, 2048, videos=200, snippets=80_000))
+    assert method.refresh_at == (800, 1600, 2400, 3200, 4000, 4800)
+    rate = learning_rate(config.optimizer)
+    np.testing.assert_allclose([rate(step) for step in (0, 1399, 1400, 4799)], [5e-5, 5e-5, 1e-5, 1e-5], rtol=1e-6)
+    carried = jax.eval_shape(method.init, jax.random.key(0))[1]
+    assert {name: (leaf.shape, leaf.dtype) for name, leaf in carried.items()} == {
+        "labels": ((3, 80_000), bool),
+        "confidence": ((3, 80_000), jnp.float32),
     }
