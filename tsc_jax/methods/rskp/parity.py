@@ -26,6 +26,8 @@ from tsc_jax.replay import prefixed, subset
 MARKS = ("eval/mu_pred", "0/m_logits", "pred_class")
 
 NUMBER = Tolerance(relative=1e-5)
+# The logarithm of a softmax near 1 has the rounding error of 1, and short videos have pseudo labels that agree.
+AGREEING = Tolerance(relative=1e-5, absolute=2e-6)
 MAP = Tolerance(absolute=1e-6)
 CLASSIFICATION = Tolerance(relative=1e-6)  # the published code rounds precision to float32
 RATE = 25 / 16  # snippets per second of all recordings
@@ -62,7 +64,8 @@ def check_model(recording: Arrays, config: ml_collections.ConfigDict, devices: i
     computed |= prefixed("dropout/", dropout(setup, start, recording["dropout/kept"], recording["dropout/rate"]))
     for name, recorded in recording.items():
         if not name.startswith(INPUTS):
-            yield compare(name, computed.get(name), recorded, NUMBER)
+            agreeing = name.startswith("short/") and name.endswith("/spl")
+            yield compare(name, computed.get(name), recorded, AGREEING if agreeing else NUMBER)
 
 
 def inference(setup: Setup, params) -> dict[str, np.ndarray]:
