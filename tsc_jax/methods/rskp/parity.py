@@ -123,9 +123,9 @@ def check_proposals(recording: Arrays, config: ml_collections.ConfigDict) -> Ite
         yield compare(f"{video}/vid_pred", scores, recording[f"{video}/vid_pred"], NUMBER)
         yield compare(f"{video}/frm_pred", cas, recording[f"{video}/frm_pred"], NUMBER)
         # The published code drops videos without ground truth before it makes proposals.
-        found = video_candidates(video, cas, scores, config.proposals)[: None if video in evaluated else 0]
-        kept.append(suppress(found, config.proposals))
-        for name, segments in (("candidates", found), ("proposals", kept[-1])):
+        before = video_candidates(video, cas, scores, config.proposals)[: None if video in evaluated else 0]
+        kept.append(suppress(before, config.proposals))
+        for name, segments in (("candidates", before), ("proposals", kept[-1])):
             rows = (segments.start, segments.end, segments.label, segments.score)
             yield from compare_rows(f"{video}/{name}", np.stack(rows, axis=1), recording)
     yield from check_ranked(concatenate(kept), recording)
@@ -135,8 +135,8 @@ def check_proposals(recording: Arrays, config: ml_collections.ConfigDict) -> Ite
 
 def branches(main_ca, intra_ca, attention, main_logits, intra_logits) -> list[Scores]:
     """The main and the intra-video branch of one video, from their recorded outputs."""
-    ones = ((main_logits, main_ca), (intra_logits, intra_ca))
-    return [Scores(cas[None], attention[None], None, jnp.log(ca)[None], None) for cas, ca in ones]
+    recorded = ((main_logits, main_ca), (intra_logits, intra_ca))
+    return [Scores(cas[None], attention[None], None, jnp.log(ca)[None], None) for cas, ca in recorded]
 
 
 def check_ranked(segments: Segments, recording: Arrays) -> Iterator[Row]:

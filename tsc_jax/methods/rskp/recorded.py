@@ -44,13 +44,19 @@ class Videos:
         """The videos at `rows`."""
         return Videos(*(array[rows] for array in vars(self).values()))
 
+    def padded(self, rows: int, length: int) -> "Videos":
+        """The videos with empty rows and snippets after them, so that batches of one size need one program."""
+        more = [(0, rows - len(self.lengths))]
+        snippets = (0, length - self.features.shape[1])
+        features = np.pad(self.features, [*more, snippets, (0, 0)])
+        return Videos(features, np.pad(self.lengths, more), np.pad(self.labels, [*more, (0, 0)]))
+
     def dealt(self, devices: int) -> dict[str, np.ndarray]:
         """A batch as the train step takes it, filled up with empty rows to a number that the devices divide."""
-        number = len(self.lengths)
-        rows = [(0, -number % devices)]
-        features, lengths, labels = (np.pad(array, rows + [(0, 0)] * (array.ndim - 1)) for array in vars(self).values())
-        batch = recorded_batch(features, labels, lengths, devices)
-        return batch | {"video": np.where(batch["order"] < number, batch["order"], -1)}
+        number, length = self.features.shape[:2]
+        videos = self.padded(number + -number % devices, length)
+        batch = recorded_batch(videos.features, videos.labels, videos.lengths, devices)
+        return batch | {"video": np.where(batch["mask"].any(axis=-1), batch["order"], -1)}
 
     def batch(self) -> dict[str, np.ndarray]:
         """A batch for one device."""

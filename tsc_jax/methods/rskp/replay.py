@@ -101,7 +101,7 @@ def totals(
 
     def total(params):
         parts = losses(setup, params, memory, batch, second, kept, rate)
-        total = jax.vmap(total_of_video)(parts, second)
+        total = jnp.where(batch["video"] >= 0, jax.vmap(total_of_video)(parts, second), 0)
         return jnp.sum(total), {name: parts[ours] for name, ours in TERMS.items()} | {"total": total}
 
     return jax.grad(total, has_aux=True)(params)
@@ -110,7 +110,7 @@ def totals(
 def plain_totals(setup: Setup, params: Any, memory: Memory, batch: Arrays, second: np.ndarray) -> tuple[dict, dict]:
     """The gradients of `totals` as tensors, and its terms, without dropout."""
     everything = np.ones((*batch["mask"].shape, setup.config.model.embedding), bool)
-    gradients, terms = jax.device_get(totals(setup, params, memory, batch, second, everything, 0.0))
+    gradients, terms = jax.device_get(totals(setup, params, memory, batch, second, everything, np.float32(0)))
     return torch.tensors_of(gradients), terms
 
 
@@ -182,11 +182,12 @@ def run(setup: Setup, params: Any, order: np.ndarray, batch_size: int, warmup: i
             state = state.replace(carried=carried)
             computed = prefixed("memory_init/", as_recorded(carried["memory"]))
         shown = setup.videos[order.ravel()[first : first + batch_size]]
-        second = first + np.arange(len(shown.lengths)) >= warmup * videos
-        at = (state.params, state.carried["memory"], shown.batch(), second)
-        terms.append(plain_totals(setup, *at)[1])
-        puts.append(as_recorded(memories(setup, *at), second))
-        if len(shown.lengths) == batch_size:
+        padded, number = shown.padded(*setup.videos.features.shape[:2]), len(shown.lengths)
+        second = first + np.arange(len(padded.lengths)) >= warmup * videos
+        at = (state.params, state.carried["memory"], padded.batch(), second)
+        terms.append({name: term[:number] for name, term in plain_totals(setup, *at)[1].items()})
+        puts.append(as_recorded(memories(setup, *at), np.flatnonzero(second[:number])))
+        if number == batch_size:
             gradients.append(torch.tensors_of(gradients_of(method, state, shown.dealt(setup.devices))[0]))
             ((state, _),) = take_steps(method, state, shown.dealt(setup.devices), 1)
             moved.append(torch.tensors_of(state.params))
@@ -205,9 +206,11 @@ def join(parts: Sequence[Arrays], how: Callable) -> dict[str, np.ndarray]:
 # Single videos.
 
 
-def one_video(setup: Setup, params: Any, videos: Videos) -> tuple[dict, dict, dict]:
-    """Outputs, terms in the first phase, and their gradients as tensors, of a single video without padding."""
-    batch = videos.batch()
+def one_video(setup: Setup, params: Any, video: Videos) -> tuple[dict, dict, dict]:
+    """Outputs, terms in the first phase, and their gradients as tensors, of a single video."""
+    rows, length = setup.videos.features.shape[:2]
+    batch = video.padded(rows, length).batch()
     seen = {name: array[0] for name, array in jax.device_get(outputs(setup, params, batch)).items()}
-    gradients, terms = plain_totals(setup, params, setup.empty_memory(), batch, np.zeros(1, bool))
-    return seen, {name: array[0] for name, array in terms.items()}, gradients
+    of_snippets = {name: seen[name][: video.lengths[0]] for name in seen if name.endswith(("_att", "_logits"))}
+    gradients, terms = plain_totals(setup, params, setup.empty_memory(), batch, np.zeros(rows, bool))
+    return seen | of_snippets, {name: array[0] for name, array in terms.items()}, gradients
