@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from configs import recipe
 from tests.methods.rskp.small import CLASSES, LENGTHS, SIZES, WIDTH, small_batch, small_config, small_method, state_at
 from tsc_jax.data.dataset import unlabelled
 from tsc_jax.errors import InputError
@@ -168,3 +169,22 @@ def test_bfloat16_changes_the_embedding_alone():
 def test_invalid_values_are_named(key, value):
     with pytest.raises(InputError, match=rf"config\.{key} is"):
         rskp.make(small_config(**{key: value}), SIZES)
+
+
+@pytest.mark.parametrize(("data", "fill"), [("thumos14", 2020), ("demo", 400), ("activitynet13", 1262)])
+def test_recipes_are_locked_and_make_a_method(data, fill):
+    config = recipe("rskp", data)
+    with pytest.raises(AttributeError):
+        config.memory.slotz = 3
+    assert rskp.make(config, Sizes(20, 64, 200, 100)).refresh_at == (0, fill)
+
+
+def test_the_published_recipe_has_its_number_of_parameters():
+    params, carried = jax.eval_shape(rskp.make(recipe("rskp", "thumos14"), Sizes(20, 2048)).init, jax.random.key(0))
+    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == 4_257_792
+    assert carried["memory"].prototypes.shape == (20, 5, 2048)
+
+
+def test_the_foreground_starts_as_minus_the_background():
+    centres = state_at(small_method(), 0).params["centres"]
+    np.testing.assert_array_equal(centres["foreground"], -np.asarray(centres["classes"])[-1])

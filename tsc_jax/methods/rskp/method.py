@@ -133,7 +133,7 @@ def check(config) -> None:
     types = {"dtype": rules.one_of("float32", "bfloat16"), "test_snippets": whole}
     rules.check("model", config.model, counts | positive | shares | types)
     rules.check("memory", config.memory, {"slots": rules.COUNT, "warmup_epochs": whole, "labels": whole})
-    rules.check("train", config.train, {"batches": rules.one_of("epochs")})
+    rules.check("train", config.train, {"batches": rules.one_of("epochs"), "batch_size": rules.COUNT})
     check_loss(config.loss)
     check_optimizer(config.optimizer)
     check_proposals(config.proposals)
