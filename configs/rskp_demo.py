@@ -14,7 +14,7 @@ def get_config() -> ml_collections.ConfigDict:
     config = rskp_thumos14.get_config()
     with config.unlocked():
         common.for_demo(config)
-        config.model.embedding = 64
+        config.model.embedding_width = 64
         config.memory.labels = 0  # a session shows all 5 exercises
         config.memory.warmup_epochs = 20
         config.optimizer.learning_rate = 1e-3  # for a small network and few steps

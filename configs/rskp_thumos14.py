@@ -24,7 +24,7 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.model = model = ml_collections.ConfigDict()
     model.dtype = "float32"  # type of the embedding's computation: float32 or bfloat16; parameters are float32
-    model.embedding = 2048  # width E of the embedding; published
+    model.embedding_width = 2048  # width E of the embedding; published
     model.dropout = 0.6  # on the embedding; published
     model.prototypes = 8  # K, representative snippets of a video; published
     model.em_rounds = 2  # published

@@ -52,7 +52,7 @@ OWN = {
     "tscnet": {"bank.snippets_per_video": 8},
     "facnet": {"model.embedding_width": 12},
     "rskp": {
-        "model.embedding": 16,
+        "model.embedding_width": 16,
         "model.prototypes": 4,
         "memory.warmup_epochs": 2,
         "memory.labels": 2,

@@ -15,7 +15,7 @@ LENGTHS = np.array([9, 1, 12, 4])
 def small_config(**changes):
     """The published recipe at small sizes: 4 videos per step, the second phase from the third epoch on."""
     config = rskp_thumos14.get_config()
-    small = {"model.embedding": 8, "model.prototypes": 4, "memory.slots": 3, "memory.warmup_epochs": 2}
+    small = {"model.embedding_width": 8, "model.prototypes": 4, "memory.slots": 3, "memory.warmup_epochs": 2}
     small |= {"train.batch_size": 4, "optimizer.learning_rate": 1e-3}
     config.update_from_flattened_dict(small | changes)
     return config

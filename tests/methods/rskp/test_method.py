@@ -148,7 +148,7 @@ def test_bfloat16_changes_the_embedding_alone():
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("model.embedding", 0),
+        ("model.embedding_width", 0),
         ("model.walk_weight", 1.0),
         ("model.dropout", 1.0),
         ("model.main_weight", 1.5),

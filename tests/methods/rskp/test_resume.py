@@ -7,7 +7,7 @@ from pathlib import Path
 import jax
 import pytest
 
-from tests.training.small import rskp_run
+from tests.training.small import RECIPES
 from tsc_jax.training import checkpoints
 from tsc_jax.training.loop import train
 from tsc_jax.training.trained import open_trained
@@ -20,7 +20,7 @@ STEPS, FILL = 8, 4  # two epochs of 12 videos, 5 per step, end within step 4
 def child(data_dir: Path, workdir: Path) -> None:
     jax.config.update("jax_num_cpu_devices", 1)
     changes = {"train.steps": STEPS, "train.batch_size": 5, "checkpoint.every_steps": 1, "checkpoint.keep": STEPS}
-    train(rskp_run(data_dir, **changes, **{"eval.after": STEPS, "eval.every": STEPS}), workdir)
+    train(RECIPES["rskp"](data_dir, **changes, **{"eval.after": STEPS, "eval.every": STEPS}), workdir)
 
 
 def kill_after(process, workdir: Path, step: int) -> None:

@@ -32,7 +32,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
     def init(key):
         features, mask = jnp.zeros((1, 1, sizes.width)), jnp.ones((1, 1), bool)
         params = jax.jit(network.init)(key, features, mask)["params"]
-        return params, {"memory": empty_memory(sizes.classes, config.memory.slots, model.embedding)}
+        return params, {"memory": empty_memory(sizes.classes, config.memory.slots, model.embedding_width)}
 
     def in_second_phase(batch, step):
         if not sizes.videos:
@@ -126,7 +126,7 @@ def check_labels(split, most: int) -> None:
 
 def check(config) -> None:
     """Raises InputError for settings that RSKP cannot use."""
-    counts = dict.fromkeys(("embedding", "prototypes", "em_rounds"), rules.COUNT)
+    counts = dict.fromkeys(("embedding_width", "prototypes", "em_rounds"), rules.COUNT)
     positive = dict.fromkeys(("assignment_scale", "scale"), rules.POSITIVE)
     shares = {"walk_weight": rules.BELOW_1, "dropout": rules.BELOW_1, "main_weight": rules.SHARE}
     whole = rules.Rule(lambda value: isinstance(value, int) and value >= 0, "0 or more")

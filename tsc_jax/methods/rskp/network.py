@@ -80,7 +80,7 @@ def make_network(settings, classes: int, mapped: bool = False) -> RSKP:
     keys = ("prototypes", "em_rounds", "assignment_scale", "walk_weight", "scale", "dropout")
     return RSKP(
         classes=classes,
-        width=settings.embedding,
+        width=settings.embedding_width,
         numerics=Numerics(jnp.dtype(settings.dtype), mapped),
         **{key: settings[key] for key in keys},
     )

@@ -101,7 +101,7 @@ class Setup:
 
     def empty_memory(self) -> Memory:
         """A memory without prototypes."""
-        return empty_memory(self.sizes.classes, self.config.memory.slots, self.config.model.embedding)
+        return empty_memory(self.sizes.classes, self.config.memory.slots, self.config.model.embedding_width)
 
 
 def set_up(recording: Arrays, config: ml_collections.ConfigDict, devices: int) -> Setup:
@@ -111,7 +111,7 @@ def set_up(recording: Arrays, config: ml_collections.ConfigDict, devices: int) -
     _, *pseudo_labels = recording["meta/steps_lambda_s"].tolist()
     videos = Videos(*(recording[f"in/{name}"] for name in ("features", "lengths", "labels")))
     sections = {
-        "model": {"embedding": size["D"], "prototypes": size["K"], "em_rounds": int(value["em_iter"])}
+        "model": {"embedding_width": size["D"], "prototypes": size["K"], "em_rounds": int(value["em_iter"])}
         | {"scale": value["scale_factor"], "walk_weight": value["w"], "dropout": value["dropout"]},
         "memory": {"slots": size["S"], "labels": int(videos.labels.sum(axis=1).max())},
         "loss": {"temperature": value["T"]},

@@ -109,7 +109,7 @@ def totals(
 
 def plain_totals(setup: Setup, params: Any, memory: Memory, batch: Arrays, second: np.ndarray) -> tuple[dict, dict]:
     """The gradients of `totals` as tensors, and its terms, without dropout."""
-    everything = np.ones((*batch["mask"].shape, setup.config.model.embedding), bool)
+    everything = np.ones((*batch["mask"].shape, setup.config.model.embedding_width), bool)
     gradients, terms = jax.device_get(totals(setup, params, memory, batch, second, everything, np.float32(0)))
     return torch.tensors_of(gradients), terms
 

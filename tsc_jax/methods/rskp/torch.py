@@ -33,7 +33,7 @@ def fit_recipe(config: ml_collections.ConfigDict, tensors: Arrays) -> tuple[ml_c
         if tensors[name].ndim != 2:
             raise InputError(f"tensor {name} has shape {tensors[name].shape}, expected 2 axes")
     embedding, width = tensors[KERNEL].shape
-    for key, size in (("embedding", embedding), ("prototypes", len(tensors[PROTOTYPES]))):
+    for key, size in (("embedding_width", embedding), ("prototypes", len(tensors[PROTOTYPES]))):
         if config.model[key] != size:
             raise InputError(f"config.model.{key} is {config.model[key]}, but the tensors have {size}")
     return config, Sizes(len(tensors[CENTRES]) - 1, width), {}
