@@ -1,7 +1,7 @@
 """Runs a method on recorded batches: what the `parity` modules of methods share."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -48,15 +48,22 @@ def gradients_of(method: Method, state: TrainState, batch: dict) -> tuple[Any, d
 
     `method` is made with axis=AXIS.
     """
-    parallel = jax.pmap(
-        functools.partial(loss_gradients, method, AXIS), axis_name=AXIS, in_axes=(None, 0), out_axes=None
-    )
-    return jax.device_get(parallel(state, batch))
+    return jax.device_get(gradient_program(method)(state, batch))
+
+
+@functools.cache
+def gradient_program(method: Method) -> Callable:
+    """`method.loss_gradients` of a method, compiled once for all devices."""
+    gradients = functools.partial(loss_gradients, method, AXIS)
+    return jax.pmap(gradients, axis_name=AXIS, in_axes=(None, 0), out_axes=None)
+
+
+step_program = functools.cache(make_train_step)
 
 
 def take_steps(method: Method, state: TrainState, batch: dict, steps: int) -> list[tuple[TrainState, dict]]:
     """The state after each of some steps with one dealt batch, and the values of each step (before its update)."""
-    train_step, taken = make_train_step(method), []
+    train_step, taken = step_program(method), []
     state = replicate(state, len(batch["order"]))
     for _ in range(steps):
         state, values = train_step(state, batch)

@@ -1,13 +1,12 @@
-"""The toolbox is enough for other methods: it rebuilds what was recorded of RSKP, GRN and ACN."""
+"""The toolbox is enough for other methods: it rebuilds what was recorded of GRN and ACN."""
 
 import numpy as np
 import pytest
 
 from tsc_jax.localization.contrast import inner_outer_contrast
-from tsc_jax.localization.nms import covered_share, hard_nms
+from tsc_jax.localization.nms import hard_nms
 from tsc_jax.localization.runs import runs_above
 from tsc_jax.localization.segments import concatenate, make_segments
-from tsc_jax.localization.video_scores import admitted_classes
 
 
 def recording(shared, method):
@@ -17,28 +16,6 @@ def recording(shared, method):
 def assert_rows(segments, expected):
     rows = np.stack([segments.start, segments.end, segments.label, segments.score], axis=1)
     np.testing.assert_allclose(rows, expected, rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("method", "group", "videos", "prefix", "inputs", "shortest", "outer_weight", "limit"),
-    [
-        ("rskp", "", 11, "", ("vid_pred", "frm_pred"), 2, 1.0, 0.5),  # video 11 has no ground truth: not evaluated
-    ],
-)
-def test_thresholds_on_snippet_scores(shared, method, group, videos, prefix, inputs, shortest, outer_weight, limit):
-    """In these methods a proposal ends one snippet after its run."""
-    golden = recording(shared, method)
-    for index in range(videos):
-        scores, activations = (golden[f"{index}/{prefix}{name}"] for name in inputs)
-        parts = []
-        for c in admitted_classes(scores[:-1], golden[f"{group}class_threshold"], at_least_one=False):
-            start, end = runs_above(activations[:, c], golden[f"{group}thresholds"], shortest)
-            (score,) = inner_outer_contrast(activations[:, [c]], start, end, 0.25, outer_weight=outer_weight, overrun=1)
-            parts.append(make_segments(0, c, start, end + 1, score))
-        candidates = concatenate(parts)
-        assert_rows(candidates, golden[f"{index}/{prefix}candidates"])
-        proposals = hard_nms(candidates[::-1], limit, pixels=True, overlap=covered_share)
-        assert_rows(proposals, golden[f"{index}/{prefix}proposals"])
 
 
 @pytest.mark.parametrize("stream", ["rgb", "flow"])

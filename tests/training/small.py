@@ -51,6 +51,12 @@ def made_up_source() -> Source:
 OWN = {
     "tscnet": {"bank.snippets_per_video": 8},
     "facnet": {"model.embedding_width": 12},
+    "rskp": {
+        "model.embedding_width": 16,
+        "model.prototypes": 4,
+        "memory.warmup_epochs": 2,
+        "memory.labels": 2,
+    },
     "mmsd": {"model.embedding_width": 16, "pseudo.refresh_epochs": (1, 2)},
 }
 
