@@ -16,6 +16,13 @@ from jax.typing import DTypeLike
 
 he_uniform = nn.initializers.he_uniform()
 xavier_uniform = nn.initializers.xavier_uniform()
+# PyTorch's default for kernels, uniform in +-1 / sqrt(fan_in); for a bias, `uniform_within(fan_in**-0.5)`.
+pytorch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+
+
+def uniform_within(bound: float) -> Callable:
+    """An initializer that draws uniformly from (-bound, bound)."""
+    return lambda key, shape: jax.random.uniform(key, shape, minval=-bound, maxval=bound)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,14 +39,19 @@ class TemporalConv(nn.Module):
     channels: int
     kernel: int  # taps, in snippets; odd
     numerics: Numerics
+    kernel_init: Callable = he_uniform
+    use_bias: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array) -> jax.Array:
         """[B, T, Din] -> [B, T, channels]."""
-        kernel = self.param("kernel", he_uniform, (self.kernel, x.shape[-1], self.channels))
-        bias = self.param("bias", nn.initializers.zeros, (self.channels,))
+        kernel = self.param("kernel", self.kernel_init, (self.kernel, x.shape[-1], self.channels))
         x = jnp.where(mask[..., None], x, 0).astype(self.numerics.dtype)
-        return convolve(x, kernel, self.numerics.mapped) + bias.astype(x.dtype)[None, None]
+        y = convolve(x, kernel, self.numerics.mapped)
+        if not self.use_bias:
+            return y
+        bias = self.param("bias", nn.initializers.zeros, (self.channels,))
+        return y + bias.astype(x.dtype)[None, None]
 
 
 def convolve(x: jax.Array, kernel: jax.Array, mapped: bool) -> jax.Array:
@@ -72,17 +84,21 @@ class Linear(nn.Module):
     channels: int
     numerics: Numerics
     kernel_init: Callable = he_uniform
+    bias_init: Callable = nn.initializers.zeros
+    use_bias: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """[B, T, Din] or [K, Din] -> the same with `channels`."""
         kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.channels))
-        bias = self.param("bias", nn.initializers.zeros, (self.channels,))
         x = x.astype(self.numerics.dtype)
         if x.ndim == 3:
             y = convolve(x, kernel[None], self.numerics.mapped)
         else:
             y = product("kd,de->ke", x.dtype, x, kernel).astype(x.dtype)
+        if not self.use_bias:
+            return y
+        bias = self.param("bias", self.bias_init, (self.channels,))
         return y + jnp.broadcast_to(bias.astype(x.dtype), y.shape)
 
 
@@ -112,13 +128,14 @@ class BatchNorm(nn.Module):
     """Batch normalisation over all snippets of all videos on all devices.
 
     Sums and counts are reduced over devices before the division: flax's own layer averages the means of devices, which
-    is wrong when they hold unequal numbers of snippets. As in PyTorch, the running variance is the unbiased one. Scale
-    and bias start at 0 (published), so every residual block starts as the identity.
+    is wrong when they hold unequal numbers of snippets. As in PyTorch, the running variance is the unbiased one. By
+    default scale and bias start at 0 (published by TSC-Net), so every residual block starts as the identity.
     """
 
     momentum: float  # weight of the new batch in the running statistics
     epsilon: float  # added to the variance
     axis_name: str | None  # the pmap axis to reduce over, None on one device
+    scale_init: Callable = nn.initializers.zeros
 
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array, train: bool) -> jax.Array:
@@ -134,7 +151,7 @@ class BatchNorm(nn.Module):
             running_var.value += self.momentum * (unbiased - running_var.value)
         else:
             mean, var = running_mean.value, running_var.value
-        scale = self.param("scale", nn.initializers.zeros, (width,))
+        scale = self.param("scale", self.scale_init, (width,))
         bias = self.param("bias", nn.initializers.zeros, (width,))
         factor = jax.lax.rsqrt(var + self.epsilon) * scale
         return ((x - mean[None, None]) * factor[None, None] + bias[None, None]).astype(dtype)
