@@ -41,40 +41,45 @@ class TemporalConv(nn.Module):
     numerics: Numerics
     kernel_init: Callable = he_uniform
     use_bias: bool = True
+    bias_init: Callable = nn.initializers.zeros
+    dilation: int = 1  # snippets between two taps
 
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array) -> jax.Array:
         """[B, T, Din] -> [B, T, channels]."""
         kernel = self.param("kernel", self.kernel_init, (self.kernel, x.shape[-1], self.channels))
         x = jnp.where(mask[..., None], x, 0).astype(self.numerics.dtype)
-        y = convolve(x, kernel, self.numerics.mapped)
+        y = convolve(x, kernel, self.numerics.mapped, self.dilation)
         if not self.use_bias:
             return y
-        bias = self.param("bias", nn.initializers.zeros, (self.channels,))
+        bias = self.param("bias", self.bias_init, (self.channels,))
         return y + bias.astype(x.dtype)[None, None]
 
 
-def convolve(x: jax.Array, kernel: jax.Array, mapped: bool) -> jax.Array:
+def convolve(x: jax.Array, kernel: jax.Array, mapped: bool, dilation: int = 1) -> jax.Array:
     """Convolves [B, T, Din] with [taps, Din, Dout] in the dtype of `x`, in the form that is fastest for it.
 
     On a CPU XLA's convolution beats its matrix products in float32, even with one tap. It gains nothing from bfloat16,
     and it is slower where vmap turns it into many kernels (`mapped`).
     """
     by_product = jax.default_backend() == "cpu" and (x.dtype != jnp.float32 or mapped)
-    return (convolve_by_product if by_product else convolve_directly)(x, kernel)
+    return (convolve_by_product if by_product else convolve_directly)(x, kernel, dilation)
 
 
-def convolve_directly(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def convolve_directly(x: jax.Array, kernel: jax.Array, dilation: int = 1) -> jax.Array:
     """Uses XLA's own convolution."""
     dimensions, kernel = ("NWC", "WIO", "NWC"), kernel.astype(x.dtype)
-    return jax.lax.conv_general_dilated(x, kernel, (1,), "SAME", dimension_numbers=dimensions, precision="highest")
+    return jax.lax.conv_general_dilated(
+        x, kernel, (1,), "SAME", rhs_dilation=(dilation,), dimension_numbers=dimensions, precision="highest"
+    )
 
 
-def convolve_by_product(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def convolve_by_product(x: jax.Array, kernel: jax.Array, dilation: int = 1) -> jax.Array:
     """Uses one matrix product of each snippet's neighbours, laid side by side."""
-    taps, length = len(kernel), x.shape[1]
-    padded = jnp.pad(x, ((0, 0), (taps // 2, taps // 2), (0, 0)))
-    neighbours = jnp.concatenate([padded[:, tap : tap + length] for tap in range(taps)], axis=-1)
+    reach, length = len(kernel) // 2 * dilation, x.shape[1]
+    padded = jnp.pad(x, ((0, 0), (reach, reach), (0, 0)))
+    firsts = range(0, 2 * reach + 1, dilation)
+    neighbours = jnp.concatenate([padded[:, first : first + length] for first in firsts], axis=-1)
     return product("btd,de->bte", x.dtype, neighbours, kernel.reshape(-1, kernel.shape[-1])).astype(x.dtype)
 
 
