@@ -1,5 +1,6 @@
 """A small data set, and a recipe of every method for it."""
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import ml_collections
 import numpy as np
 
-from configs import thumos14
+from configs import acn_thumos14, thumos14
 from tests import toy
+from tsc_jax.data.dataset import open_dataset
 from tsc_jax.data.source import Source, SourceVideo
-from tsc_jax.training import checkpoints
+from tsc_jax.training import base, checkpoints
+from tsc_jax.training.loop import train
 from tsc_jax.training.trained import open_trained
 
 CLASSES, WIDTH = ("jump", "throw", "run"), 16
@@ -58,8 +61,29 @@ def toy_run(data_dir: Path, **changes) -> ml_collections.ConfigDict:
     return toy.recipe(**SMALL | {"data.data_dir": str(data_dir)} | changes)
 
 
+@functools.cache
+def toy_base(data_dir: Path) -> Path:
+    """A finished run of the toy method, on which stages stand."""
+    workdir = Path(data_dir, "toy_base")
+    train(toy_run(data_dir, **{"optimizer.learning_rate": 0.05, "train.steps": 40, "eval.after": 40}), workdir)
+    return workdir
+
+
+def acn_run(data_dir: Path, **changes) -> ml_collections.ConfigDict:
+    """ACN on the small data set, on top of a finished run, whose recipe is filled in already."""
+    config = acn_thumos14.get_config()
+    changes = {"intervals.anchors": (1, 2, 4, 8), "model.hidden": 8, "selection.veto": "centre"} | changes
+    own = {"data.data_dir": str(data_dir), "base.workdir": str(toy_base(data_dir))}
+    config.update_from_flattened_dict(SMALL | own | changes)
+    return base.with_base(config, None, open_dataset(data_dir, config.data.name)).lock()
+
+
 # By method; the contract (tests/methods/test_contract.py) is tested for all of them.
-RECIPES: dict[str, Callable[..., ml_collections.ConfigDict]] = {"tscnet": small_run, "toy": toy_run}
+RECIPES: dict[str, Callable[..., ml_collections.ConfigDict]] = {
+    "tscnet": small_run,
+    "toy": toy_run,
+    "acn": acn_run,
+}
 
 
 def final_variables(workdir: Path):

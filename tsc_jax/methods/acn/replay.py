@@ -12,7 +12,7 @@ import numpy as np
 
 from tsc_jax.method import Method
 from tsc_jax.methods.acn.confidence import coherence
-from tsc_jax.methods.acn.intervals import make_intervals, with_flanks
+from tsc_jax.methods.acn.intervals import make_intervals
 from tsc_jax.methods.acn.losses import Scored, each_anchor, loss_terms, mean_confidence, regress, score, select
 from tsc_jax.methods.acn.method import make_optimizer, measure, rescale
 from tsc_jax.methods.acn.network import make_network
@@ -146,16 +146,16 @@ def run(setup: Setup, params: Any) -> tuple[np.ndarray, Scored, np.ndarray]:
 
 
 def bounds_gradient(setup: Setup, scored: Scored, kept: np.ndarray) -> dict[str, np.ndarray]:
-    """The gradient of the loss for the ends of the intervals, of which the inflated ends are a function."""
-    lengths = jnp.asarray(setup.lengths)
+    """The gradient of the loss for the ends of the intervals, with the far ends of their flanks held."""
+    intervals = jax.tree.map(jnp.asarray, scored.intervals)
 
     def loss(start, end):
-        intervals = with_flanks(start, end, lengths, setup.config.intervals)
-        again = score(intervals, jnp.asarray(setup.features), jnp.asarray(setup.scp), setup.config)
+        moved = intervals._replace(start=start, end=end)
+        again = score(moved, jnp.asarray(setup.features), jnp.asarray(setup.scp), setup.config)
         return -jnp.mean(mean_confidence(again.confidence, kept))
 
-    bounds = (jnp.asarray(scored.intervals.start), jnp.asarray(scored.intervals.end))
-    return dict(zip(("start", "end"), jax.jit(jax.grad(loss, (0, 1)))(*bounds), strict=True))
+    gradients = jax.jit(jax.grad(loss, (0, 1)))(intervals.start, intervals.end)
+    return dict(zip(("start", "end"), gradients, strict=True))
 
 
 def in_order(exists: np.ndarray, array: np.ndarray) -> np.ndarray:
