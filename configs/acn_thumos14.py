@@ -3,9 +3,9 @@
   python -m launch.train --config=configs/thumos14.py --workdir=runs/thumos14
   python -m launch.train --config=configs/acn_thumos14.py --workdir=runs/acn_thumos14
 
-With --config.base.workdir any other method's run or export is the base. The paper (Zhai et al., ICIP 2019) reports mAP@0.3:0.7 of 35.9, 30.7,
-24.2, 15.7, 7.4 on UntrimmedNet's scores and features; no code was published. This recipe has not been run on
-THUMOS-14, because the features must be obtained from their publishers.
+With --config.base.workdir any other method's run or export is the base. The paper (Zhai et al., ICIP 2019) reports
+mAP@0.3:0.7 of 35.9, 30.7, 24.2, 15.7, 7.4 on UntrimmedNet's scores and features; no code was published. This recipe has
+not been run on THUMOS-14, because the features must be obtained from their publishers.
 
 "paper" marks settings of the paper; "ours" marks what the paper leaves open, and what another base needs.
 configs/common.py explains the sections that are not here.

@@ -181,14 +181,12 @@ def test_every_option_moves_only_the_regressors(data_dir, changes):
     state = state.replace(carried=jax.tree.map(jnp.asarray, carried))
     batch = {name: array[0] for name, array in batch_maker(dataset.train, config.train, 0, 1)(0).items()}
     gradients, values, after = jax.jit(lambda state, batch: loss_gradients(method, None, state, batch))(state, batch)
-    assert np.isfinite(values["total"]) and jax.tree.all(
-        jax.tree.map(lambda leaf: bool(jnp.isfinite(leaf).all()), gradients)
-    )
-    assert any(bool((leaf != 0).any()) for leaf in jax.tree.leaves(gradients))
+    assert np.isfinite(values["total"])
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
+    assert any((leaf != 0).any() for leaf in jax.tree.leaves(gradients))
     jax.tree.map(np.testing.assert_array_equal, after, state.carried)
-    outputs = jax.device_get(
-        jax.jit(method.forward)(method.variables(params, state.carried), batch["features"], batch["mask"])
-    )
+    variables = method.variables(params, state.carried)
+    outputs = jax.device_get(jax.jit(method.forward)(variables, batch["features"], batch["mask"]))
     videos = [
         {name: array[row, : mask.sum()] for name, array in outputs.snippets.items()}
         | {name: array[row] for name, array in outputs.videos.items()}
