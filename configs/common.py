@@ -56,6 +56,17 @@ def sections() -> ml_collections.ConfigDict:
     return config
 
 
+def base_section() -> ml_collections.ConfigDict:
+    """Returns the section `base` of a stage: a method that stands on the finished run of another one."""
+    base = ml_collections.ConfigDict()
+    # workdir or export of the base; if it holds several seeds, the run of seed k stands on seed_k. Read once, before
+    # the first step. What config.eval.holdout holds out, the base must have held out too: same seed, same share.
+    base.workdir = ""
+    base.selection = "last"  # which checkpoint of the base: last, best_on_holdout or best_on_test
+    base.recipe = ml_collections.ConfigDict()  # of the base; training fills it in
+    return base
+
+
 def for_demo(config: ml_collections.ConfigDict) -> None:
     """Points a recipe at the embedded recordings of smartwatches, with settings for two CPU cores."""
     config.data.name = "watch_sessions"

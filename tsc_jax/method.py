@@ -80,6 +80,14 @@ class Method:
     # params, carried, look, step -> params, carried, facts (plain JSON for checkpoints); `look` is an
     # `inference.Look` at the training split
     refresh: Callable | None = None
+    # whether "cas" holds values from 0 to 1 that can stand for class probabilities; else it holds logits
+    probabilities: bool = False
+
+
+def class_probabilities(method: Method, outputs: Outputs) -> jax.Array:
+    """The probabilities [B, T, C + 1] of classes and background that the outputs of `method` give every snippet."""
+    cas = outputs.snippets["cas"].astype(jnp.float32)
+    return cas if method.probabilities else jax.nn.softmax(cas)
 
 
 def first_state(method: Method, seed: int) -> TrainState:

@@ -1,4 +1,4 @@
-"""The toolbox is enough for other methods: it rebuilds what was recorded of GRN and ACN."""
+"""The toolbox is enough for other methods: it rebuilds what was recorded of GRN."""
 
 import numpy as np
 import pytest
@@ -32,9 +32,7 @@ def test_mean_inside_runs_and_nms_by_tiou(shared, stream):
         assert_rows(proposals, golden[f"{index}/{stream}_proposals"][:, [1, 2, 0, 3]])
 
 
-@pytest.mark.parametrize(
-    ("method", "stream", "limit"), [("grn", "fused", 0.5), ("acn", "rgb", 0.4), ("acn", "flow", 0.4)]
-)
+@pytest.mark.parametrize(("method", "stream", "limit"), [("grn", "fused", 0.5)])
 def test_hard_nms_of_recorded_candidates(shared, method, stream, limit):
     golden = recording(shared, method)
     for index in range(len(golden["meta/lengths"])):

@@ -11,12 +11,12 @@ from tsc_jax import methods, parity
 from tsc_jax.data.batches import batch_maker
 from tsc_jax.data.dataset import open_dataset
 from tsc_jax.evaluation.evaluate import localize
-from tsc_jax.inference import Look, make_inference
+from tsc_jax.inference import make_inference
 from tsc_jax.method import AXIS, first_state, train_step
 from tsc_jax.training.export import export_run
 from tsc_jax.training.loop import train
 from tsc_jax.training.parallel import make_train_step, replicate
-from tsc_jax.training.runs import sizes_of
+from tsc_jax.training.runs import make_look, sizes_of
 from tsc_jax.training.trained import open_trained
 
 # Where recordings of a method are.
@@ -39,7 +39,7 @@ def made(request, data_dir):
     method = methods.make(config, sizes)
     state = first_state(method, 3)
     if 0 in method.refresh_at:
-        look = Look(dataset.train, 3, config.eval.batch_snippets)
+        look = make_look(config, dataset.train, 0)
         params, carried, facts = method.refresh(state.params, state.carried, look, 0)
         assert isinstance(facts, dict)
         state = state.replace(params=params, carried=carried, opt_state=method.optimizer.init(params))

@@ -27,17 +27,20 @@ def numbers(seed: int, *shape: int) -> jax.Array:
     return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
 
 
+@pytest.mark.parametrize("dilation", [1, 2, 5])
 @pytest.mark.parametrize(
     ("length", "taps", "width", "channels"), [(1, 1, 1, 1), (1, 5, 2, 3), (4, 7, 3, 1), (9, 3, 4, 2)]
 )
-def test_both_forms_of_the_convolution_agree_with_numpy(length, taps, width, channels):
+def test_both_forms_of_the_convolution_agree_with_numpy(length, taps, width, channels, dilation):
     x, kernel = numbers(0, 2, length, width), numbers(1, taps, width, channels)
-    padded = np.pad(x, ((0, 0), (taps // 2, taps // 2), (0, 0)))
-    expected = sum(padded[:, tap : tap + length] @ np.asarray(kernel)[tap] for tap in range(taps))
+    reach = taps // 2 * dilation
+    padded = np.pad(x, ((0, 0), (reach, reach), (0, 0)))
+    firsts = dilation * np.arange(taps)
+    expected = sum(padded[:, first : first + length] @ each for first, each in zip(firsts, kernel, strict=True))
     for form in (convolve_directly, convolve_by_product):
-        np.testing.assert_allclose(form(x, kernel), expected, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(form(x, kernel, dilation), expected, rtol=1e-5, atol=1e-5)
     gradients = [
-        jax.jit(jax.grad(lambda *a, f=form: jnp.sum(f(*a) ** 2), (0, 1)))
+        jax.jit(jax.grad(lambda *a, f=form: jnp.sum(f(*a, dilation) ** 2), (0, 1)))
         for form in (convolve_directly, convolve_by_product)
     ]
     for one, other in zip(*(gradient(x, kernel) for gradient in gradients), strict=True):

@@ -10,8 +10,10 @@ import numpy as np
 
 from configs import recipe
 from tests import toy
+from tsc_jax.data.dataset import open_dataset
 from tsc_jax.data.source import Source, SourceVideo
-from tsc_jax.training import checkpoints
+from tsc_jax.training import base, checkpoints
+from tsc_jax.training.loop import train
 from tsc_jax.training.trained import open_trained
 
 CLASSES, WIDTH = ("jump", "throw", "run"), 16
@@ -73,8 +75,25 @@ def toy_run(data_dir: Path, **changes) -> ml_collections.ConfigDict:
     return toy.recipe(**SMALL | {"data.data_dir": str(data_dir)} | changes)
 
 
+@functools.cache
+def toy_base(data_dir: Path) -> Path:
+    """A finished run of the toy method, on which stages stand."""
+    workdir = Path(data_dir, "toy_base")
+    train(toy_run(data_dir, **{"optimizer.learning_rate": 0.05, "train.steps": 40, "eval.after": 40}), workdir)
+    return workdir
+
+
+def acn_run(data_dir: Path, **changes) -> ml_collections.ConfigDict:
+    """ACN on the small data set, on top of a finished run, whose recipe is filled in already."""
+    config = recipe("acn", "thumos14")
+    changes = {"intervals.anchors": (1, 2, 4, 8), "model.hidden": 8, "selection.veto": "centre"} | changes
+    own = {"data.data_dir": str(data_dir), "base.workdir": str(toy_base(data_dir))}
+    config.update_from_flattened_dict(SMALL | own | changes)
+    return base.with_base(config, None, open_dataset(data_dir, config.data.name)).lock()
+
+
 # By method; the contract (tests/methods/test_contract.py) is tested for all of them.
-RECIPES: dict[str, Callable[..., ml_collections.ConfigDict]] = {"toy": toy_run} | {
+RECIPES: dict[str, Callable[..., ml_collections.ConfigDict]] = {"toy": toy_run, "acn": acn_run} | {
     method: functools.partial(small_recipe, method) for method in OWN
 }
 small_run = RECIPES["tscnet"]

@@ -29,6 +29,16 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
     return importlib.import_module(f"{__name__}.{config.method}").make(config, sizes, axis, mapped)
 
 
+def make_base(config, sizes: Sizes, mapped: bool = False) -> Method:
+    """Builds the method of `config.base.recipe`: the base of a stage, for its forward pass and localization.
+
+    Raises InputError where the recipe of the base is missing; training writes it there (see `training.base`).
+    """
+    if not config.base.recipe:
+        raise InputError("config.base.recipe is empty; training fills it in from config.base.workdir")
+    return make(config.base.recipe, sizes, mapped=mapped)
+
+
 def part(name: str, module: str) -> ModuleType | None:
     """The optional module of method `name`; None where the method has none."""
     check_name(name)

@@ -16,6 +16,13 @@ from jax.typing import DTypeLike
 
 he_uniform = nn.initializers.he_uniform()
 xavier_uniform = nn.initializers.xavier_uniform()
+# PyTorch's default for kernels, uniform in +-1 / sqrt(fan_in); for a bias, `uniform_within(fan_in**-0.5)`.
+pytorch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+
+
+def uniform_within(bound: float) -> Callable:
+    """An initializer that draws uniformly from (-bound, bound)."""
+    return lambda key, shape: jax.random.uniform(key, shape, minval=-bound, maxval=bound)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,37 +39,47 @@ class TemporalConv(nn.Module):
     channels: int
     kernel: int  # taps, in snippets; odd
     numerics: Numerics
+    kernel_init: Callable = he_uniform
+    use_bias: bool = True
+    bias_init: Callable = nn.initializers.zeros
+    dilation: int = 1  # snippets between two taps
 
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array) -> jax.Array:
         """[B, T, Din] -> [B, T, channels]."""
-        kernel = self.param("kernel", he_uniform, (self.kernel, x.shape[-1], self.channels))
-        bias = self.param("bias", nn.initializers.zeros, (self.channels,))
+        kernel = self.param("kernel", self.kernel_init, (self.kernel, x.shape[-1], self.channels))
         x = jnp.where(mask[..., None], x, 0).astype(self.numerics.dtype)
-        return convolve(x, kernel, self.numerics.mapped) + bias.astype(x.dtype)[None, None]
+        y = convolve(x, kernel, self.numerics.mapped, self.dilation)
+        if not self.use_bias:
+            return y
+        bias = self.param("bias", self.bias_init, (self.channels,))
+        return y + bias.astype(x.dtype)[None, None]
 
 
-def convolve(x: jax.Array, kernel: jax.Array, mapped: bool) -> jax.Array:
+def convolve(x: jax.Array, kernel: jax.Array, mapped: bool, dilation: int = 1) -> jax.Array:
     """Convolves [B, T, Din] with [taps, Din, Dout] in the dtype of `x`, in the form that is fastest for it.
 
     On a CPU XLA's convolution beats its matrix products in float32, even with one tap. It gains nothing from bfloat16,
     and it is slower where vmap turns it into many kernels (`mapped`).
     """
     by_product = jax.default_backend() == "cpu" and (x.dtype != jnp.float32 or mapped)
-    return (convolve_by_product if by_product else convolve_directly)(x, kernel)
+    return (convolve_by_product if by_product else convolve_directly)(x, kernel, dilation)
 
 
-def convolve_directly(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def convolve_directly(x: jax.Array, kernel: jax.Array, dilation: int = 1) -> jax.Array:
     """Uses XLA's own convolution."""
     dimensions, kernel = ("NWC", "WIO", "NWC"), kernel.astype(x.dtype)
-    return jax.lax.conv_general_dilated(x, kernel, (1,), "SAME", dimension_numbers=dimensions, precision="highest")
+    return jax.lax.conv_general_dilated(
+        x, kernel, (1,), "SAME", rhs_dilation=(dilation,), dimension_numbers=dimensions, precision="highest"
+    )
 
 
-def convolve_by_product(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def convolve_by_product(x: jax.Array, kernel: jax.Array, dilation: int = 1) -> jax.Array:
     """Uses one matrix product of each snippet's neighbours, laid side by side."""
-    taps, length = len(kernel), x.shape[1]
-    padded = jnp.pad(x, ((0, 0), (taps // 2, taps // 2), (0, 0)))
-    neighbours = jnp.concatenate([padded[:, tap : tap + length] for tap in range(taps)], axis=-1)
+    reach, length = len(kernel) // 2 * dilation, x.shape[1]
+    padded = jnp.pad(x, ((0, 0), (reach, reach), (0, 0)))
+    firsts = range(0, 2 * reach + 1, dilation)
+    neighbours = jnp.concatenate([padded[:, first : first + length] for first in firsts], axis=-1)
     return product("btd,de->bte", x.dtype, neighbours, kernel.reshape(-1, kernel.shape[-1])).astype(x.dtype)
 
 
@@ -72,17 +89,21 @@ class Linear(nn.Module):
     channels: int
     numerics: Numerics
     kernel_init: Callable = he_uniform
+    bias_init: Callable = nn.initializers.zeros
+    use_bias: bool = True
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """[B, T, Din] or [K, Din] -> the same with `channels`."""
         kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.channels))
-        bias = self.param("bias", nn.initializers.zeros, (self.channels,))
         x = x.astype(self.numerics.dtype)
         if x.ndim == 3:
             y = convolve(x, kernel[None], self.numerics.mapped)
         else:
             y = product("kd,de->ke", x.dtype, x, kernel).astype(x.dtype)
+        if not self.use_bias:
+            return y
+        bias = self.param("bias", self.bias_init, (self.channels,))
         return y + jnp.broadcast_to(bias.astype(x.dtype), y.shape)
 
 
@@ -112,13 +133,14 @@ class BatchNorm(nn.Module):
     """Batch normalisation over all snippets of all videos on all devices.
 
     Sums and counts are reduced over devices before the division: flax's own layer averages the means of devices, which
-    is wrong when they hold unequal numbers of snippets. As in PyTorch, the running variance is the unbiased one. Scale
-    and bias start at 0 (published), so every residual block starts as the identity.
+    is wrong when they hold unequal numbers of snippets. As in PyTorch, the running variance is the unbiased one. By
+    default scale and bias start at 0 (published by TSC-Net), so every residual block starts as the identity.
     """
 
     momentum: float  # weight of the new batch in the running statistics
     epsilon: float  # added to the variance
     axis_name: str | None  # the pmap axis to reduce over, None on one device
+    scale_init: Callable = nn.initializers.zeros
 
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array, train: bool) -> jax.Array:
@@ -134,7 +156,7 @@ class BatchNorm(nn.Module):
             running_var.value += self.momentum * (unbiased - running_var.value)
         else:
             mean, var = running_mean.value, running_var.value
-        scale = self.param("scale", nn.initializers.zeros, (width,))
+        scale = self.param("scale", self.scale_init, (width,))
         bias = self.param("bias", nn.initializers.zeros, (width,))
         factor = jax.lax.rsqrt(var + self.epsilon) * scale
         return ((x - mean[None, None]) * factor[None, None] + bias[None, None]).astype(dtype)

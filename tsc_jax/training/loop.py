@@ -36,16 +36,16 @@ def train(config: ml_collections.ConfigDict, workdir: Path) -> None:
     dataset = open_dataset(config.data.data_dir, config.data.name)
     check_values(config, dataset)
     with open_runs(config, Path(workdir), dataset) as runs:
-        stopped_at = train_runs(config, dataset, runs)
+        stopped_at = train_runs(dataset, runs)
     if stopped_at is not None:
         raise PreemptedError(
             f"told to end after step {stopped_at}, which is saved; the same command goes on from there"
         )
 
 
-def train_runs(config: ml_collections.ConfigDict, dataset: Dataset, runs: Sequence[Run]) -> int | None:
+def train_runs(dataset: Dataset, runs: Sequence[Run]) -> int | None:
     """Trains opened runs to their end; returns the step after which SIGTERM stopped them, if it did."""
-    alone = len(runs) == 1
+    config, alone = runs[0].config, len(runs) == 1  # the recipes of the runs differ in their seeds only
     shared_by = jax.device_count() if alone else 1
     deal_batch(config.train, shared_by)
     sizes = sizes_of(config, dataset, runs[0].train_split)

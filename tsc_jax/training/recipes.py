@@ -24,8 +24,10 @@ ADDED: dict[str, Any] = {"train.sampling": "all", "eval.ambiguous": ""}
 
 
 def complete(recipe: Mapping[str, Any]) -> ml_collections.ConfigDict:
-    """The recipe of a checkpoint as a config, with the keys of ADDED that it lacks."""
+    """The recipe of a checkpoint as a config, with the keys of ADDED that it lacks; also that of its base."""
     completed = copy.deepcopy(dict(recipe))
+    if recipe_of_base := completed.get("base", {}).get("recipe"):
+        completed["base"]["recipe"] = complete(recipe_of_base).to_dict()
     for key, value in ADDED.items():
         *sections, name = key.split(".")
         section = completed

@@ -24,7 +24,7 @@ from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.errors import DamagedCheckpointError, InputError
 from tsc_jax.inference import Look
 from tsc_jax.method import Method, Sizes, TrainState, first_state
-from tsc_jax.training import checkpoints, recipes
+from tsc_jax.training import base, checkpoints, recipes
 from tsc_jax.training.trained import check_data, seed_folders
 
 
@@ -64,7 +64,9 @@ def open_runs(config: ml_collections.ConfigDict, workdir: Path, dataset: Dataset
         folders = {Path(workdir, f"seed_{seed}"): seed for seed in range(first, first + number)}
     check_same_seeds(workdir, [] if number == 1 else list(folders))
     with contextlib.ExitStack() as stack:
-        yield [open_run(config, folder, seed, dataset, stack) for folder, seed in folders.items()]
+        runs = [open_run(config, folder, seed, dataset, stack) for folder, seed in folders.items()]
+        base.check_alike([run.config for run in runs])
+        yield runs
 
 
 def open_run(
@@ -74,10 +76,6 @@ def open_run(
     config = config.copy_and_resolve_references()
     with config.unlocked():
         config.train.seed, config.train.seeds = seed, 1
-    train_split, holdout = train_and_holdout(config, dataset)
-    judges = {checkpoints.BEST_ON_TEST: dataset.test}
-    judges |= {checkpoints.BEST_ON_HOLDOUT: holdout} if holdout.videos else {}
-    about = about_run(config, dataset, train_split)
 
     def opened(selection: str) -> ocp.CheckpointManager:
         manager = checkpoints.open_checkpoints(workdir, selection, config.checkpoint.keep)
@@ -88,7 +86,15 @@ def open_run(
         stack.enter_context(locked(workdir))
     last = opened(checkpoints.LAST)
     check_same_folder(last)
-    check_same_run(about, checkpoints.read_about(last), workdir, dataset)
+    then = checkpoints.read_about(last)
+    config = base.with_base(config, then, dataset)
+    train_split, holdout = train_and_holdout(config, dataset)
+    about = about_run(config, dataset, train_split)
+    check_same_run(about, then, workdir, dataset)
+    if "base" in config and then is None:
+        base.check_held_out(config, train_and_holdout(config.base.recipe, dataset)[0], holdout)
+    judges = {checkpoints.BEST_ON_TEST: dataset.test}
+    judges |= {checkpoints.BEST_ON_HOLDOUT: holdout} if holdout.videos else {}
     return Run(config, workdir, train_split, judges, about, last, {each: opened(each) for each in judges}, {})
 
 
@@ -177,10 +183,16 @@ def restore_all(runs: Sequence[Run], method: Method, step: int) -> list[TrainSta
 
 def refresh(run: Run, method: Method, state: TrainState) -> TrainState:
     """The state after the method's refresh; its facts go into the run's `about`."""
-    look = Look(run.train_split, run.config.train.seed, run.config.eval.batch_snippets)
+    look = make_look(run.config, run.train_split, int(state.step))
     params, carried, facts = method.refresh(state.params, state.carried, look, int(state.step))
     run.about["facts"] = run.about["facts"] | facts
     return state.replace(params=params, carried=carried)
+
+
+def make_look(config: ml_collections.ConfigDict, train_split: Split, step: int) -> Look:
+    """What a refresh before `step` sees; at step 0 also the base of a stage."""
+    variables = base.open_base(config).variables if step == 0 and "base" in config else None
+    return Look(train_split, config.train.seed, config.eval.batch_snippets, variables)
 
 
 def drop_later(run: Run, step: int) -> None:
@@ -233,7 +245,7 @@ def check_same_run(now: Mapping, then: Mapping | None, workdir: Path, dataset: D
         return
     if then.get("inference_only"):
         raise InputError(f"--workdir {workdir} holds weights exported for inference, which training cannot go on from")
-    check_data(then, dataset, workdir)
+    check_data(then, dataset, f"--workdir {workdir}")
     earlier = json.loads(recipes.complete(then["config"]).to_json())
     new, old = (flatten_dict(config, sep=".") for config in (now["config"], earlier))
     # The method first: another one has other keys, which would say less.

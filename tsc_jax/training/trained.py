@@ -102,12 +102,12 @@ def with_dataset(trained: Trained, changes: Mapping[str, Any]) -> tuple[Trained,
     config = trained.config.copy_and_resolve_references()
     config.update_from_flattened_dict(dict(changes))
     dataset = open_dataset(config.data.data_dir, config.data.name)
-    check_data(trained.about, dataset, trained.directory)
+    check_data(trained.about, dataset, f"--workdir {trained.directory}")
     return dataclasses.replace(trained, config=config), dataset
 
 
-def check_data(about: Mapping[str, Any], dataset: Dataset, workdir: Path) -> None:
-    """Raises InputError where a run was trained on other data than `dataset`.
+def check_data(about: Mapping[str, Any], dataset: Dataset, where: str) -> None:
+    """Raises InputError where the run in `where`, a flag and its value, was trained on other data than `dataset`.
 
     For imported weights the data are not known: then classes and width alone must be the same.
     """
@@ -115,8 +115,6 @@ def check_data(about: Mapping[str, Any], dataset: Dataset, workdir: Path) -> Non
         known = {"classes": about["classes"], "width": about["sizes"]["width"]}
         for what, now in (("classes", list(dataset.classes)), ("width", dataset.width)):
             if known[what] != now:
-                raise InputError(
-                    f"--workdir {workdir} has the {what} {known[what]}, but data set {dataset.name} has {now}"
-                )
+                raise InputError(f"{where} has the {what} {known[what]}, but data set {dataset.name} has {now}")
     elif about["data_fingerprint"] != dataset.fingerprint:
-        raise InputError(f"--workdir {workdir} was trained on other data than {dataset.name} is now")
+        raise InputError(f"{where} was trained on other data than {dataset.name} is now")
