@@ -63,10 +63,10 @@ OWN = {
 }
 
 
-def small_recipe(method: str, data_dir: Path, **changes) -> ml_collections.ConfigDict:
+def small_recipe(name: str, data_dir: Path, **changes) -> ml_collections.ConfigDict:
     """THUMOS-14's recipe of a method, made small for the small data set."""
-    config = recipe(method, "thumos14")
-    config.update_from_flattened_dict(SMALL | {"data.data_dir": str(data_dir)} | OWN[method] | changes)
+    config = recipe(name, "thumos14")
+    config.update_from_flattened_dict(SMALL | {"data.data_dir": str(data_dir)} | OWN[name] | changes)
     return config
 
 
@@ -94,7 +94,7 @@ def acn_run(data_dir: Path, **changes) -> ml_collections.ConfigDict:
 
 # By method; the contract (tests/methods/test_contract.py) is tested for all of them.
 RECIPES: dict[str, Callable[..., ml_collections.ConfigDict]] = {"toy": toy_run, "acn": acn_run} | {
-    method: functools.partial(small_recipe, method) for method in OWN
+    name: functools.partial(small_recipe, name) for name in OWN
 }
 small_run = RECIPES["tscnet"]
 
