@@ -5,9 +5,12 @@ import numpy as np
 import pytest
 
 from tests.methods.rskp.small import CLASSES, SIZES, WIDTH, small_config, small_method
+from tests.torch import state_dicts
 from tsc_jax.errors import InputError
 from tsc_jax.method import Sizes
 from tsc_jax.methods.rskp import torch
+from tsc_jax.training.torch_weights import import_weights
+from tsc_jax.training.trained import open_trained
 
 SHAPES = {
     "mu": (4, 8),
@@ -59,3 +62,14 @@ def test_what_does_not_fit_is_named(changes, message):
     with pytest.raises(InputError, match=message):
         torch.fit_recipe(small_config(), tensors)
         torch.from_tensors(tensors, *template())
+
+
+def test_an_imported_file_is_a_run_that_gives_its_tensors_back(tmp_path):
+    tensors = made_up_tensors()
+    state_dicts.write(tmp_path / "model.pkl", tensors)
+    (tmp_path / "classes.txt").write_text("run\njump\nthrow\n")
+    import_weights([tmp_path / "model.pkl"], tmp_path / "run", small_config(), tmp_path / "classes.txt")
+    trained = open_trained(tmp_path / "run")
+    assert trained.step == 0 and trained.sizes == Sizes(CLASSES, WIDTH)
+    for name, tensor in torch.to_tensors(trained, None).items():
+        np.testing.assert_array_equal(tensor, tensors[name])
