@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import configs
 from configs import acn_thumos14
 from tests.training.small import acn_run
 from tsc_jax import methods
@@ -158,6 +159,15 @@ def test_the_regressors_begin_as_pytorchs_layers_do():
     for name, fan_in in (("conv1", 36), ("conv2", 192), ("conv3", 64)):
         for leaf in params[name].values():
             assert 0 < np.abs(leaf).max() <= fan_in**-0.5
+
+
+@pytest.mark.parametrize("data", ["thumos14", "activitynet13", "demo"])
+def test_the_recipes_are_valid(data):
+    config = configs.recipe("acn", data)
+    with pytest.raises(AttributeError):
+        config.train.stepz = 3
+    with pytest.raises(InputError, match="base.recipe is empty"):  # all that is missing
+        methods.make(config, Sizes(3, 16))
 
 
 @pytest.mark.parametrize(
