@@ -95,6 +95,8 @@ def test_padding_changes_nothing(made):
     rows = len(batch["mask"])
     for name, array in plain.snippets.items():
         np.testing.assert_allclose(array, more.snippets[name][:rows, :length], atol=2e-5, err_msg=name)
+    if method.probabilities:
+        assert (plain.snippets["cas"] >= 0).all() and (plain.snippets["cas"] <= 1).all()
     for name, array in plain.videos.items():
         np.testing.assert_allclose(array, more.videos[name][:rows], atol=2e-5, err_msg=name)
 

@@ -5,12 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import configs
 from configs import acn_thumos14
-from tests.training.small import acn_run
+from tests.training.small import RECIPES, acn_run
 from tsc_jax import methods
 from tsc_jax.data.batches import batch_maker
 from tsc_jax.data.dataset import open_dataset
 from tsc_jax.errors import InputError
+from tsc_jax.evaluation.evaluate import localize
+from tsc_jax.inference import Look, make_inference
 from tsc_jax.localization.segments import make_segments
 from tsc_jax.method import Sizes, first_state, loss_gradients
 from tsc_jax.methods.acn.confidence import coherence, integral
@@ -19,6 +22,7 @@ from tsc_jax.methods.acn.localize import fuse, make_integral
 from tsc_jax.methods.acn.method import make_optimizer, measure, rescale
 from tsc_jax.methods.acn.network import make_network
 from tsc_jax.methods.acn.selection import winners
+from tsc_jax.training.runs import make_look, sizes_of
 
 
 def recipe(**changes):
@@ -160,6 +164,34 @@ def test_the_regressors_begin_as_pytorchs_layers_do():
             assert 0 < np.abs(leaf).max() <= fan_in**-0.5
 
 
+@pytest.mark.parametrize("name", [name for name in methods.names() if name != "acn"])
+def test_any_method_may_be_the_base(data_dir, name):
+    config, dataset = acn_run(data_dir), open_dataset(data_dir, "made_up")
+    with config.unlocked():
+        config.base.recipe = RECIPES[name](data_dir)
+    sizes = sizes_of(config, dataset, dataset.train)
+    method, of_base = methods.make(config, sizes), methods.make_base(config, sizes)
+    params, carried = method.init(jax.random.key(0))
+    look = Look(dataset.train, 0, 4096, of_base.variables(*of_base.init(jax.random.key(1))))
+    params, carried, facts = method.refresh(params, carried, look, 0)
+    assert facts["scale"]["low"] < facts["scale"]["high"] <= 1
+    inference = make_inference(config, sizes)
+    localized = localize(inference, method.variables(params, carried), dataset.test, 2.0, config)
+    assert localized.scores.shape == (7, 3)
+    for outputs in localized.outputs:
+        assert outputs["cas"].min() >= 0 and outputs["cas"].max() <= 1
+        np.testing.assert_array_equal(outputs["attention"], outputs["base/attention"])
+
+
+@pytest.mark.parametrize("data", ["thumos14", "activitynet13", "demo"])
+def test_the_recipes_are_valid(data):
+    config = configs.recipe("acn", data)
+    with pytest.raises(AttributeError):
+        config.train.stepz = 3
+    with pytest.raises(InputError, match=r"base\.recipe is empty"):  # all that is missing
+        methods.make(config, Sizes(3, 16))
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -171,8 +203,6 @@ def test_the_regressors_begin_as_pytorchs_layers_do():
     ],
 )
 def test_every_option_moves_only_the_regressors(data_dir, changes):
-    from tsc_jax.training.runs import make_look, sizes_of
-
     config, dataset = acn_run(data_dir, **changes), open_dataset(data_dir, "made_up")
     method = methods.make(config, sizes_of(config, dataset, dataset.train))
     state = first_state(method, 0)

@@ -66,6 +66,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         variables=lambda params, carried: params,
         forward=forward,
         localize=lambda outputs: localize(outputs, names, config.proposals),
+        probabilities=True,
     )
 
 

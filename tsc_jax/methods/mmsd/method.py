@@ -80,6 +80,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         variables=lambda params, carried: {"params": params},
         forward=forward,
         localize=lambda outputs: localize(outputs, config.proposals),
+        probabilities=True,
         refresh_at=tuple(sorted(refresh_at)) if sizes.videos else (),
         refresh=refresh,
     )

@@ -72,6 +72,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         variables=lambda params, carried: {"params": params},
         forward=forward,
         localize=lambda outputs: localize(outputs, config.proposals),
+        probabilities=True,
         # The pass at the start only checks the labels, which would otherwise fail after all of the first phase.
         refresh_at=tuple(sorted({0, fill_at})) if sizes.videos else (),
         refresh=refresh,
