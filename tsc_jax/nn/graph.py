@@ -7,6 +7,8 @@ Letters: B videos, T snippets, D width of features, K columns. `mask` is boolean
 Everything is float32; memory grows with T^2 per video.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -84,13 +86,30 @@ def refine(affinity: jax.Array, maps: jax.Array, mask: jax.Array, strength: floa
 
 def solve(system: jax.Array, right: jax.Array) -> jax.Array:
     """Solves positive definite systems [B, T, T] x = [B, T, K]; the gradient uses the same Cholesky factor."""
-    factor = jnp.linalg.cholesky(jax.lax.stop_gradient(system))
-
-    def by_factor(_, right: jax.Array) -> jax.Array:
-        half = jax.lax.linalg.triangular_solve(factor, right, left_side=True, lower=True)
-        return jax.lax.linalg.triangular_solve(factor, half, left_side=True, lower=True, transpose_a=True)
+    factor = each_alone(jnp.linalg.cholesky, jax.lax.stop_gradient(system))
 
     def multiply(x: jax.Array) -> jax.Array:
         return jnp.einsum("bts,bsk->btk", system, x, precision="highest")
 
-    return jax.lax.custom_linear_solve(multiply, right, by_factor, symmetric=True)
+    return jax.lax.custom_linear_solve(
+        multiply, right, lambda _, right: each_alone(by_factor, factor, right), symmetric=True
+    )
+
+
+def by_factor(factor: jax.Array, right: jax.Array) -> jax.Array:
+    """Solves factor factor' x = right for lower triangular factors [..., T, T]."""
+    half = jax.lax.linalg.triangular_solve(factor, right, left_side=True, lower=True)
+    return jax.lax.linalg.triangular_solve(factor, half, left_side=True, lower=True, transpose_a=True)
+
+
+def each_alone(function: Callable, *batched: jax.Array) -> jax.Array:
+    """`function` of batched arrays; on a CPU one video after the other.
+
+    On a CPU, LAPACK splits a batch among the threads that devices under pmap wait in for each other: with fewer
+    threads than both need, a step would wait forever.
+    """
+
+    def in_turn(*batched: jax.Array) -> jax.Array:
+        return jax.lax.map(lambda video: function(*video), batched)
+
+    return jax.lax.platform_dependent(*batched, cpu=in_turn, default=function)

@@ -17,6 +17,7 @@ from tsc_jax.methods.grn.network import make_network, split_streams
 from tsc_jax.nn import graph
 from tsc_jax.nn.sampling import on_even_samples
 from tsc_jax.optimizer import check_optimizer, make_optimizer
+from tsc_jax.refine import strength_of
 
 MODEL_RULES = {
     "modalities": rules.one_of(1, 2),
@@ -102,6 +103,8 @@ def optimizer_of(settings, streams: Sequence[str], graph_module: bool) -> optax.
 
 def check(config, sizes: Sizes) -> None:
     """Raises InputError for settings that GRN cannot use."""
+    if strength_of(config):
+        raise InputError("config.refine.strength is above 0, but GRN refines its scores itself (config.graph.strength)")
     rules.check("model", config.model, MODEL_RULES)
     rules.check("graph", config.graph, graph.RULES | {"refine": rules.BOOLEAN})
     rules.check("loss", config.loss, LOSS_RULES)
