@@ -40,7 +40,7 @@ def sections() -> ml_collections.ConfigDict:
     refine.strength = 0.0  # of the pull, 0: off; 1 is a good start
     refine.laplacian = "mean"  # divides the strength by the number of snippets; "sum" does not
     # 2 eps^2 of the affinities exp(-distance^2 / (2 eps^2)): "median" of the squared distances between the snippets of
-    # the video, "width" of the features, or a number
+    # the video, or "width" of the features
     refine.bandwidth = "median"
 
     config.checkpoint = checkpoint = ml_collections.ConfigDict()

@@ -43,7 +43,7 @@ def get_config() -> ml_collections.ConfigDict:
     graph.refine = True  # False: the scores are used as they are ("w/o GR, FE"); paper
     graph.strength = 3.0  # mu T for "mean", mu for "sum"; changes only the test where pool is "mean"; ours
     graph.laplacian = "mean"  # divides the strength by the number of snippets T; "sum": as printed; ours
-    # 2 eps^2 in exp(-distance^2 / (2 eps^2)): "width" of the embedding, "median" of the video's distances, or a number
+    # 2 eps^2 in exp(-distance^2 / (2 eps^2)): "width" of the embedding, or "median" of the video's distances^2
     graph.bandwidth = "width"  # ours
 
     config.loss = loss = ml_collections.ConfigDict()
@@ -73,7 +73,6 @@ def get_config() -> ml_collections.ConfigDict:
     proposals.rgb_weight = 0.5  # alpha, weight of RGB in the fused scores; paper
     proposals.nms_limit = 0.5  # proposals that overlap a better one by a larger tIoU are removed; paper
 
-    config.eval.select_by = "0.3:0.7"  # ours
     config.eval.every = 500  # ours
     config.eval.after = 1000  # ours
 

@@ -21,9 +21,7 @@ LAPLACIANS = ("mean", "sum")
 RULES = {
     "strength": rules.NOT_NEGATIVE,
     "laplacian": rules.one_of(*LAPLACIANS),
-    "bandwidth": rules.Rule(
-        lambda value: value in ("median", "width") or rules.POSITIVE.holds(value), "median, width or a number above 0"
-    ),
+    "bandwidth": rules.one_of("median", "width"),
 }
 
 
@@ -39,15 +37,15 @@ def squared_distances(x: jax.Array, mask: jax.Array) -> jax.Array:
     return jnp.where(jnp.eye(x.shape[1], dtype=bool)[None], 0, distances)
 
 
-def bandwidths(distances: jax.Array, mask: jax.Array, width: int, rule: str | float) -> jax.Array:
+def bandwidths(distances: jax.Array, mask: jax.Array, width: int, rule: str) -> jax.Array:
     """The divisor 2 eps^2 of the squared distances [B, T, T] of each video, without gradient: [B].
 
-    `rule` is "median", the median over the pairs of snippets of a video (1 where that is 0 or there is no pair);
-    "width", the width of the features; or the divisor itself.
+    `rule` is "median", the median over the pairs of snippets of a video (1 where that is 0 or there is no pair), or
+    "width", the width of the features.
     """
     videos, snippets = mask.shape
-    if rule != "median":
-        return jnp.full(videos, width if rule == "width" else rule, jnp.float32)
+    if rule == "width":
+        return jnp.full(videos, width, jnp.float32)
     pairs = mask[:, :, None] & mask[:, None, :] & jnp.triu(jnp.ones((snippets, snippets), bool), 1)[None]
     values = jnp.where(pairs, jax.lax.stop_gradient(distances), jnp.inf).reshape(videos, -1)
     number = jnp.sum(pairs, axis=(1, 2))
@@ -56,7 +54,7 @@ def bandwidths(distances: jax.Array, mask: jax.Array, width: int, rule: str | fl
     return jnp.where((number > 0) & (median > 0), median, 1)
 
 
-def affinities(features: jax.Array, mask: jax.Array, bandwidth: str | float) -> jax.Array:
+def affinities(features: jax.Array, mask: jax.Array, bandwidth: str) -> jax.Array:
     """exp(-|x_i - x_j|^2 / (2 eps^2)) for snippets x [B, T, D] that exist, 0 for others: [B, T, T].
 
     `bandwidth` is a rule of `bandwidths`.

@@ -89,7 +89,7 @@ class GRN(nn.Module):
 
     class_module: ClassModule
     graph_module: GraphModule | None  # None: the affinities are those of the features
-    bandwidth: str | float  # see `graph.bandwidths`
+    bandwidth: str  # see `graph.bandwidths`
     refine: bool  # whether to refine the scores; the affinities are learnt either way
     strength: float  # of the refinement, see `graph.refine`
     laplacian: str  # see `graph.refine`
