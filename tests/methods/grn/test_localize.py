@@ -44,7 +44,7 @@ def segments(outputs, streams=("rgb", "flow"), **changes) -> list[tuple]:
 
 
 def test_the_score_is_the_mean_of_the_fused_scores_inside():
-    assert segments([BOTH]) == [(1, 4, 0.6), (2, 5, 0.5333)], "tIoU 2 / 4 is not more than the limit"
+    assert segments([BOTH]) == [(1, 4, 0.6), (2, 5, 0.5667)], "tIoU 2 / 4 is not more than the limit"
     assert segments([BOTH], rgb_weight=1.0) == [(1, 4, 0.8), (2, 5, 0.5333)]
 
 
