@@ -2,7 +2,8 @@
 
 Post-processing of what is thresholded: every output per snippet becomes (I + mu L)^-1 times itself, where L is the
 Laplacian of the affinities of the input features. Each column keeps its mean and stays within its range. Outputs per
-video stay as they are.
+video stay as they are. A video of T snippets needs a few arrays of T^2 floats, each 36 MB at T = 3000; a video that is
+cut into chunks is refined as a whole.
 """
 
 import dataclasses
