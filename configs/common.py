@@ -35,6 +35,14 @@ def sections() -> ml_collections.ConfigDict:
     train.pairs = 0  # pairs of videos in the batch that share a class
     train.log_every = 10  # steps
 
+    # Post-processing: snippets of a video with similar features share their activations, at test time only
+    config.refine = refine = ml_collections.ConfigDict()
+    refine.strength = 0.0  # of the pull, 0: off; 1 is a good start
+    refine.laplacian = "mean"  # divides the strength by the number of snippets; "sum" does not
+    # 2 eps^2 of the affinities exp(-distance^2 / (2 eps^2)): "median" of the squared distances between the snippets of
+    # the video, or "width" of the features
+    refine.bandwidth = "median"
+
     config.checkpoint = checkpoint = ml_collections.ConfigDict()
     checkpoint.every_steps = 500
     checkpoint.every_minutes = 10.0  # whichever of the two comes first

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 import tqdm
 
-from tsc_jax import methods, processes
+from tsc_jax import methods, processes, refine
 from tsc_jax.data.dataset import Split
 from tsc_jax.data.lengths import padded_lengths
 from tsc_jax.method import Method, Outputs, Sizes
@@ -36,7 +36,8 @@ class Inference:
 def make_inference(config, sizes: Sizes) -> Inference:
     """The inference of the method that `config` names; nothing is compiled yet."""
     method, chunks = methods.make(config, sizes), methods.part(config.method, "chunks")
-    return Inference(method, jax.jit(method.forward), chunks and chunks.make(config, sizes))
+    chunked = chunks and refine.refined_chunks(chunks.make(config, sizes), config)
+    return Inference(method, jax.jit(method.forward), chunked)
 
 
 @dataclasses.dataclass(frozen=True)

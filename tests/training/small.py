@@ -59,6 +59,7 @@ OWN = {
         "memory.warmup_epochs": 2,
         "memory.labels": 2,
     },
+    "grn": {"model.hidden": 8, "model.channels": (6, 5, 4), "model.test_snippets": 20, "optimizer.graph_after": 2},
     "mmsd": {"model.embedding_width": 16, "pseudo.refresh_epochs": (1, 2)},
 }
 

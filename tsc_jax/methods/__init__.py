@@ -9,12 +9,13 @@ import importlib
 import pkgutil
 from types import ModuleType
 
+from tsc_jax import refine
 from tsc_jax.errors import InputError
 from tsc_jax.method import Method, Sizes
 
 
 def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) -> Method:
-    """Builds the method that `config.method` names.
+    """Builds the method that `config.method` names, with its outputs refined as `config.refine` says.
 
     Args:
       config: the recipe.
@@ -26,7 +27,8 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
       InputError: an unknown method, or settings that it cannot use.
     """
     check_name(config.method)
-    return importlib.import_module(f"{__name__}.{config.method}").make(config, sizes, axis, mapped)
+    method = importlib.import_module(f"{__name__}.{config.method}").make(config, sizes, axis, mapped)
+    return refine.refined(method, config)
 
 
 def make_base(config, sizes: Sizes, mapped: bool = False) -> Method:

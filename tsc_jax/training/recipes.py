@@ -20,7 +20,13 @@ FREE = (
 
 # Keys that recipes got after checkpoints of format 2 were first written, each with the value that leaves the
 # results of an earlier recipe as they were.
-ADDED: dict[str, Any] = {"train.sampling": "all", "eval.ambiguous": ""}
+ADDED: dict[str, Any] = {
+    "train.sampling": "all",
+    "eval.ambiguous": "",
+    "refine.strength": 0.0,
+    "refine.laplacian": "mean",
+    "refine.bandwidth": "median",
+}
 
 
 def complete(recipe: Mapping[str, Any]) -> ml_collections.ConfigDict:

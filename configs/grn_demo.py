@@ -1,0 +1,24 @@
+"""GRN on the embedded recordings: smartwatch sessions with 5 exercises as actions.
+
+python -m launch.prepare --name watch_sessions
+python -m launch.train --config=configs/grn_demo.py --workdir=runs/grn_demo
+"""
+
+import ml_collections
+
+from configs import common, grn_thumos14
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """Returns THUMOS-14's recipe with settings for a small data set and two CPU cores."""
+    config = grn_thumos14.get_config()
+    with config.unlocked():
+        common.for_demo(config)
+        config.model.modalities = 1
+        config.model.hidden = 64
+        config.model.channels = (32, 32, 16)
+        config.optimizer.learning_rate = 2e-3  # for a small network and few steps
+        config.optimizer.graph_after = 200
+        config.train.steps = 800
+        config.train.snippets = 96  # of about 140 per video
+    return config
