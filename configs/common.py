@@ -64,6 +64,26 @@ def sections() -> ml_collections.ConfigDict:
     return config
 
 
+def class_tracks_section() -> ml_collections.ConfigDict:
+    """Returns the section `proposals` of FAC-Net, RSKP and MMSD, with what their published code has in common."""
+    proposals = ml_collections.ConfigDict()
+    proposals.class_threshold = 0.1  # on the class score of the video
+    proposals.at_least_one_class = False  # whether a video without such a class gets its best one; published
+    proposals.thresholds = (0.1, 0.9, 9)  # on the track of a class: first, last, number
+    proposals.upsampling = 1  # values per snippet to which tracks are interpolated before thresholding; published
+    proposals.shortest = 2  # snippets, or values of the interpolated track, of the shortest run
+    proposals.outer_ratio = 0.25  # width of each outer band, as a share of the run's length; published
+    proposals.outer_weight = 1.0  # of the outer mean, which is subtracted from the inner one
+    # snippets after a run that belong to its proposal, 0 or 1; with 1, the last snippet of the video is never in the
+    # outer band; published
+    proposals.overrun = 1
+    proposals.nms_limit = 0.5  # largest overlap with a better proposal
+    # the share of the worse proposal that the better one covers, "covered_share"; or "tiou"; published
+    proposals.nms_overlap = "covered_share"
+    proposals.nms_pixels = True  # whether NMS takes lengths as end - start + 1, as of pixels; published
+    return proposals
+
+
 def base_section() -> ml_collections.ConfigDict:
     """Returns the section `base` of a stage: a method that stands on the finished run of another one."""
     base = ml_collections.ConfigDict()

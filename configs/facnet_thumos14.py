@@ -48,20 +48,12 @@ def get_config() -> ml_collections.ConfigDict:
     config.train.sampling = "all"  # published
     config.train.batch_size = 10  # published
 
-    config.proposals = proposals = ml_collections.ConfigDict()
+    config.proposals = proposals = common.class_tracks_section()
     proposals.class_threshold = 0.1  # on the class-agnostic probability of the video; published
-    proposals.at_least_one_class = False  # whether the best class is kept where none passes; published
-    proposals.thresholds = (0.03, 0.05, 5)  # on the class probability of snippets: first, last, number; published
-    proposals.shortest = 3  # snippets of the shortest run that becomes a proposal; published
-    proposals.outer_ratio = 0.25  # width of the outer region, as a share of the run's length; published
-    proposals.outer_weight = 0.6  # of the outer mean, which is subtracted from the inner one; published
-    # snippets by which a proposal is longer than its run, 0 or 1; with 1, the last snippet of the video is never in the
-    # outer region; published
-    proposals.overrun = 1
-    proposals.nms_limit = 0.2  # largest overlap that NMS within a modality accepts; published
-    # the share of the worse proposal that the better one covers, "covered_share"; or "tiou"; published
-    proposals.nms_overlap = "covered_share"
-    proposals.nms_pixels = True  # whether NMS adds 1 to every length; published
+    proposals.thresholds = (0.03, 0.05, 5)  # on the class probability of snippets; published
+    proposals.shortest = 3  # published
+    proposals.outer_weight = 0.6  # published
+    proposals.nms_limit = 0.2  # within a modality; published
     proposals.rgb_weight = 0.1  # of the scores of RGB's proposals in the fusion; published
     proposals.fusion_nms_limit = 0.9  # of the NMS over both modalities; published
 

@@ -62,19 +62,12 @@ def get_config() -> ml_collections.ConfigDict:
     config.train.sampling = "all"  # published
     config.train.batch_size = 10  # videos whose gradients are summed for a step; published
 
-    config.proposals = proposals = ml_collections.ConfigDict()
-    proposals.class_threshold = 0.1  # on the class score of the video; published
-    proposals.at_least_one_class = False  # whether a video without such a class gets its best one; published
-    proposals.thresholds = (0.001, 0.039, 20)  # on the scores of snippets: first, last, number; published
-    proposals.upsampling = 1  # values per snippet to which the scores are interpolated first; published
-    proposals.shortest = 2  # snippets, or values, of the shortest run; published
-    proposals.outer_ratio = 0.25  # width of each outer band, as a share of the run's length; published
-    proposals.outer_weight = 1.0  # of the outer mean in the inner-outer contrast; published
-    proposals.overrun = 1  # snippets after a run that belong to its proposal; 0 ends it with the run; published
-    proposals.nms_limit = 0.5  # largest overlap with a better proposal; published
-    # "covered_share" of the worse proposal, or "tiou"; published
-    proposals.nms_overlap = "covered_share"
-    proposals.nms_pixels = True  # whether a length is end - start + 1, as of pixels; published
+    config.proposals = proposals = common.class_tracks_section()
+    proposals.class_threshold = 0.1  # published
+    proposals.thresholds = (0.001, 0.039, 20)  # published
+    proposals.shortest = 2  # published
+    proposals.outer_weight = 1.0  # published
+    proposals.nms_limit = 0.5  # published
 
     config.eval.tiou = "0.1:0.7:0.1"  # published
     config.eval.select_by = "0.1:0.7"  # published

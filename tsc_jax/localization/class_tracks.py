@@ -4,6 +4,8 @@ FAC-Net, RSKP and MMSD localize in this way; their published code ends every pro
 overlaps in its own way. The settings of `RULES` turn that off.
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from tsc_jax import settings as rules
@@ -11,13 +13,16 @@ from tsc_jax.localization.contrast import inner_outer_contrast
 from tsc_jax.localization.nms import covered_share, hard_nms, tiou
 from tsc_jax.localization.runs import runs_above
 from tsc_jax.localization.segments import Segments, concatenate, make_segments
+from tsc_jax.localization.upsample import upsampled
+from tsc_jax.localization.video_scores import admitted_classes
 
 OVERLAPS = {"tiou": tiou, "covered_share": covered_share}
 
-# Of the section `config.proposals`; configs/facnet_thumos14.py explains each value.
+# Of the section `config.proposals`; configs/common.py explains each value.
 RULES = {
     "class_threshold": rules.NUMBER,
     "at_least_one_class": rules.BOOLEAN,
+    "upsampling": rules.COUNT,
     "thresholds": rules.THRESHOLDS,
     "shortest": rules.COUNT,
     "outer_ratio": rules.NOT_NEGATIVE,
@@ -29,16 +34,41 @@ RULES = {
 }
 
 
-def candidates(video: int, tracks: np.ndarray, classes: np.ndarray, settings) -> Segments:
-    """The proposals of one video before NMS, in snippets: by class, then by threshold, then by time.
+def localize(outputs: Sequence[Mapping[str, np.ndarray]], settings) -> tuple[Segments, np.ndarray]:
+    """Localizes the actions of V videos by one track per class, as RSKP and MMSD do.
+
+    Args:
+      outputs: per video, without padding, the tracks "cas" [T, C + 1] and the scores of the video "class_scores"
+        [C + 1]; the background is last.
+      settings: `config.proposals`, see `RULES`.
+
+    Returns:
+      The proposals in snippets after NMS: by rising video (an index into `outputs`), rising class and falling score.
+      And the class scores [V, C].
+    """
+    scores = [output["class_scores"][:-1] for output in outputs]
+    parts = [
+        candidates(video, output["cas"].astype(np.float64), own, settings)
+        for video, (output, own) in enumerate(zip(outputs, scores, strict=True))
+    ]
+    return suppress(concatenate(parts), settings).scaled(1 / settings.upsampling), np.array(scores)
+
+
+def candidates(video: int, tracks: np.ndarray, class_scores: np.ndarray, settings) -> Segments:
+    """The proposals of one video before NMS: by class, then by threshold, then by time.
 
     Args:
       video: index of the video.
       tracks: [T, C] or with more columns after them; a proposal of class c is a run of column c.
-      classes: int, the classes that the video shows, rising.
-      settings: see `RULES`; `overrun` snippets after a run belong to its proposal too.
+      class_scores: [C], which choose the classes; they do not enter the scores of the proposals.
+      settings: see `RULES`; `overrun` values after a run belong to its proposal too.
+
+    Returns:
+      Segments in units of 1 / upsampling snippets.
     """
-    thresholds, parts = np.linspace(*settings.thresholds), []
+    classes = admitted_classes(class_scores, settings.class_threshold, at_least_one=settings.at_least_one_class)
+    tracks, thresholds = upsampled(tracks, settings.upsampling), np.linspace(*settings.thresholds)
+    parts = []
     for label in classes:
         start, end = runs_above(tracks[:, label], thresholds, settings.shortest)
         (score,) = inner_outer_contrast(
@@ -56,3 +86,8 @@ def suppress(segments: Segments, settings, limit: float | None = None) -> Segmen
     """
     limit = settings.nms_limit if limit is None else limit
     return hard_nms(segments[::-1], limit, pixels=settings.nms_pixels, overlap=OVERLAPS[settings.nms_overlap])
+
+
+def check_proposals(settings) -> None:
+    """Raises InputError for an invalid value in `config.proposals`."""
+    rules.check("proposals", settings, RULES)

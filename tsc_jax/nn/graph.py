@@ -7,12 +7,11 @@ Letters: B videos, T snippets, D width of features, K columns. `mask` is boolean
 Everything is float32; memory grows with T^2 per video.
 """
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 
 from tsc_jax import settings as rules
+from tsc_jax.nn.algebra import each_alone
 
 # "mean" divides the strength mu by the number of snippets, "sum" uses it as it is (the paper's formula).
 LAPLACIANS = ("mean", "sum")
@@ -98,16 +97,3 @@ def by_factor(factor: jax.Array, right: jax.Array) -> jax.Array:
     """Solves factor factor' x = right for lower triangular factors [..., T, T]."""
     half = jax.lax.linalg.triangular_solve(factor, right, left_side=True, lower=True)
     return jax.lax.linalg.triangular_solve(factor, half, left_side=True, lower=True, transpose_a=True)
-
-
-def each_alone(function: Callable, *batched: jax.Array) -> jax.Array:
-    """`function` of batched arrays; on a CPU one video after the other.
-
-    On a CPU, LAPACK splits a batch among the threads that devices under pmap wait in for each other: with fewer
-    threads than both need, a step would wait forever.
-    """
-
-    def in_turn(*batched: jax.Array) -> jax.Array:
-        return jax.lax.map(lambda video: function(*video), batched)
-
-    return jax.lax.platform_dependent(*batched, cpu=in_turn, default=function)

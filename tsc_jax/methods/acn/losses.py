@@ -10,8 +10,9 @@ import jax.numpy as jnp
 from tsc_jax.method import Term
 from tsc_jax.methods.acn.confidence import coherence, confidence, integral, outer_inner_contrast
 from tsc_jax.methods.acn.intervals import Intervals, alive, make_intervals
-from tsc_jax.methods.acn.network import Regressors, split_features
+from tsc_jax.methods.acn.network import Regressors
 from tsc_jax.methods.acn.selection import winners
+from tsc_jax.nn.modalities import split_modalities
 
 
 class Scored(NamedTuple):
@@ -37,7 +38,7 @@ def loss_terms(network: Regressors, params: Any, batch: dict, scp: jax.Array, cl
     """
     terms, mask = {}, batch["mask"]
     present = jnp.where(mask[..., None], batch["features"], 0)
-    for stream, features in split_features(present, config.model.modalities).items():
+    for stream, features in split_modalities(present, config.model.modalities).items():
         regressed = regress(network, params[stream], features, scp, mask, config.model.input)
         scored = score(make_intervals(regressed, jnp.sum(mask, axis=1), config.intervals), features, scp, config)
         kept = jax.lax.stop_gradient(select(scored, scp, classes, config))

@@ -17,11 +17,11 @@ from tsc_jax.methods.acn.confidence import coherence
 from tsc_jax.methods.acn.intervals import make_intervals
 from tsc_jax.methods.acn.localize import class_scores, localize
 from tsc_jax.methods.acn.losses import each_anchor, loss_terms, regress
-from tsc_jax.methods.acn.network import make_network, split_features, streams
+from tsc_jax.methods.acn.network import make_network
+from tsc_jax.nn.modalities import MODALITIES, check_modalities, split_modalities
 
 RULES = {
     "model": {
-        "modalities": rules.one_of(1, 2),
         "hidden": rules.COUNT,
         "input": rules.one_of("features", "features+scp"),
         "dilation": rules.one_of("skipped", "quarter"),
@@ -73,7 +73,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
     del axis  # the loss is a sum over videos, and nothing is carried on from a batch
     check(config, sizes)
     base, network = methods.make_base(config, sizes, mapped), make_network(config, mapped)
-    names = streams(config.model.modalities)
+    names = MODALITIES[config.model.modalities]
 
     def init(key):
         base_key, *keys = jax.random.split(key, 1 + len(names))
@@ -107,7 +107,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         attention = outputs.snippets["attention"]
         snippets = {"cas": jnp.concatenate([scp, background], axis=-1), "attention": attention}
         videos = {}
-        for number, (name, own) in enumerate(split_features(features, config.model.modalities).items()):
+        for number, (name, own) in enumerate(split_modalities(features, config.model.modalities).items()):
             regressed, alike = judge(variables["params"][name], own, scp, mask)
             snippets |= {f"{name}/regressed": regressed, f"{name}/coherence": alike}
             videos[f"{name}/theta"] = jnp.full(len(mask), variables["scale"]["theta"][number])
@@ -201,8 +201,7 @@ def check(config, sizes: Sizes) -> None:
         rules.check(section, config[section], of_section)
     rules.check("loss.weights", config.loss.weights, {"confidence": rules.NUMBER})
     number, theta = config.model.modalities, config.evidence.attention_thresholds
-    if sizes.width % number:
-        raise InputError(f"config.model.modalities is 2, but the features have the odd width {sizes.width}")
+    check_modalities(config.model, sizes.width)
     if theta and (len(theta) != number or not all(map(rules.is_number, theta))):
         raise InputError(
             f"config.evidence.attention_thresholds is {tuple(theta)}, expected one number for each of the {number}"

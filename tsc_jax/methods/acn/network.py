@@ -57,13 +57,3 @@ def make_network(config, mapped: bool) -> Regressors:
 def dilation_of(anchor: int, rule: str) -> int:
     """floor(P / 4) + 1, or under the rule "quarter" floor(P / 4) but at least 1."""
     return max(1, anchor // 4) if rule == "quarter" else anchor // 4 + 1
-
-
-def streams(modalities: int) -> tuple[str, ...]:
-    """The names of the streams, each a stage of its own."""
-    return ("rgb", "flow") if modalities == 2 else ("features",)
-
-
-def split_features(features: jax.Array, modalities: int) -> dict[str, jax.Array]:
-    """The features of each stream: [B, T, D], of two modalities the halves of the columns."""
-    return dict(zip(streams(modalities), jnp.split(features, modalities, axis=-1), strict=True))

@@ -18,7 +18,7 @@ from tsc_jax.methods.acn.method import make_optimizer, measure, rescale
 from tsc_jax.methods.acn.network import make_network
 from tsc_jax.replay import gradients_of, prefixed, recorded_batch, state_of, subset, take_steps
 
-STREAM = "features"  # recordings of a model hold one stream
+STREAM = "joint"  # recordings of a model hold one stream
 # What each recorded variant changes in the recipe.
 VARIANTS = {
     "oic_only": {"confidence.terms": "contrast"},

@@ -13,7 +13,6 @@ import scipy.special
 from tsc_jax import settings as rules
 from tsc_jax.localization import class_tracks
 from tsc_jax.localization.segments import Segments, concatenate
-from tsc_jax.localization.video_scores import admitted_classes
 
 OfVideo = Mapping[str, np.ndarray]
 
@@ -30,7 +29,7 @@ def localize(
       outputs: per video, without padding, and for each modality, the snippet scores "NAME/scores" [T, C + 1] and the
         class-agnostic logits "NAME/class_agnostic" [C + 1].
       modalities: their names; one, or RGB and then optical flow.
-      settings: `config.proposals`; configs/facnet_thumos14.py explains each value.
+      settings: `config.proposals`; configs/common.py explains each value.
       keep: filters the proposals of a modality between its NMS and the fusion.
 
     Returns:
@@ -39,7 +38,8 @@ def localize(
     """
     parts = [keep(suppressed(outputs, name, settings)) for name in modalities]
     scores = np.mean([[class_scores(output, name) for output in outputs] for name in modalities], axis=0)
-    return (fuse(*parts, settings) if len(parts) == 2 else parts[0]), scores
+    fused = fuse(*parts, settings) if len(parts) == 2 else parts[0]
+    return fused.scaled(1 / settings.upsampling), scores
 
 
 def suppressed(outputs: Sequence[OfVideo], modality: str, settings) -> Segments:
@@ -50,9 +50,8 @@ def suppressed(outputs: Sequence[OfVideo], modality: str, settings) -> Segments:
 
 def candidates(video: int, output: OfVideo, modality: str, settings) -> Segments:
     """The proposals of one video and modality before NMS. The class scores choose classes; they rank no proposal."""
-    scores = class_scores(output, modality)
-    classes = admitted_classes(scores, settings.class_threshold, at_least_one=settings.at_least_one_class)
-    return class_tracks.candidates(video, probabilities(output[f"{modality}/scores"]), classes, settings)
+    tracks = probabilities(output[f"{modality}/scores"])
+    return class_tracks.candidates(video, tracks, class_scores(output, modality), settings)
 
 
 def class_scores(output: OfVideo, modality: str) -> np.ndarray:

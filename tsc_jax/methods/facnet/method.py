@@ -4,14 +4,12 @@ import jax
 import jax.numpy as jnp
 
 from tsc_jax import settings as rules
-from tsc_jax.errors import InputError
 from tsc_jax.method import Method, Outputs, Sizes
 from tsc_jax.methods.facnet.localize import check_proposals, localize
 from tsc_jax.methods.facnet.losses import BRANCHES, loss_terms
 from tsc_jax.methods.facnet.network import make_network
+from tsc_jax.nn.modalities import MODALITIES, check_modalities, split_modalities
 from tsc_jax.optimizer import check_optimizer, make_optimizer
-
-MODALITIES = {1: ("joint",), 2: ("rgb", "flow")}  # in the order of their columns in the features
 
 
 def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) -> Method:
@@ -22,11 +20,11 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
     """
     del axis  # Nothing but the sums of the loss crosses devices.
     check(config, sizes)
-    names = modalities(config.model)
+    names = MODALITIES[config.model.modalities]
     network = make_network(config.model, sizes.classes, mapped)
 
     def by_modality(features):
-        return dict(zip(names, jnp.split(features, len(names), axis=-1), strict=True))
+        return split_modalities(features, len(names))
 
     def own_keys(key):
         return dict(zip(names, jax.random.split(key, len(names)), strict=True))
@@ -70,12 +68,6 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
     )
 
 
-def modalities(model) -> tuple[str, ...]:
-    """The names of the modalities that `config.model` asks for; InputError where it asks for another number."""
-    rules.check("model", model, {"modalities": rules.one_of(*MODALITIES)})
-    return MODALITIES[model.modalities]
-
-
 def relative_attention(foreground: jax.Array, mask: jax.Array) -> jax.Array:
     """The foreground attention at temperature 1 divided by its largest value in the video: [B, T], from 0 to 1."""
     largest = jnp.max(foreground, axis=1, keepdims=True, where=mask, initial=-jnp.inf)
@@ -108,5 +100,4 @@ def check_model(model, width: int) -> None:
             ),
         },
     )
-    if width % len(modalities(model)):
-        raise InputError(f"config.model.modalities is {model.modalities}, but the features have the odd width {width}")
+    check_modalities(model, width)

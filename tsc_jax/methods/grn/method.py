@@ -13,14 +13,14 @@ from tsc_jax.methods.grn.localize import RULES as PROPOSAL_RULES
 from tsc_jax.methods.grn.localize import fuse, localize
 from tsc_jax.methods.grn.losses import RULES as LOSS_RULES
 from tsc_jax.methods.grn.losses import losses
-from tsc_jax.methods.grn.network import make_network, split_streams
+from tsc_jax.methods.grn.network import make_network
 from tsc_jax.nn import graph
+from tsc_jax.nn.modalities import MODALITIES, check_modalities, split_modalities
 from tsc_jax.nn.sampling import on_even_samples
 from tsc_jax.optimizer import check_optimizer, make_optimizer
 from tsc_jax.refine import strength_of
 
 MODEL_RULES = {
-    "modalities": rules.one_of(1, 2),
     "dtype": rules.one_of("float32", "bfloat16"),
     "hidden": rules.COUNT,
     "class_bias": rules.BOOLEAN,
@@ -33,7 +33,6 @@ MODEL_RULES = {
     "pool_ratio": rules.COUNT,
     "test_snippets": rules.Rule(lambda value: value == 0 or rules.COUNT.holds(value), "0 or more"),
 }
-STREAMS = {1: ("joint",), 2: ("rgb", "flow")}  # by config.model.modalities
 
 
 def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) -> Method:
@@ -43,7 +42,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
     """
     check(config, sizes)
     network, modalities = make_network(config, sizes.classes, axis, mapped), config.model.modalities
-    streams = STREAMS[modalities]
+    streams = MODALITIES[modalities]
 
     def init(key):
         features, mask = jnp.zeros((1, 1, sizes.width // modalities)), jnp.ones((1, 1), bool)
@@ -56,7 +55,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         mask, labels = batch["mask"], batch["labels"]
         exists = jnp.any(mask, axis=1)
         terms, moved = {}, {}
-        for name, features in split_streams(batch["features"], modalities).items():
+        for name, features in split_modalities(batch["features"], modalities).items():
             variables = {"params": params[name], "batch_stats": carried[name]}
             outputs, new = network.apply(variables, features, mask, train=True, mutable=["batch_stats"])
             moved[name] = new.get("batch_stats", {})
@@ -66,7 +65,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         return terms, moved
 
     def forward(variables, features, mask):
-        parts = split_streams(features, modalities)
+        parts = split_modalities(features, modalities)
         outputs = {name: network.apply(variables[name], part, mask) for name, part in parts.items()}
         maps = {name: stream.refined for name, stream in outputs.items()}
         fused = fuse(maps, config.proposals.rgb_weight)
@@ -115,8 +114,4 @@ def check(config, sizes: Sizes) -> None:
     channels = config.model.channels
     if not channels or not all(rules.COUNT.holds(width) for width in channels):
         raise InputError(f"config.model.channels is {channels!r}, expected one or more widths of 1 or more")
-    if sizes.width % config.model.modalities:
-        raise InputError(
-            f"config.model.modalities is 2, but the features have the odd width {sizes.width}; expected RGB and flow"
-            " of equal width, or config.model.modalities=1"
-        )
+    check_modalities(config.model, sizes.width)

@@ -127,11 +127,3 @@ def make_network(config, classes: int, axis: str | None = None, mapped: bool = F
         pool_ratio=model.pool_ratio if model.pool == "topk" else 0,
         **config.graph,
     )
-
-
-def split_streams(features: jax.Array, modalities: int) -> dict[str, jax.Array]:
-    """The features [B, T, D] of each stream: RGB, the first half of the columns, and flow; or of a single stream."""
-    if modalities == 1:
-        return {"joint": features}
-    rgb, flow = jnp.split(features, 2, axis=-1)
-    return {"rgb": rgb, "flow": flow}

@@ -11,11 +11,12 @@ import numpy as np
 from tsc_jax import settings as rules
 from tsc_jax.data.sampling import epoch_and_place, steps_within
 from tsc_jax.errors import InputError
+from tsc_jax.localization.class_tracks import check_proposals, localize
 from tsc_jax.method import Method, Outputs, Sizes, Term
-from tsc_jax.methods.mmsd.localize import check_proposals, localize
 from tsc_jax.methods.mmsd.losses import check_loss, video_losses
 from tsc_jax.methods.mmsd.network import STREAMS, fuse, make_network, stream_weights
 from tsc_jax.methods.mmsd.voting import check_pseudo, pseudo_labels, renew, vote
+from tsc_jax.nn.modalities import check_modalities
 from tsc_jax.optimizer import check_optimizer, make_optimizer
 
 
@@ -109,14 +110,12 @@ def check_model(model, width: int) -> None:
         model,
         {
             "dtype": rules.one_of("float32", "bfloat16"),
-            "modalities": rules.one_of(*STREAMS),
             "embedding_width": rules.COUNT,
             "dropout": rules.BELOW_1,
             "scale": rules.POSITIVE,
         },
     )
-    if width % model.modalities:
-        raise InputError(f"config.model.modalities is {model.modalities}, but the features have the odd width {width}")
+    check_modalities(model, width)
     rules.check("model.stream_weights", model.stream_weights, dict.fromkeys(STREAMS[2], rules.NOT_NEGATIVE))
     if not any(model.stream_weights.values()):
         raise InputError("config.model.stream_weights are all 0, expected one stream or more with a weight above 0")

@@ -23,8 +23,9 @@ import jax.numpy as jnp
 from tsc_jax.method import Outputs
 from tsc_jax.nn.cosine import Centres, Scores, cosine_head
 from tsc_jax.nn.layers import Dropout, Linear, Numerics, xavier_uniform
+from tsc_jax.nn.modalities import MODALITIES, split_modalities
 
-STREAMS = {1: ("joint",), 2: ("rgb", "flow", "peer")}  # by number of modalities; the M streams of this method
+STREAMS = {1: MODALITIES[1], 2: (*MODALITIES[2], "peer")}  # by number of modalities; the M streams of this method
 
 
 class Layer(nn.Module):
@@ -55,9 +56,8 @@ class MMSD(nn.Module):
     def __call__(self, features: jax.Array, mask: jax.Array, order: jax.Array | None = None) -> dict[str, Scores]:
         """The scores of each stream from features [B, T, D] and mask [B, T]; no dropout where `order` is None."""
         layer = functools.partial(Layer, self.embedding_width, self.dropout, self.numerics)
-        columns = jnp.split(jnp.where(mask[..., None], features, 0), self.modalities, axis=-1)
-        names = STREAMS[self.modalities][: self.modalities]
-        hidden = {name: layer(name=f"{name}_first")(x, order) for name, x in zip(names, columns, strict=True)}
+        columns = split_modalities(jnp.where(mask[..., None], features, 0), self.modalities)
+        hidden = {name: layer(name=f"{name}_first")(x, order) for name, x in columns.items()}
         embeddings = {name: layer(name=f"{name}_second")(h, order) for name, h in hidden.items()}
         if self.modalities == 2:
             both = jnp.concatenate(list(hidden.values()), axis=-1)

@@ -15,9 +15,9 @@ from tsc_jax.evaluation import classification
 from tsc_jax.evaluation.ambiguous import shares_snippet
 from tsc_jax.evaluation.detection import average_precisions, ranking
 from tsc_jax.evaluation.protocols import to_protocol
+from tsc_jax.localization.class_tracks import candidates, localize
 from tsc_jax.localization.segments import Segments, make_segments
 from tsc_jax.methods.mmsd import replay
-from tsc_jax.methods.mmsd.localize import localize, video_candidates
 from tsc_jax.methods.mmsd.network import STREAMS, fuse, stream_weights
 from tsc_jax.nn.cosine import Scores
 from tsc_jax.parity import EQUAL, Arrays, Row, Tolerance, compare
@@ -63,8 +63,9 @@ def check_proposals(recording: Arrays, config: ml_collections.ConfigDict) -> Ite
     for video, output in enumerate(outputs):
         yield compare(f"{video}/video_score", output["class_scores"], recording[f"{video}/video_score"], NUMBERS)
         yield compare(f"{video}/snippet_score", output["cas"], recording[f"{video}/snippet_score"], NUMBERS)
-        candidates = video_candidates(video, output, config.proposals)
-        yield from check_rows(f"{video}/candidates", candidates, recording[f"{video}/candidates"])
+        tracks, scores = output["cas"].astype(np.float64), output["class_scores"][:-1]
+        before = candidates(video, tracks, scores, config.proposals)
+        yield from check_rows(f"{video}/candidates", before, recording[f"{video}/candidates"])
         proposals, _ = localize([output], config.proposals)
         yield from check_rows(f"{video}/proposals", proposals, recording[f"{video}/proposals"])
     segments, class_scores = localize(outputs, config.proposals)

@@ -11,8 +11,8 @@ import numpy as np
 from tsc_jax import settings as rules
 from tsc_jax.data.sampling import epoch_and_place, steps_within
 from tsc_jax.errors import InputError
+from tsc_jax.localization.class_tracks import check_proposals, localize
 from tsc_jax.method import Method, Outputs, Sizes
-from tsc_jax.methods.rskp.localize import check_proposals, localize
 from tsc_jax.methods.rskp.losses import check_loss, loss_terms, video_losses
 from tsc_jax.methods.rskp.memory import Memory, empty_memory, put, read_and_put_globally
 from tsc_jax.methods.rskp.network import RSKP, fuse, make_network

@@ -12,10 +12,9 @@ from tsc_jax.evaluation.ambiguous import shares_snippet
 from tsc_jax.evaluation.classification import mean_average_precision
 from tsc_jax.evaluation.detection import average_precisions
 from tsc_jax.evaluation.protocols import to_protocol
-from tsc_jax.localization.class_tracks import suppress
+from tsc_jax.localization.class_tracks import candidates, localize, suppress
 from tsc_jax.localization.segments import Segments, concatenate, make_segments
 from tsc_jax.methods.rskp import replay, torch
-from tsc_jax.methods.rskp.localize import localize, video_candidates
 from tsc_jax.methods.rskp.network import fuse
 from tsc_jax.methods.rskp.recorded import Setup, Videos, set_up
 from tsc_jax.nn.cosine import Scores
@@ -123,7 +122,8 @@ def check_proposals(recording: Arrays, config: ml_collections.ConfigDict) -> Ite
         yield compare(f"{video}/vid_pred", scores, recording[f"{video}/vid_pred"], NUMBER)
         yield compare(f"{video}/frm_pred", cas, recording[f"{video}/frm_pred"], NUMBER)
         # The published code drops videos without ground truth before it makes proposals.
-        before = video_candidates(video, cas, scores, config.proposals)[: None if video in evaluated else 0]
+        before = candidates(video, cas.astype(np.float64), scores[:-1], config.proposals)
+        before = before[: None if video in evaluated else 0]
         kept.append(suppress(before, config.proposals))
         for name, segments in (("candidates", before), ("proposals", kept[-1])):
             rows = (segments.start, segments.end, segments.label, segments.score)

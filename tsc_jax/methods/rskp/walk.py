@@ -7,6 +7,7 @@ exists; `valid` is bool [B, K], True where a prototype exists. Others have no in
 import jax
 import jax.numpy as jnp
 
+from tsc_jax.nn.algebra import each_alone
 from tsc_jax.nn.cosine import unit
 from tsc_jax.nn.layers import softmax_where
 
@@ -59,5 +60,5 @@ def spread(z: jax.Array, v: jax.Array, weight: float) -> jax.Array:
     """
     n, share = averages(z), weight**2
     system = jnp.eye(z.shape[1])[None] - share * jnp.einsum("bkt,bjt->bkj", n, z, precision="highest")
-    solved = jnp.linalg.solve(system, jnp.einsum("bkt,bte->bke", n, v, precision="highest"))
+    solved = each_alone(jnp.linalg.solve, system, jnp.einsum("bkt,bte->bke", n, v, precision="highest"))
     return v + share * jnp.einsum("bkt,bke->bte", z, solved, precision="highest")

@@ -1,10 +1,10 @@
-"""RSKP's proposals: what each setting changes."""
+"""Each quirk of the published localization by class tracks is a setting, and the sane choice is one flag away."""
 
 import numpy as np
 import pytest
 
 from configs import rskp_activitynet13, rskp_thumos14
-from tsc_jax.methods.rskp.localize import localize
+from tsc_jax.localization.class_tracks import localize
 
 
 def settings(**changes):
@@ -60,6 +60,8 @@ def test_the_overlap_is_the_share_of_the_worse_proposal_unless_told_otherwise():
 def test_scores_rank_the_videos_and_leave_out_the_background():
     _, scores = localize([video(TRACK), video(TRACK, 0.5)], settings())
     np.testing.assert_allclose(scores, [[0.9, 0.05], [0.5, 0.05]])
+    empty, scores = localize([video([0, 0], 0.05)], settings())
+    assert len(empty) == 0 and scores.shape == (1, 2)
 
 
 @pytest.mark.parametrize("factor", [1, 20])
