@@ -17,7 +17,7 @@ def get_config() -> ml_collections.ConfigDict:
         config.model.modalities = 1
         config.model.hidden = 64
         config.model.channels = (32, 32, 16)
-        config.optimizer.learning_rate = 2e-3  # for a small network and few steps
+        config.optimizer.learning_rate = 5e-4  # the best of 5e-4, 1e-3, 2e-3 and 4e-3 on held-out training videos
         config.optimizer.graph_after = 200
         config.train.steps = 800
         config.train.snippets = 96  # of about 140 per video

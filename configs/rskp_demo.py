@@ -17,6 +17,6 @@ def get_config() -> ml_collections.ConfigDict:
         config.model.embedding_width = 64
         config.memory.labels = 0  # a session shows all 5 exercises
         config.memory.warmup_epochs = 20
-        config.optimizer.learning_rate = 1e-3  # for a small network and few steps
+        config.optimizer.learning_rate = 5e-4  # the best of 5e-4, 1e-3, 2e-3 and 4e-3 on held-out training videos
         config.train.steps = 400
     return config
