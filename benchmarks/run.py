@@ -3,6 +3,7 @@
   python -m benchmarks.run
   python -m benchmarks.run --only=train_step,test_pass --width=2048 --output=B.json
   python -m benchmarks.run --only=extraction
+  python -m benchmarks.run --only=facnet,rskp,mmsd,grn,acn --width=2048
   python -m benchmarks.run --compare=A.json,B.json
   python -m benchmarks.run --profile=DIR
 
@@ -18,15 +19,18 @@ from absl import flags
 from tsc_jax import cli
 from tsc_jax.errors import InputError
 
+METHODS = ("tscnet", "facnet", "rskp", "mmsd", "grn", "acn")
 AREAS = {
     "train_step": "benchmarks.training",
     "input_pipeline": "benchmarks.training",
     "start_up": "benchmarks.training",
     "test_pass": "benchmarks.testing",
     "extraction": "benchmarks.extraction",
-}
-# Extraction needs packages that training does not, and is asked for by name.
-_ONLY = flags.DEFINE_list("only", [area for area in AREAS if area != "extraction"], "What to measure.")
+} | dict.fromkeys(METHODS, "benchmarks.methods")
+# Extraction needs packages that training does not, and the steps of all methods take long: they are asked for by name.
+_ONLY = flags.DEFINE_list(
+    "only", [area for area in AREAS if area not in ("extraction", *METHODS)], f"What to measure of {', '.join(AREAS)}."
+)
 _WIDTH = flags.DEFINE_integer("width", 256, "Width of the features; I3D's is 2048.", lower_bound=4)
 _SNIPPETS = flags.DEFINE_integer("snippets", 320, "Snippets of a training video.", lower_bound=1)
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Samples of each measure; their median counts.", lower_bound=1)
@@ -79,9 +83,9 @@ def profile(folder: Path, width: int, snippets: int) -> None:
     """Writes a trace of three steps, to be opened in TensorBoard or Perfetto."""
     import jax
 
-    from benchmarks.training import TrainStep, recipe
+    from benchmarks.training import recipe, tscnet_step
 
-    step = TrainStep(recipe("float32", snippets=snippets), width, 20)
+    step = tscnet_step(recipe("float32", snippets=snippets), width, 20)
     step()
     with jax.profiler.trace(folder):
         for _ in range(3):

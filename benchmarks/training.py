@@ -30,11 +30,11 @@ def recipe(dtype: str, videos: int = 10, snippets: int = 320) -> ml_collections.
     return config
 
 
-def step_flops(config: ml_collections.ConfigDict, width: int, classes: int) -> float:
-    """FLOPs of one train step on one device, as XLA counts them; nothing is compiled."""
-    made = methods.make(config, Sizes(classes, width))
+def step_flops(config: ml_collections.ConfigDict, sizes: Sizes, batch: dict[str, np.ndarray]) -> float:
+    """FLOPs of one train step with a batch of one device, as XLA counts them; nothing is compiled."""
+    made = methods.make(config, sizes)
     state = jax.eval_shape(lambda: method.first_state(made, 0))
-    batch = {name: array[0] for name, array in made_up_batch(config.train, width, classes, devices=1).items()}
+    batch = {name: array[0] for name, array in batch.items()}
     step = jax.jit(functools.partial(method.train_step, made, None))
     return step.lower(state, batch).cost_analysis()["flops"]
 
@@ -53,13 +53,18 @@ def made_up_batch(train: ml_collections.ConfigDict, width: int, classes: int, de
     return {name: array[dealt.order] for name, array in rows.items()} | {"paired": dealt.paired}
 
 
-class TrainStep:
-    """A train step of a recipe, ready to be taken again and again."""
+def tscnet_step(config: ml_collections.ConfigDict, width: int, classes: int, devices: int = 1) -> "TrainStep":
+    """The step of TSC-Net with a batch of noise."""
+    return TrainStep(config, Sizes(classes, width), made_up_batch(config.train, width, classes, devices))
 
-    def __init__(self, config: ml_collections.ConfigDict, width: int, classes: int, devices: int = 1):
-        made = methods.make(config, Sizes(classes, width), AXIS)
-        self.state = replicate(method.first_state(made, 0), devices)
-        self.batch = made_up_batch(config.train, width, classes, devices)
+
+class TrainStep:
+    """A train step of a recipe with one batch, ready to be taken again and again."""
+
+    def __init__(self, config: ml_collections.ConfigDict, sizes: Sizes, batch: dict[str, np.ndarray]):
+        made = methods.make(config, sizes, AXIS)
+        self.state = replicate(method.first_state(made, 0), len(batch["order"]))
+        self.batch = batch
         self.step = make_train_step(made)
 
     def __call__(self) -> float:
@@ -72,7 +77,7 @@ class TrainStep:
 
 def step_seconds(width: int, repeats: int, T: int, B: int, C: int, devices: int) -> float:
     """The median time of a float32 step of these sizes."""
-    step = TrainStep(recipe("float32", videos=B, snippets=T), width, C, devices)
+    step = tscnet_step(recipe("float32", videos=B, snippets=T), width, C, devices)
     return machine.median(machine.interleaved({"step": step}, repeats)["step"])
 
 
@@ -81,9 +86,10 @@ def train_step(repeats: int, width: int, snippets: int) -> Iterator[dict]:
     measures, classes = {}, 20
     for dtype in ("float32", "bfloat16"):
         measures[f"{dtype} products"] = machine.product_rate(dtype)
-        measures[f"{dtype} step"] = TrainStep(recipe(dtype, snippets=snippets), width, classes)
+        measures[f"{dtype} step"] = tscnet_step(recipe(dtype, snippets=snippets), width, classes)
     samples = machine.interleaved(measures, repeats)
-    flops = step_flops(recipe("float32", snippets=snippets), width, classes)
+    config = recipe("float32", snippets=snippets)
+    flops = step_flops(config, Sizes(classes, width), made_up_batch(config.train, width, classes, devices=1))
     for dtype in ("float32", "bfloat16"):
         rates, times = samples[f"{dtype} products"], samples[f"{dtype} step"]
         rate = machine.median(rates)
@@ -113,7 +119,7 @@ def input_pipeline(repeats: int, width: int, snippets: int) -> Iterator[dict]:
         return training_batches([batch_maker(split, config.train, seed=0, devices=1)], 0, config.train.steps)
 
     ahead = batches()
-    step = TrainStep(config, width, classes)
+    step = tscnet_step(config, width, classes)
     waits, times = [], []
     for _ in range(repeats + 2):
         start = time.perf_counter()
@@ -138,8 +144,8 @@ def input_pipeline(repeats: int, width: int, snippets: int) -> Iterator[dict]:
 def start_up(repeats: int, width: int, snippets: int) -> Iterator[dict]:
     """A fresh process until its first step is done, with an empty and with a filled compilation cache."""
     program = (
-        "from benchmarks.training import TrainStep, recipe;"
-        f"TrainStep(recipe('float32', snippets={snippets}), {width}, 20)()"
+        "from benchmarks.training import recipe, tscnet_step;"
+        f"tscnet_step(recipe('float32', snippets={snippets}), {width}, 20)()"
     )
     with tempfile.TemporaryDirectory() as cache:
         environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": cache}

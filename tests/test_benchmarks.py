@@ -9,10 +9,12 @@ import jax
 import pytest
 
 from benchmarks import extraction
-from benchmarks.run import line
+from benchmarks.run import METHODS, line
 from benchmarks.testing import INSTANCES, VIDEOS, made_up_outputs, made_up_truth, thumos_lengths
-from benchmarks.training import recipe, step_flops, step_seconds
+from benchmarks.training import made_up_batch, recipe, step_flops, step_seconds
 from configs import thumos14
+from tsc_jax import methods
+from tsc_jax.method import Sizes
 from tsc_jax.methods.tscnet.localize import localize
 from tsc_jax.video import decode, weights
 
@@ -28,7 +30,9 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
 
 def test_flops_of_the_published_size():
     """2.63 TFLOP were counted of the published implementation."""
-    assert step_flops(recipe("float32"), 2048, 20) == pytest.approx(2.63e12, rel=0.03)
+    config = recipe("float32")
+    batch = made_up_batch(config.train, 2048, 20, devices=1)
+    assert step_flops(config, Sizes(20, 2048), batch) == pytest.approx(2.63e12, rel=0.03)
 
 
 def test_made_up_videos_are_like_those_of_thumos():
@@ -71,6 +75,13 @@ def test_the_command_measures_writes_and_compares(tmp_path):
 
 def test_a_step_of_any_size_and_number_of_devices_has_its_time():
     assert step_seconds(16, 1, T=4, B=4, C=3, devices=2) > 0
+
+
+def test_every_method_has_a_step_to_measure():
+    assert set(METHODS) == set(methods.names()) - {"toy"}
+    done = run("--only=facnet,acn", "--width=16", "--repeats=1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "step of facnet, D 16, B 10, T " in done.stdout and "step of acn, D 16, B 4, T " in done.stdout
 
 
 def test_a_profile_is_written(tmp_path):

@@ -1,15 +1,18 @@
 """Several seeds that are trained together are runs like any other."""
 
+import contextlib
 import json
 import shutil
+import types
 
 import numpy as np
 import pytest
 
-from tests.training.small import arrays, losses, toy_run
+from tests.training.small import arrays, losses, small_run, toy_run
 from tsc_jax.errors import InputError
 from tsc_jax.report.run import report
 from tsc_jax.training.loop import train
+from tsc_jax.training.runs import check_same_number
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +69,15 @@ def test_other_seeds_in_the_same_workdir_are_refused(three_seeds, toy_finished, 
         with pytest.raises(InputError, match=r"config\.train\.seed is"):
             train(toy_run(data_dir, **seeds), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("batches", "refused"), [("epochs", True), ("pairs", False)])
+def test_seeds_that_hold_out_different_numbers_have_no_common_epochs(data_dir, batches, refused):
+    config = small_run(data_dir, **{"train.batches": batches})
+    runs = [
+        types.SimpleNamespace(config=config, train_split=types.SimpleNamespace(videos=range(number)))
+        for number in (6, 7)
+    ]
+    raises = pytest.raises(InputError, match="leaves from 6 to 7 training videos in 2 seeds")
+    with raises if refused else contextlib.nullcontext():
+        check_same_number(runs)

@@ -19,9 +19,15 @@ def split_modalities(features: jax.Array, number: int) -> dict[str, jax.Array]:
     return dict(zip(MODALITIES[number], jnp.split(features, number, axis=-1), strict=True))
 
 
+def modalities(model: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the modalities that `config.model` asks for; InputError where it asks for another number."""
+    rules.check("model", model, {"modalities": rules.one_of(*MODALITIES)})
+    return MODALITIES[model["modalities"]]
+
+
 def check_modalities(model: Mapping[str, Any], width: int) -> None:
     """Raises InputError where features of width D do not have the modalities that `config.model` asks for."""
-    rules.check("model", model, {"modalities": rules.one_of(*MODALITIES)})
+    modalities(model)
     if width % model["modalities"]:
         raise InputError(
             f"config.model.modalities is {model['modalities']}, but the features have the odd width {width}; expected"

@@ -66,6 +66,7 @@ def open_runs(config: ml_collections.ConfigDict, workdir: Path, dataset: Dataset
     with contextlib.ExitStack() as stack:
         runs = [open_run(config, folder, seed, dataset, stack) for folder, seed in folders.items()]
         base.check_alike([run.config for run in runs])
+        check_same_number(runs)
         yield runs
 
 
@@ -237,6 +238,16 @@ def check_same_seeds(workdir: Path, folders: Sequence[Path]) -> None:
         )
     if folders and checkpoints.folder_of(workdir, checkpoints.LAST).is_dir():
         raise InputError(f"--workdir {workdir} holds a single run, but config.train.seeds is {len(folders)}")
+
+
+def check_same_number(runs: Sequence[Run]) -> None:
+    """Raises InputError where seeds that train together in epochs hold out different numbers of videos."""
+    numbers = [len(run.train_split.videos) for run in runs]
+    if runs[0].config.train.batches == "epochs" and len(set(numbers)) > 1:
+        raise InputError(
+            f"config.eval.holdout is {runs[0].config.eval.holdout}, which leaves from {min(numbers)} to {max(numbers)}"
+            f" training videos in {len(runs)} seeds; expected equal numbers for epochs: train the seeds one by one"
+        )
 
 
 def check_same_run(now: Mapping, then: Mapping | None, workdir: Path, dataset: Dataset) -> None:

@@ -11,7 +11,7 @@ from tsc_jax.localization.video_scores import top_mean
 from tsc_jax.method import Method
 from tsc_jax.methods.acn.confidence import confidence, outer_inner_contrast
 from tsc_jax.methods.acn.intervals import Intervals, alive, make_intervals
-from tsc_jax.nn.modalities import MODALITIES
+from tsc_jax.nn.modalities import modalities
 
 OfVideo = Mapping[str, np.ndarray]
 
@@ -34,7 +34,7 @@ def localize(outputs: Sequence[OfVideo], base: Method, config) -> tuple[Segments
     else:
         scores = class_scores([output["cas"][:, :-1] for output in outputs], base_scores, config.selection)
         classes = [np.flatnonzero(row > config.selection.class_threshold) for row in scores]
-    found = [propose(outputs, stream, classes, config) for stream in MODALITIES[config.model.modalities]]
+    found = [propose(outputs, stream, classes, config) for stream in modalities(config.model)]
     return fuse(*found[::-1], config.proposals) if len(found) == 2 else found[0], base_scores
 
 

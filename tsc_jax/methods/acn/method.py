@@ -18,7 +18,7 @@ from tsc_jax.methods.acn.intervals import make_intervals
 from tsc_jax.methods.acn.localize import class_scores, localize
 from tsc_jax.methods.acn.losses import each_anchor, loss_terms, regress
 from tsc_jax.methods.acn.network import make_network
-from tsc_jax.nn.modalities import MODALITIES, check_modalities, split_modalities
+from tsc_jax.nn.modalities import check_modalities, modalities, split_modalities
 
 RULES = {
     "model": {
@@ -73,7 +73,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
     del axis  # the loss is a sum over videos, and nothing is carried on from a batch
     check(config, sizes)
     base, network = methods.make_base(config, sizes, mapped), make_network(config, mapped)
-    names = MODALITIES[config.model.modalities]
+    names = modalities(config.model)
 
     def init(key):
         base_key, *keys = jax.random.split(key, 1 + len(names))
@@ -107,7 +107,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         attention = outputs.snippets["attention"]
         snippets = {"cas": jnp.concatenate([scp, background], axis=-1), "attention": attention}
         videos = {}
-        for number, (name, own) in enumerate(split_modalities(features, config.model.modalities).items()):
+        for number, (name, own) in enumerate(split_modalities(features, len(names)).items()):
             regressed, alike = judge(variables["params"][name], own, scp, mask)
             snippets |= {f"{name}/regressed": regressed, f"{name}/coherence": alike}
             videos[f"{name}/theta"] = jnp.full(len(mask), variables["scale"]["theta"][number])

@@ -8,7 +8,7 @@ from tsc_jax.method import Method, Outputs, Sizes
 from tsc_jax.methods.facnet.localize import check_proposals, localize
 from tsc_jax.methods.facnet.losses import BRANCHES, loss_terms
 from tsc_jax.methods.facnet.network import make_network
-from tsc_jax.nn.modalities import MODALITIES, check_modalities, split_modalities
+from tsc_jax.nn.modalities import check_modalities, modalities, split_modalities
 from tsc_jax.optimizer import check_optimizer, make_optimizer
 
 
@@ -20,7 +20,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
     """
     del axis  # Nothing but the sums of the loss crosses devices.
     check(config, sizes)
-    names = MODALITIES[config.model.modalities]
+    names = modalities(config.model)
     network = make_network(config.model, sizes.classes, mapped)
 
     def by_modality(features):

@@ -14,7 +14,7 @@ from flax import traverse_util
 
 from tsc_jax.errors import InputError
 from tsc_jax.method import Sizes
-from tsc_jax.nn.modalities import MODALITIES
+from tsc_jax.nn.modalities import modalities
 from tsc_jax.torch.tensors import check_tensors
 
 Arrays = Mapping[str, np.ndarray]
@@ -32,7 +32,7 @@ TENSORS = {
 
 def files(config: ml_collections.ConfigDict) -> tuple[str, ...]:
     """The names of the files that hold the weights, one per modality; () for a single file."""
-    names = MODALITIES[config.model.modalities]
+    names = modalities(config.model)
     return names if len(names) > 1 else ()
 
 
@@ -41,7 +41,7 @@ def fit_recipe(config: ml_collections.ConfigDict, tensors: Arrays) -> tuple[ml_c
 
     Raises InputError where recipe and tensors differ.
     """
-    names = MODALITIES[config.model.modalities]
+    names = modalities(config.model)
 
     def shape(name: str) -> tuple[int, int]:
         name = prefix(names[0]) + name

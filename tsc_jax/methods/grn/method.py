@@ -15,7 +15,7 @@ from tsc_jax.methods.grn.losses import RULES as LOSS_RULES
 from tsc_jax.methods.grn.losses import losses
 from tsc_jax.methods.grn.network import make_network
 from tsc_jax.nn import graph
-from tsc_jax.nn.modalities import MODALITIES, check_modalities, split_modalities
+from tsc_jax.nn.modalities import check_modalities, modalities, split_modalities
 from tsc_jax.nn.sampling import on_even_samples
 from tsc_jax.optimizer import check_optimizer, make_optimizer
 from tsc_jax.refine import strength_of
@@ -41,12 +41,11 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
     params holds the "class_module" and the "graph_module" of each stream, carried the batch statistics of each stream.
     """
     check(config, sizes)
-    network, modalities = make_network(config, sizes.classes, axis, mapped), config.model.modalities
-    streams = MODALITIES[modalities]
+    network, streams = make_network(config, sizes.classes, axis, mapped), modalities(config.model)
 
     def init(key):
-        features, mask = jnp.zeros((1, 1, sizes.width // modalities)), jnp.ones((1, 1), bool)
-        keys = jax.random.split(key, modalities)
+        features, mask = jnp.zeros((1, 1, sizes.width // len(streams))), jnp.ones((1, 1), bool)
+        keys = jax.random.split(key, len(streams))
         new = {name: jax.jit(network.init)(keys[i], features, mask) for i, name in enumerate(streams)}
         return tuple({name: new[name].get(kind, {}) for name in streams} for kind in ("params", "batch_stats"))
 
@@ -55,7 +54,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         mask, labels = batch["mask"], batch["labels"]
         exists = jnp.any(mask, axis=1)
         terms, moved = {}, {}
-        for name, features in split_modalities(batch["features"], modalities).items():
+        for name, features in split_modalities(batch["features"], len(streams)).items():
             variables = {"params": params[name], "batch_stats": carried[name]}
             outputs, new = network.apply(variables, features, mask, train=True, mutable=["batch_stats"])
             moved[name] = new.get("batch_stats", {})
@@ -65,7 +64,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         return terms, moved
 
     def forward(variables, features, mask):
-        parts = split_modalities(features, modalities)
+        parts = split_modalities(features, len(streams))
         outputs = {name: network.apply(variables[name], part, mask) for name, part in parts.items()}
         maps = {name: stream.refined for name, stream in outputs.items()}
         fused = fuse(maps, config.proposals.rgb_weight)
