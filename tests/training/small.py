@@ -77,10 +77,11 @@ def toy_run(data_dir: Path, **changes) -> ml_collections.ConfigDict:
 
 
 @functools.cache
-def toy_base(data_dir: Path) -> Path:
-    """A finished run of the toy method, on which stages stand."""
-    workdir = Path(data_dir, "toy_base")
-    train(toy_run(data_dir, **{"optimizer.learning_rate": 0.05, "train.steps": 40, "eval.after": 40}), workdir)
+def toy_base(data_dir: Path, holdout: float = 0.0) -> Path:
+    """A finished run of the toy method, on which stages stand; both hold out the same videos."""
+    workdir = Path(data_dir, f"toy_base_{holdout}")
+    own = {"optimizer.learning_rate": 0.05, "train.steps": 40, "eval.after": 40, "eval.holdout": holdout}
+    train(toy_run(data_dir, **own), workdir)
     return workdir
 
 
@@ -88,7 +89,7 @@ def acn_run(data_dir: Path, **changes) -> ml_collections.ConfigDict:
     """ACN on the small data set, on top of a finished run, whose recipe is filled in already."""
     config = recipe("acn", "thumos14")
     changes = {"intervals.anchors": (1, 2, 4, 8), "model.hidden": 8, "selection.veto": "centre"} | changes
-    own = {"data.data_dir": str(data_dir), "base.workdir": str(toy_base(data_dir))}
+    own = {"data.data_dir": str(data_dir), "base.workdir": str(toy_base(data_dir, changes.get("eval.holdout", 0.0)))}
     config.update_from_flattened_dict(SMALL | own | changes)
     return base.with_base(config, None, open_dataset(data_dir, config.data.name)).lock()
 

@@ -230,7 +230,7 @@ def draw(path: Path, compared: Sequence[Compared], setting: Setting) -> None:
     curves.plot(tious, floor, ":", color="0.4", label="floor")
     lanes.axvline(floor_average(compared[0]), color="0.4", linestyle=":", zorder=0)
     curves.set(xlabel="tIoU", ylabel="test mAP (%)", ylim=(0, None), xticks=tious)
-    curves.legend(frameon=False)
+    figure.legend(loc="outside lower left", ncols=len(compared) + 1, frameon=False)
     marks = [f"{each.method}\n{note(each).split(':')[0]}".strip() for each in compared]
     lanes.set(xlabel=f"test mAP@{name} (%)", yticks=range(len(compared)), xlim=(0, None))
     lanes.set_xlim(right=min(lanes.get_xlim()[1], 102))
