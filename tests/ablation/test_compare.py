@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from configs.common import base_section
 from configs.compare import kind_of, recipe_of
 from tests import toy
 from tests.training.small import small_run, toy_run
@@ -135,7 +136,7 @@ def test_a_method_that_fails_does_not_stop_the_others(data_dir, tmp_path):
     """The base of a stage fails, so the stage does as well; another method has no recipe."""
     staged = toy_run(data_dir, **SHORT)
     with staged.unlocked():
-        staged.base = {"workdir": ""}
+        staged.base = base_section()
     made = {
         "stage": staged,
         "base": toy_run(data_dir, **SHORT, **{"toy.nan_at": 0, "toy.nan_above": 0.0}),
@@ -156,7 +157,7 @@ def test_a_method_that_fails_does_not_stop_the_others(data_dir, tmp_path):
 def test_a_stage_needs_its_base_among_the_methods(data_dir):
     staged = toy_run(data_dir)
     with staged.unlocked():
-        staged.base = {"workdir": ""}
+        staged.base = base_section()
     with pytest.raises(InputError, match="add tscnet to --methods"):
         compare.compare({"toy": staged}, Path("nowhere"), 2, "tscnet")
 
@@ -166,7 +167,7 @@ def test_a_stage_stands_on_the_runs_of_its_base(data_dir, tmp_path):
     """Which are trained first, wherever the base stands in the list."""
     staged = toy_run(data_dir, **SHORT)
     with staged.unlocked():
-        staged.base = {"workdir": ""}
+        staged.base = base_section()
     made = {"stage": staged, "toy": toy_run(data_dir, **SHORT)}
     compared = compare.compare(made, tmp_path / "new", 2, "toy")
     assert [each.reason for each in compared] == ["", ""]
