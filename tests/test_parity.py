@@ -111,7 +111,7 @@ def test_wrong_proposals_and_precisions_are_found(shared):
     assert rows == [f"proposals/{each}" for each in expected]
     recording = parity.read_recording(shared / "golden" / "detection_map.npz")
     recording["mAP"] = recording["mAP"] + np.array([0, 2e-9, 0, 0, 0, 0, 0, 0, 0])
-    rows = [row.quantity for row in parity.check_detection(recording) if row.verdict == parity.FAILS]
+    rows = [row.quantity for row in parity.check_detection_map(recording) if row.verdict == parity.FAILS]
     assert rows == ["mAP@0.2"]
 
 

@@ -4,6 +4,7 @@ The `parity` module of a method knows what its recordings hold; this module hold
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -58,7 +59,11 @@ def check_folder(folder: Path, config: ml_collections.ConfigDict, devices: int) 
     module = methods.part(config.method, "parity")
     if module is None:
         raise InputError(f"config.method is {config.method!r}, which has no comparison with recordings")
-    checks = {"detection_map.npz": check_detection} | module.checks(config, devices)
+    checks = {
+        "model.npz": functools.partial(module.check_model, config=config, devices=devices),
+        "proposals.npz": functools.partial(module.check_proposals, config=config),
+        "detection_map.npz": getattr(module, "check_detection_map", check_detection_map),
+    }
     paths = {folder / name: check for name, check in checks.items() if (folder / name).exists()}
     if not paths:
         raise InputError(f"--golden {folder}: holds none of {', '.join(checks)}")
@@ -101,7 +106,13 @@ def compare(quantity: str, computed: np.ndarray | None, recorded: np.ndarray, to
     return Row(quantity, absolute, relative, tolerance, OK if accepted else FAILS)
 
 
-def check_detection(recording: Arrays) -> Iterator[Row]:
+def compare_rows(quantity: str, rows: np.ndarray, recorded: np.ndarray, scores: Tolerance) -> Iterator[Row]:
+    """Compares rows of segments, whose last column is a score; the other columns and the order must be equal."""
+    yield compare(f"{quantity} segments", rows[:, :-1], recorded[:, :-1], EQUAL)
+    yield compare(f"{quantity} scores", rows[:, -1], recorded[:, -1], scores)
+
+
+def check_detection_map(recording: Arrays) -> Iterator[Row]:
     """Compares the AP per class and the mAP at every tIoU."""
     names = np.concatenate([recording["gt_video"], recording["pred_video"]])
     _, videos = np.unique(names, return_inverse=True)

@@ -126,6 +126,11 @@ def test_a_method_brings_its_optional_modules_or_none(run):
     name, folder, _ = run
     trained = open_trained(folder / "run")
     assert trained.config.method == name
-    for module, function in {"torch": "fit_recipe", "parity": "checks", "report": "sections", "chunks": "make"}.items():
+    for module, function in {
+        "torch": "fit_recipe",
+        "parity": "check_model",
+        "report": "sections",
+        "chunks": "make",
+    }.items():
         part = methods.part(name, module)
         assert part is None or callable(getattr(part, function))

@@ -23,3 +23,18 @@ def check_tensors(
             raise InputError(f"tensor {name} has type {tensor.dtype}, expected {kind} numbers")
         if kind == "floating" and not np.isfinite(np.asarray(tensor, np.float32)).all():
             raise InputError(f"tensor {name} holds NaN or infinite numbers")
+
+
+def float_tensors(tensors: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors as float32; InputError unless they are valid, with the names and shapes of `wanted`."""
+    check_tensors(tensors, {name: tensor.shape for name, tensor in wanted.items()})
+    return {name: np.asarray(tensor, np.float32) for name, tensor in tensors.items()}
+
+
+def shape_of(tensors: Mapping[str, np.ndarray], name: str, rank: int) -> tuple[int, ...]:
+    """The shape of one tensor; InputError where it is missing or has another number of axes than `rank`."""
+    if name not in tensors:
+        raise InputError(f"tensor {name} is missing")
+    if tensors[name].ndim != rank:
+        raise InputError(f"tensor {name} has shape {tensors[name].shape}, expected {rank} axes")
+    return tensors[name].shape

@@ -1,7 +1,6 @@
 """Compares ACN with recordings of an independent reference; its authors published no code."""
 
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import jax.numpy as jnp
 import ml_collections
@@ -20,14 +19,6 @@ from tsc_jax.parity import EQUAL, Arrays, Row, Tolerance, compare
 MARKS = ("out/coherence", "unit/select/kept_class_1_only")
 
 CLOSE = Tolerance(relative=1e-5)
-
-
-def checks(config: ml_collections.ConfigDict, devices: int) -> dict[str, Callable[[Arrays], Iterator[Row]]]:
-    """The comparison of each file of a recording, by its name."""
-    return {
-        "model.npz": functools.partial(check_model, config=config, devices=devices),
-        "proposals.npz": functools.partial(check_proposals, config=config),
-    }
 
 
 def check_model(recording: Arrays, config: ml_collections.ConfigDict, devices: int) -> Iterator[Row]:

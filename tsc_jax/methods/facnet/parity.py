@@ -1,7 +1,7 @@
 """Compares FAC-Net with recordings of its published implementation."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import jax
 import ml_collections
@@ -17,7 +17,7 @@ from tsc_jax.methods.facnet import torch
 from tsc_jax.methods.facnet.localize import candidates, localize, probabilities
 from tsc_jax.methods.facnet.method import make
 from tsc_jax.methods.facnet.replay import STEPS, replay
-from tsc_jax.parity import EQUAL, PRECISION, Arrays, Row, Tolerance, compare
+from tsc_jax.parity import EQUAL, PRECISION, Arrays, Row, Tolerance, compare, compare_rows
 from tsc_jax.replay import subset
 
 # Names of arrays of which every recording of this method, and of no other, holds one.
@@ -27,14 +27,6 @@ MODEL = Tolerance(relative=1e-5)
 MAP = Tolerance(absolute=1e-6)
 STREAMS = {"rgb": ("rgb",), "flow": ("flow",), "fused": ("rgb", "flow")}
 RATE = 25 / 16  # snippets per second of all recordings
-
-
-def checks(config: ml_collections.ConfigDict, devices: int) -> dict[str, Callable[[Arrays], Iterator[Row]]]:
-    """The comparison of each file of a recording, by its name."""
-    return {
-        "model.npz": functools.partial(check_model, config=config, devices=devices),
-        "proposals.npz": functools.partial(check_proposals, config=config),
-    }
 
 
 def check_model(recording: Arrays, config: ml_collections.ConfigDict, devices: int) -> Iterator[Row]:
@@ -129,8 +121,7 @@ def without(ambiguous: Segments, segments: Segments) -> Segments:
 def compare_segments(name: str, segments: Segments, recording: Arrays) -> Iterator[Row]:
     """Compares rows (start, end, class, score) of one video and their order."""
     rows = np.stack([segments.start, segments.end, segments.label, segments.score], axis=1)
-    yield compare(f"{name} segments", rows[:, :3], recording[name][:, :3], EQUAL)
-    yield compare(f"{name} scores", rows[:, 3], recording[name][:, 3], PRECISION)
+    yield from compare_rows(name, rows, recording[name], PRECISION)
 
 
 def published_map(recording: Arrays, segments: Segments) -> np.ndarray:

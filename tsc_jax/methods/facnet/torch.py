@@ -15,7 +15,7 @@ from flax import traverse_util
 from tsc_jax.errors import InputError
 from tsc_jax.method import Sizes
 from tsc_jax.nn.modalities import modalities
-from tsc_jax.torch.tensors import check_tensors
+from tsc_jax.torch.tensors import float_tensors, shape_of
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -43,16 +43,8 @@ def fit_recipe(config: ml_collections.ConfigDict, tensors: Arrays) -> tuple[ml_c
     """
     names = modalities(config.model)
 
-    def shape(name: str) -> tuple[int, int]:
-        name = prefix(names[0]) + name
-        if name not in tensors:
-            raise InputError(f"tensor {name} is missing")
-        if tensors[name].ndim != 2:
-            raise InputError(f"tensor {name} has shape {tensors[name].shape}, expected 2 axes")
-        return tensors[name].shape
-
-    rows, channels = shape("ac_center")
-    _, width = shape("feature_embedding.process.0.weight")
+    rows, channels = shape_of(tensors, prefix(names[0]) + "ac_center", 2)
+    _, width = shape_of(tensors, prefix(names[0]) + "feature_embedding.process.0.weight", 2)
     wanted = config.model.embedding_width
     if channels != wanted:
         raise InputError(f"config.model.embedding_width is {wanted}, but the tensors have {channels}")
@@ -66,8 +58,8 @@ def from_tensors(tensors: Arrays, params: Any, carried: Any) -> tuple[Any, Any, 
     of another shape or type, or not finite.
     """
     blank = jax.tree.map(lambda leaf: np.broadcast_to(np.float32(0), leaf.shape), params)
-    check_tensors(tensors, {name: tensor.shape for name, tensor in tensors_of(blank).items()})
-    return {modality: params_of(tensors, modality) for modality in params}, carried, 0
+    floats = float_tensors(tensors, tensors_of(blank))
+    return {modality: params_of(floats, modality) for modality in params}, carried, 0
 
 
 def to_tensors(trained: Any, layout: str | None) -> dict[str, np.ndarray]:
@@ -77,11 +69,8 @@ def to_tensors(trained: Any, layout: str | None) -> dict[str, np.ndarray]:
 
 
 def params_of(tensors: Arrays, modality: str) -> dict[str, Any]:
-    """The params of one modality, float32, from its tensors."""
-    flat = {
-        ours: to_ours(np.asarray(tensors[prefix(modality) + theirs], np.float32))
-        for theirs, (ours, to_ours, _) in TENSORS.items()
-    }
+    """The params of one modality, from its tensors in float32."""
+    flat = {ours: to_ours(tensors[prefix(modality) + theirs]) for theirs, (ours, to_ours, _) in TENSORS.items()}
     return traverse_util.unflatten_dict(flat, sep="/")
 
 

@@ -11,7 +11,7 @@ from tsc_jax.localization.segments import Segments, make_segments
 from tsc_jax.methods.grn import replay
 from tsc_jax.methods.grn.localize import candidates, localize, merge
 from tsc_jax.nn.sampling import even_places
-from tsc_jax.parity import EQUAL, Arrays, Row, Tolerance, compare
+from tsc_jax.parity import EQUAL, Arrays, Row, Tolerance, compare, compare_rows
 from tsc_jax.replay import subset
 
 # Names of arrays of which every recording of this method, and of no other, holds one.
@@ -21,14 +21,6 @@ NUMBER = Tolerance(relative=1e-5)
 GRADIENT = Tolerance(relative=1e-5, absolute=1e-7)  # a gradient that is 0 in theory is rounding here
 SCORE = Tolerance(absolute=1e-6)
 DISCRETE = ("active", "z", "star")
-
-
-def checks(config: ml_collections.ConfigDict, devices: int) -> dict[str, Callable[[Arrays], Iterator[Row]]]:
-    """The comparison of each file of a recording, by its name."""
-    return {
-        "model.npz": functools.partial(check_model, config=config, devices=devices),
-        "proposals.npz": functools.partial(check_proposals, config=config),
-    }
 
 
 def check_model(recording: Arrays, config: ml_collections.ConfigDict, devices: int) -> Iterator[Row]:
@@ -108,8 +100,7 @@ def check_proposals(recording: Arrays, config: ml_collections.ConfigDict) -> Ite
 def check_rows(name: str, segments: Segments, recorded: np.ndarray) -> Iterator[Row]:
     """Class, start and end of every segment in their order, and scores."""
     rows = np.stack([segments.label, segments.start, segments.end, segments.score], axis=1)
-    yield compare(f"{name} segments", rows[:, :3], recorded[:, :3], EQUAL)
-    yield compare(f"{name} scores", rows[:, 3], recorded[:, 3], SCORE)
+    yield from compare_rows(name, rows, recorded, SCORE)
 
 
 def check_units(recording: Arrays, config: ml_collections.ConfigDict) -> Iterator[Row]:

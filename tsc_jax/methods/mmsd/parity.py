@@ -5,8 +5,7 @@ order of proposals are equal.
 """
 
 import fnmatch
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import ml_collections
 import numpy as np
@@ -20,7 +19,7 @@ from tsc_jax.localization.segments import Segments, make_segments
 from tsc_jax.methods.mmsd import replay
 from tsc_jax.methods.mmsd.network import STREAMS, fuse, stream_weights
 from tsc_jax.nn.cosine import Scores
-from tsc_jax.parity import EQUAL, Arrays, Row, Tolerance, compare
+from tsc_jax.parity import EQUAL, Arrays, Row, Tolerance, compare, compare_rows
 from tsc_jax.replay import subset
 
 # Names of arrays of which every recording of this method, and of no other, holds one.
@@ -32,14 +31,6 @@ NUMBERS = Tolerance(relative=1e-5)
 SCORES = Tolerance(absolute=1e-5)  # of proposals; all scores of a video may be tiny
 AP = Tolerance(absolute=1e-8)  # from 0 to 1
 PERCENT = Tolerance(absolute=1e-6)
-
-
-def checks(config: ml_collections.ConfigDict, devices: int) -> dict[str, Callable[[Arrays], Iterator[Row]]]:
-    """The comparison of each file of a recording, by its name."""
-    return {
-        "model.npz": functools.partial(check_model, config=config, devices=devices),
-        "proposals.npz": functools.partial(check_proposals, config=config),
-    }
 
 
 def check_model(recording: Arrays, config: ml_collections.ConfigDict, devices: int) -> Iterator[Row]:
@@ -93,8 +84,7 @@ def fused(arrays: Arrays, config: ml_collections.ConfigDict) -> dict[str, np.nda
 def check_rows(quantity: str, segments: Segments, recorded: np.ndarray) -> Iterator[Row]:
     """Start, end and class in their order, and scores."""
     rows = np.stack([segments.start, segments.end, segments.label, segments.score], axis=1)
-    yield compare(f"{quantity} segments", rows[:, :3], recorded[:, :3], EQUAL)
-    yield compare(f"{quantity} scores", rows[:, 3], recorded[:, 3], SCORES)
+    yield from compare_rows(quantity, rows, recorded, SCORES)
 
 
 def with_label(rows: np.ndarray) -> Segments:
@@ -111,9 +101,8 @@ def check_detection(recording: Arrays, segments: Segments, group: str = "plain")
     ranked = segments[ranking(segments)]
     for label in range(ap.shape[1]):
         listed, own = recording[f"eval/{group}/class{label}"], ranked[ranked.label == label]
-        rows = np.stack([own.video, own.start, own.end], axis=1)
-        yield compare(f"eval/{group}/class{label} segments", rows, listed[:, :3], EQUAL)
-        yield compare(f"eval/{group}/class{label} scores", own.score, listed[:, 3], SCORES)
+        rows = np.stack([own.video, own.start, own.end, own.score], axis=1)
+        yield from compare_rows(f"eval/{group}/class{label}", rows, listed, SCORES)
     computed = average_precisions(truth, segments, recording["eval/tiou"], ap.shape[1])
     present = ~np.isnan(computed[0])
     yield compare(f"eval/{group}/ap", computed[:, present], ap[:, present], AP)

@@ -14,7 +14,7 @@ import numpy as np
 from tsc_jax.errors import InputError
 from tsc_jax.method import Sizes
 from tsc_jax.methods.mmsd.network import STREAMS
-from tsc_jax.torch.tensors import check_tensors
+from tsc_jax.torch.tensors import float_tensors, shape_of
 
 # Name of the layer in PyTorch, by its name here.
 LAYERS = {
@@ -34,17 +34,12 @@ def fit_recipe(config: ml_collections.ConfigDict, tensors: Arrays) -> tuple[ml_c
     Raises:
       InputError: the recipe and the tensors have different sizes.
     """
-    kernel, centres = "rgb_embedding.process1.0.weight", "rgb_stream.ac_center"
-    for name in (kernel, centres):
-        if name not in tensors:
-            raise InputError(f"tensor {name} is missing")
-        if tensors[name].ndim != 2:
-            raise InputError(f"tensor {name} has shape {tensors[name].shape}, expected 2 axes")
-    embedding, width = tensors[kernel].shape
+    embedding, width = shape_of(tensors, "rgb_embedding.process1.0.weight", 2)
+    centres, _ = shape_of(tensors, "rgb_stream.ac_center", 2)
     for key, held in (("modalities", 2), ("embedding_width", embedding)):
         if config.model[key] != held:
             raise InputError(f"config.model.{key} is {config.model[key]}, but the tensors have {held}")
-    return config, Sizes(len(tensors[centres]) - 1, 2 * width), {}
+    return config, Sizes(centres - 1, 2 * width), {}
 
 
 def from_tensors(tensors: Arrays, params: Any, carried: Any) -> tuple[Any, Any, int]:
@@ -54,8 +49,7 @@ def from_tensors(tensors: Arrays, params: Any, carried: Any) -> tuple[Any, Any, 
       InputError: a tensor is missing, unexpected, of another shape or type, or not finite.
     """
     blank = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), (params, carried))
-    check_tensors(tensors, {name: tensor.shape for name, tensor in tensors_of(blank[0]).items()})
-    floats = {name: np.asarray(tensor, np.float32) for name, tensor in tensors.items()}
+    floats = float_tensors(tensors, tensors_of(blank[0]))
     layers = {
         layer: {"linear": {"kernel": floats[f"{name}.weight"].T, "bias": floats[f"{name}.bias"]}}
         for layer, name in LAYERS.items()

@@ -1,7 +1,6 @@
 """Compares RSKP with recordings of its published implementation."""
 
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +17,7 @@ from tsc_jax.methods.rskp import replay, torch
 from tsc_jax.methods.rskp.network import fuse
 from tsc_jax.methods.rskp.recorded import Setup, Videos, set_up
 from tsc_jax.nn.cosine import Scores
-from tsc_jax.parity import EQUAL, PRECISION, Arrays, Row, Tolerance, compare
+from tsc_jax.parity import PRECISION, Arrays, Row, Tolerance, compare, compare_rows
 from tsc_jax.replay import prefixed, subset
 
 # Names of arrays of which every recording of this method, and of no other, holds one.
@@ -33,15 +32,6 @@ RATE = 25 / 16  # snippets per second of all recordings
 # Of a recording: what the comparison starts from.
 INPUTS = ("init/", "in/", "meta/", "run/order", "run/batch_size", "edge/features", "edge/labels", "dropout/rate")
 INPUTS += ("dropout/kept",)
-
-
-def checks(config: ml_collections.ConfigDict, devices: int) -> dict[str, Callable[[Arrays], Iterator[Row]]]:
-    """The comparison of each file of a recording, by its name."""
-    return {
-        "model.npz": functools.partial(check_model, config=config, devices=devices),
-        "proposals.npz": functools.partial(check_proposals, config=config),
-        "detection_map.npz": check_detection,
-    }
 
 
 def check_model(recording: Arrays, config: ml_collections.ConfigDict, devices: int) -> Iterator[Row]:
@@ -127,7 +117,7 @@ def check_proposals(recording: Arrays, config: ml_collections.ConfigDict) -> Ite
         kept.append(suppress(before, config.proposals))
         for name, segments in (("candidates", before), ("proposals", kept[-1])):
             rows = (segments.start, segments.end, segments.label, segments.score)
-            yield from compare_rows(f"{video}/{name}", np.stack(rows, axis=1), recording)
+            yield from compare_rows(f"{video}/{name}", np.stack(rows, axis=1), recording[f"{video}/{name}"], NUMBER)
     yield from check_ranked(concatenate(kept), recording)
     computed = 100 * mean_average_precision(localize(outputs, config.proposals)[1], recording["gt/video_labels"] > 0)
     yield compare("map/classification", computed, recording["map/classification"], CLASSIFICATION)
@@ -149,19 +139,13 @@ def check_ranked(segments: Segments, recording: Arrays) -> Iterator[Row]:
         for label in range(recording["gt/video_labels"].shape[1]):
             ranked = chosen[chosen.label == label]
             rows = np.stack([ranked.video, ranked.start, ranked.end, ranked.score], axis=1)
-            by_score = rows[np.argsort(-ranked.score, kind="stable")]
-            yield from compare_rows(f"ranked{suffix}/{label}", by_score, recording)
+            name, by_score = f"ranked{suffix}/{label}", rows[np.argsort(-ranked.score, kind="stable")]
+            yield from compare_rows(name, by_score, recording[name], NUMBER)
         _, means = published_precisions(truth, chosen, tious, recording["gt/video_labels"].shape[1])
         yield compare(f"map/detection{suffix}", means, recording[f"map/detection{suffix}"], MAP)
 
 
-def compare_rows(name: str, rows: np.ndarray, recording: Arrays) -> Iterator[Row]:
-    """Compares rows whose last column is a score; the others and the order must be equal."""
-    yield compare(f"{name} segments", rows[:, :-1], recording[name][:, :-1], EQUAL)
-    yield compare(f"{name} scores", rows[:, -1], recording[name][:, -1], NUMBER)
-
-
-def check_detection(recording: Arrays) -> Iterator[Row]:
+def check_detection_map(recording: Arrays) -> Iterator[Row]:
     """Compares the AP per class and the mAP at every tIoU."""
     truth = make_segments(*(recording[f"gt_{column}"] for column in ("video", "class", "start", "end")))
     columns = ("video", "class", "start", "end", "score")

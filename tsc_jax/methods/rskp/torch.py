@@ -13,7 +13,7 @@ import numpy as np
 
 from tsc_jax.errors import InputError
 from tsc_jax.method import Sizes
-from tsc_jax.torch.tensors import check_tensors
+from tsc_jax.torch.tensors import float_tensors, shape_of
 
 KERNEL, BIAS = "feature_embedding.0.weight", "feature_embedding.0.bias"
 PROTOTYPES, CENTRES, FOREGROUND = "mu", "ac_center", "fg_center"
@@ -27,16 +27,13 @@ def fit_recipe(config: ml_collections.ConfigDict, tensors: Arrays) -> tuple[ml_c
     Raises:
       InputError: the recipe and the tensors have different sizes.
     """
-    for name in (KERNEL, PROTOTYPES, CENTRES):
-        if name not in tensors:
-            raise InputError(f"tensor {name} is missing")
-        if tensors[name].ndim != 2:
-            raise InputError(f"tensor {name} has shape {tensors[name].shape}, expected 2 axes")
-    embedding, width = tensors[KERNEL].shape
-    for key, size in (("embedding_width", embedding), ("prototypes", len(tensors[PROTOTYPES]))):
+    (embedding, width), (prototypes, _), (centres, _) = (
+        shape_of(tensors, name, 2) for name in (KERNEL, PROTOTYPES, CENTRES)
+    )
+    for key, size in (("embedding_width", embedding), ("prototypes", prototypes)):
         if config.model[key] != size:
             raise InputError(f"config.model.{key} is {config.model[key]}, but the tensors have {size}")
-    return config, Sizes(len(tensors[CENTRES]) - 1, width), {}
+    return config, Sizes(centres - 1, width), {}
 
 
 def from_tensors(tensors: Arrays, params: Any, carried: Any) -> tuple[Any, Any, int]:
@@ -46,8 +43,7 @@ def from_tensors(tensors: Arrays, params: Any, carried: Any) -> tuple[Any, Any, 
       InputError: a tensor is missing, unexpected, of another shape or type, or not finite.
     """
     blank = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), (params, carried))
-    check_tensors(tensors, {name: tensor.shape for name, tensor in tensors_of(blank[0]).items()})
-    floats = {name: np.asarray(tensor, np.float32) for name, tensor in tensors.items()}
+    floats = float_tensors(tensors, tensors_of(blank[0]))
     params = {
         "embedding": {"kernel": floats[KERNEL].T, "bias": floats[BIAS]},
         "prototypes": floats[PROTOTYPES],

@@ -11,14 +11,14 @@ verdict is "rounding" instead of "FAILS".
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import ml_collections
 import numpy as np
 
 from tsc_jax.methods.tscnet import replay, torch
 from tsc_jax.methods.tscnet.localize import localize
-from tsc_jax.parity import EQUAL, FAILS, ROUNDING, Arrays, Row, Tolerance, compare
+from tsc_jax.parity import EQUAL, FAILS, ROUNDING, Arrays, Row, Tolerance, compare, compare_rows
 
 # Names of arrays of which every recording of this method, and of no other, holds one.
 MARKS = ("init/conv_1x1.weight", "0/cas", "gt_label")
@@ -41,14 +41,6 @@ GRADIENT = Tolerance(relative=3e-4, norm=True)
 ZERO_GRADIENT = Tolerance(absolute=1e-4)
 WEIGHT = Tolerance(relative=1e-4, norm=True)
 SCORE = Tolerance(absolute=1e-6)
-
-
-def checks(config: ml_collections.ConfigDict, devices: int) -> dict[str, Callable[[Arrays], Iterator[Row]]]:
-    """The comparison of each file of a recording, by its name."""
-    return {
-        "model.npz": functools.partial(check_model, config=config, devices=devices),
-        "proposals.npz": functools.partial(check_proposals, config=config),
-    }
 
 
 def check_model(recording: Arrays, config: ml_collections.ConfigDict, devices: int) -> Iterator[Row]:
@@ -103,5 +95,4 @@ def check_proposals(recording: Arrays, config: ml_collections.ConfigDict) -> Ite
         cas, attention, recorded = recording[f"{video}/cas"][0], recording[f"{video}/attn"][0, :, 0], recording[name]
         segments, _ = localize([{"cas": cas, "attention": attention}], config.proposals)
         rows = np.stack([segments.start, segments.end, segments.label, segments.score], axis=1)
-        yield compare(f"proposals/{video} segments", rows[:, :3], recorded[:, :3], EQUAL)
-        yield compare(f"proposals/{video} scores", rows[:, 3], recorded[:, 3], SCORE)
+        yield from compare_rows(f"proposals/{video}", rows, recorded, SCORE)

@@ -17,7 +17,7 @@ from tsc_jax.method import Sizes
 from tsc_jax.methods.tscnet import torch_names
 from tsc_jax.methods.tscnet.bank.fit import number_of_rows
 from tsc_jax.methods.tscnet.bank.state import new_bank
-from tsc_jax.torch.tensors import check_tensors
+from tsc_jax.torch.tensors import check_tensors, shape_of
 
 LAYOUTS = ("thumos", "activitynet")  # of the bank: its name and shape differ between the two data sets
 COUNTERS = tuple(f"{norm}.num_batches_tracked" for norm in torch_names.NORMS)
@@ -114,19 +114,12 @@ def read_sizes(tensors: Arrays) -> TensorSizes:
         there = " and ".join(bank_names) or "neither"
         raise InputError(f"expected one semantics bank, {' or '.join(torch_names.BANK_NAMES)}; found {there}")
 
-    def shape(name: str, rank: int) -> tuple[int, ...]:
-        if name not in tensors:
-            raise InputError(f"tensor {name} is missing")
-        if tensors[name].ndim != rank:
-            raise InputError(f"tensor {name} has shape {tensors[name].shape}, expected {rank} axes")
-        return tensors[name].shape
-
-    bank_shape = shape(bank_names[0], published_bank(np.zeros((1, 1)), bank_names[0]).ndim)
+    bank_shape = shape_of(tensors, bank_names[0], published_bank(np.zeros((1, 1)), bank_names[0]).ndim)
     return TensorSizes(
-        classes=shape("time_classifier.3.weight", 3)[0] - 1,
-        width=shape("conv_1x1.weight", 3)[0],
+        classes=shape_of(tensors, "time_classifier.3.weight", 3)[0] - 1,
+        width=shape_of(tensors, "conv_1x1.weight", 3)[0],
         bank_rows=bank_shape[-2],
-        attention_channels=shape("time_Attn.0.weight", 3)[0],
+        attention_channels=shape_of(tensors, "time_Attn.0.weight", 3)[0],
         bank_name=bank_names[0],
     )
 
