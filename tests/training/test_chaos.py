@@ -1,13 +1,12 @@
 """A run that is killed anywhere ends with the very bytes of a run that is not."""
 
-import multiprocessing
-import time
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
+from tests.training.killed import kill_after, starter, steps_on_disk
 from tests.training.small import toy_run
 from tsc_jax.training import checkpoints
 from tsc_jax.training.loop import train
@@ -29,44 +28,16 @@ def child(data_dir: Path, workdir: Path) -> None:
     train(long_run(data_dir), workdir)
 
 
-def steps_on_disk(workdir: Path) -> list[int]:
-    folder = workdir / "checkpoints" / checkpoints.LAST
-    return sorted(int(path.name) for path in folder.glob("*") if path.name.isdecimal())
-
-
-def kill_somewhere(process, workdir: Path, rng: np.random.Generator) -> None:
-    """Lets a child come a few steps on, then kills it at any moment, saves included."""
-    before = max(steps_on_disk(workdir), default=0)
-    target, deadline = before + int(rng.integers(1, 5)), time.monotonic() + 120
-    while max(steps_on_disk(workdir), default=0) < target and process.is_alive():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    time.sleep(rng.uniform(0, 0.1))
-    process.kill()
-    process.join()
-
-
-@pytest.fixture
-def processes():
-    """Processes that have imported everything and started nothing."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.training.test_chaos"])
-    return context
-
-
-def test_a_run_killed_twenty_times_ends_with_the_same_bytes(data_dir, tmp_path, processes):
-    def start(workdir: Path):
-        process = processes.Process(target=child, args=(data_dir, workdir))
-        process.start()
-        return process
-
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    uninterrupted = start(whole)
+def test_a_run_killed_twenty_times_ends_with_the_same_bytes(data_dir, tmp_path):
+    start, whole, killed = starter(child), tmp_path / "whole", tmp_path / "killed"
+    uninterrupted = start(data_dir, whole)
     uninterrupted.join()
     rng = np.random.default_rng(0)
     for _ in range(KILLS):
-        kill_somewhere(start(killed), killed, rng)
-    last = start(killed)
+        # A few steps on, at any moment, saves included.
+        step = max(steps_on_disk(killed), default=0) + int(rng.integers(1, 5))
+        kill_after(start(data_dir, killed), killed, step, rng.uniform(0, 0.1))
+    last = start(data_dir, killed)
     last.join()
     assert (uninterrupted.exitcode, last.exitcode) == (0, 0)
 
