@@ -32,8 +32,8 @@ class Segments:
         """Iterates over (label, start, end, score) as numbers of Python."""
         return zip(*(column.tolist() for column in (self.label, self.start, self.end, self.score)), strict=True)
 
-    def scaled(self, factor: float) -> "Segments":
-        """The same segments with start and end multiplied by `factor` (a change of unit)."""
+    def scaled(self, factor: float | np.ndarray) -> "Segments":
+        """The same segments with start and end multiplied by `factor` (a change of unit), or each by its own [N]."""
         return dataclasses.replace(self, start=self.start * factor, end=self.end * factor)
 
 

@@ -7,13 +7,12 @@ snippet, so the outputs of all spans can be read back.
 """
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tsc_jax.localization.segments import Segments
 from tsc_jax.method import Method, Outputs
 
 
@@ -35,7 +34,8 @@ def on_even_samples(method: Method, number: int, offset: float, of_videos: Colle
     def localize(outputs):
         lengths = np.array([len(each["attention"]) for each in outputs])
         segments, scores = method.localize([of_spans(each, number, of_videos) for each in outputs])
-        return per_video_scaled(segments, lengths / np.minimum(lengths, number)), scores
+        factors = lengths / np.minimum(lengths, number)
+        return segments.scaled(factors[segments.video]), scores
 
     return dataclasses.replace(method, forward=forward, localize=localize)
 
@@ -71,9 +71,3 @@ def of_spans(output: Mapping[str, np.ndarray], number: int, of_videos: Collectio
     # The snippet in the middle of each span.
     places = (2 * np.arange(number) + 1) * length // (2 * number) if length > number else np.arange(length)
     return {name: array if name in of_videos else array[places] for name, array in output.items()}
-
-
-def per_video_scaled(segments: Segments, factors: Sequence[float]) -> Segments:
-    """The segments with start and end multiplied by the factor of their video."""
-    factor = np.asarray(factors)[segments.video]
-    return dataclasses.replace(segments, start=segments.start * factor, end=segments.end * factor)

@@ -34,8 +34,8 @@ def localize(outputs: Sequence[OfVideo], base: Method, config) -> tuple[Segments
     else:
         scores = class_scores([output["cas"][:, :-1] for output in outputs], base_scores, config.selection)
         classes = [np.flatnonzero(row > config.selection.class_threshold) for row in scores]
-    found = [propose(outputs, stream, classes, config) for stream in modalities(config.model)]
-    return fuse(*found[::-1], config.proposals) if len(found) == 2 else found[0], base_scores
+    parts = [propose(outputs, stream, classes, config) for stream in modalities(config.model)]
+    return fuse(*parts[::-1], config.proposals) if len(parts) == 2 else parts[0], base_scores
 
 
 def of_base_alone(output: OfVideo) -> OfVideo:
@@ -53,8 +53,8 @@ def class_scores(scp: Sequence[np.ndarray], base_scores: np.ndarray, settings) -
 def propose(outputs: Sequence[OfVideo], stream: str, classes: Sequence[np.ndarray], config) -> Segments:
     """The proposals of one stream; `classes` are those of each video, rising."""
     parts = [
-        candidates(video, stream_of(output, stream), *each, config)
-        for video, (output, each) in enumerate(zip(outputs, zip(classes), strict=True))
+        candidates(video, stream_of(output, stream), own, config)
+        for video, (output, own) in enumerate(zip(outputs, classes, strict=True))
     ]
     return hard_nms(concatenate(parts), config.proposals.nms_limit, pixels=False)
 
