@@ -73,9 +73,11 @@ class Method:
     optimizer: optax.GradientTransformation  # moves params
     variables: Callable  # params, carried -> what `forward` needs; exports hold nothing else
     forward: Callable  # variables, features [B, T, D], mask [B, T] -> Outputs
-    # sequence with a dict of the outputs of each video, NumPy, without padding -> Segments in snippets, and the class
-    # scores of each video, float32 [V, C]
+    # sequence with a dict of the outputs of each video, NumPy, without padding -> Segments in snippets
     localize: Callable
+    # the same sequence -> class scores [V, C], floats; they rank the videos for the classification mAP and gate
+    # classes
+    class_scores: Callable
     refresh_at: tuple[int, ...] = ()  # the steps before which `refresh` is called; 0 is the start of the run
     # params, carried, look, step -> params, carried, facts (plain JSON for checkpoints); `look` is an
     # `inference.Look` at the training split

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from configs import rskp_activitynet13, rskp_thumos14
-from tsc_jax.localization.class_tracks import localize
+from tsc_jax.localization.class_tracks import class_scores, localize
 
 
 def settings(**changes):
@@ -21,7 +21,7 @@ def video(track, score: float = 0.9, other: float = 0.05) -> dict:
 
 
 def rows(outputs, **changes):
-    segments, _ = localize(outputs, settings(**changes))
+    segments = localize(outputs, settings(**changes))
     return list(zip(segments.video.tolist(), segments.label.tolist(), segments.start, segments.end, strict=True))
 
 
@@ -58,20 +58,23 @@ def test_the_overlap_is_the_share_of_the_worse_proposal_unless_told_otherwise():
 
 
 def test_scores_rank_the_videos_and_leave_out_the_background():
-    _, scores = localize([video(TRACK), video(TRACK, 0.5)], settings())
+    scores = class_scores([video(TRACK), video(TRACK, 0.5)])
     np.testing.assert_allclose(scores, [[0.9, 0.05], [0.5, 0.05]])
-    empty, scores = localize([video([0, 0], 0.05)], settings())
-    assert len(empty) == 0 and scores.shape == (1, 2)
+
+
+def test_a_video_without_proposals_has_class_scores():
+    empty = [video([0, 0], 0.05)]
+    assert len(localize(empty, settings())) == 0 and class_scores(empty).shape == (1, 2)
 
 
 @pytest.mark.parametrize("factor", [1, 20])
 def test_upsampled_proposals_are_in_snippets_and_cut_between_them(factor):
-    found, _ = localize([video(TRACK)], settings(upsampling=factor, overrun=0, thresholds=(0.5, 0.5, 1)))
+    found = localize([video(TRACK)], settings(upsampling=factor, overrun=0, thresholds=(0.5, 0.5, 1)))
     np.testing.assert_allclose([found.start, found.end], [[2], [5]], atol=0.05 if factor > 1 else 0)
 
 
 def test_activitynet_samples_75_snippets_and_interpolates():
     config = rskp_activitynet13.get_config()
     assert (config.train.sampling, config.train.snippets, config.model.test_snippets) == ("spans", 75, 75)
-    segments, _ = localize([video(TRACK)], config.proposals)
+    segments = localize([video(TRACK)], config.proposals)
     assert len(segments) and (segments.end <= len(TRACK) + 1 / 20).all()

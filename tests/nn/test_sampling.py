@@ -41,19 +41,25 @@ def test_padding_does_not_move_the_samples(length):
 
 
 def counting_method() -> Method:
-    """Its track is the value of each snippet that it sees, and it finds one segment over samples 1 to 3."""
+    """Its track is the value of each snippet that it sees, and stands for its class scores.
+
+    It finds one segment over samples 1 to 3, with the sum of the track as score.
+    """
 
     def forward(variables, features, mask):
         track = features[..., 0]
         return Outputs({"cas": features, "attention": track}, {"mean": jnp.sum(track, axis=1, where=mask)[:, None]})
 
     def localize(outputs):
+        videos, sums = np.arange(len(outputs)), [track.sum() for track in class_scores(outputs)]
+        return make_segments(videos, 0, videos * 0 + 1, videos * 0 + 3, sums)
+
+    def class_scores(outputs):
         for each in outputs:
             assert each["mean"].shape == (1,)
-        videos = np.arange(len(outputs))
-        return make_segments(videos, 0, videos * 0 + 1, videos * 0 + 3), [each["attention"] for each in outputs]
+        return [each["attention"] for each in outputs]
 
-    return Method(lambda key: ({}, {}), None, optax.identity(), None, forward, localize)
+    return Method(lambda key: ({}, {}), None, optax.identity(), None, forward, localize, class_scores)
 
 
 def test_outputs_come_back_at_the_videos_own_snippets_and_localization_sees_the_samples():
@@ -67,8 +73,9 @@ def test_outputs_come_back_at_the_videos_own_snippets_and_localization_sees_the_
         | {name: np.asarray(array)[row] for name, array in outputs.videos.items()}
         for row, length in enumerate(lengths)
     ]
-    segments, tracks = method.localize(videos)
-    for track, expected in zip(tracks, ([0, 1, 2], [0, 1, 2, 3, 4], [0, 2, 4, 7, 9]), strict=True):
+    for track, expected in zip(method.class_scores(videos), ([0, 1, 2], [0, 1, 2, 3, 4], [0, 2, 4, 7, 9]), strict=True):
         np.testing.assert_array_equal(track, expected)
+    segments = method.localize(videos)
     np.testing.assert_allclose(segments.start, [1, 1, 12 / 5])
     np.testing.assert_allclose(segments.end, [3, 3, 36 / 5])
+    np.testing.assert_array_equal(segments.score, [3, 10, 22])

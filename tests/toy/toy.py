@@ -61,7 +61,10 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         for video, each in enumerate(outputs):
             start, end = runs_above(each["attention"], np.array([each["attention"].mean()]))
             parts.append(make_segments(video, int(each["top"][:-1].argmax()), start, end, end - start))
-        return concatenate(parts), np.array([each["top"][:-1] for each in outputs], np.float32)
+        return concatenate(parts)
+
+    def class_scores(outputs):
+        return np.array([each["top"][:-1] for each in outputs], np.float32)
 
     def refresh(params, carried, look, step):
         outputs = look.run(lambda variables, features, mask: Outputs({"x": features}), {})
@@ -83,6 +86,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         variables=lambda params, carried: params | {"mean": carried["mean"]},
         forward=forward,
         localize=localize,
+        class_scores=class_scores,
         refresh_at=tuple(config.toy.refresh_at),
         refresh=refresh,
     )

@@ -28,7 +28,7 @@ class Localized(NamedTuple):
     segments: Segments  # in seconds, `video` an index into the split, in the order of the method's `localize`
     outputs: list[OfVideo | None]  # "cas" [T, C + 1], "attention" [T] and others per video; None where it is too short
     used: np.ndarray  # indices of the videos that are long enough, int [V]
-    scores: np.ndarray  # class scores of these videos, float32 [V, C]
+    scores: np.ndarray  # class scores [V, C] of these videos
 
 
 def evaluate(inference: Inference, variables: Any, step: int, dataset: Dataset, split: Split, config) -> Evaluation:
@@ -64,7 +64,8 @@ def localize(
     outputs = infer_everywhere(
         inference.whole, inference.chunked, variables, split, used, config.eval.batch_snippets, title
     )
-    segments, scores = inference.method.localize([outputs[index] for index in used])
+    of_used = [outputs[index] for index in used]
+    segments, scores = inference.method.localize(of_used), inference.method.class_scores(of_used)
     segments = dataclasses.replace(segments, video=used[segments.video]).scaled(1 / snippets_per_second)
     return Localized(segments, [outputs.get(index) for index in range(len(lengths))], used, scores)
 

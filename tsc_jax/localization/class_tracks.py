@@ -34,7 +34,7 @@ RULES = {
 }
 
 
-def localize(outputs: Sequence[Mapping[str, np.ndarray]], settings) -> tuple[Segments, np.ndarray]:
+def localize(outputs: Sequence[Mapping[str, np.ndarray]], settings) -> Segments:
     """Localizes the actions of V videos by one track per class, as RSKP and MMSD do.
 
     Args:
@@ -44,29 +44,32 @@ def localize(outputs: Sequence[Mapping[str, np.ndarray]], settings) -> tuple[Seg
 
     Returns:
       The proposals in snippets after NMS: by rising video (an index into `outputs`), rising class and falling score.
-      And the class scores [V, C].
     """
-    scores = [output["class_scores"][:-1] for output in outputs]
     parts = [
         candidates(video, output["cas"].astype(np.float64), own, settings)
-        for video, (output, own) in enumerate(zip(outputs, scores, strict=True))
+        for video, (output, own) in enumerate(zip(outputs, class_scores(outputs), strict=True))
     ]
-    return suppress(concatenate(parts), settings).scaled(1 / settings.upsampling), np.array(scores)
+    return suppress(concatenate(parts), settings).scaled(1 / settings.upsampling)
 
 
-def candidates(video: int, tracks: np.ndarray, class_scores: np.ndarray, settings) -> Segments:
+def class_scores(outputs: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
+    """The class scores [V, C] of V videos: their "class_scores" [C + 1] without the background."""
+    return np.array([output["class_scores"][:-1] for output in outputs])
+
+
+def candidates(video: int, tracks: np.ndarray, scores: np.ndarray, settings) -> Segments:
     """The proposals of one video before NMS: by class, then by threshold, then by time.
 
     Args:
       video: index of the video.
       tracks: [T, C] or with more columns after them; a proposal of class c is a run of column c.
-      class_scores: [C], which choose the classes; they do not enter the scores of the proposals.
+      scores: class scores [C], which choose the classes; they do not enter the scores of the proposals.
       settings: see `RULES`; `overrun` values after a run belong to its proposal too.
 
     Returns:
       Segments in units of 1 / upsampling snippets.
     """
-    classes = admitted_classes(class_scores, settings.class_threshold, at_least_one=settings.at_least_one_class)
+    classes = admitted_classes(scores, settings.class_threshold, at_least_one=settings.at_least_one_class)
     tracks, thresholds = upsampled(tracks, settings.upsampling), np.linspace(*settings.thresholds)
     parts = []
     for label in classes:

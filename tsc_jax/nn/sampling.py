@@ -17,7 +17,7 @@ from tsc_jax.method import Method, Outputs
 
 
 def on_even_samples(method: Method, number: int, offset: float, of_videos: Collection[str] = ()) -> Method:
-    """`method`, whose `forward` and `localize` work on at most `number` snippets of each video.
+    """`method`, whose `forward`, `localize` and `class_scores` work on at most `number` snippets of each video.
 
     Args:
       method: whose outputs per snippet have one value for each snippet that it sees.
@@ -31,13 +31,19 @@ def on_even_samples(method: Method, number: int, offset: float, of_videos: Colle
         spans = jax.vmap(lambda length: spans_of_snippets(length, mask.shape[1], number))(jnp.sum(mask, axis=1))
         return Outputs({name: take_rows(array, spans) for name, array in outputs.snippets.items()}, outputs.videos)
 
+    def seen(outputs):
+        return [of_spans(each, number, of_videos) for each in outputs]
+
     def localize(outputs):
         lengths = np.array([len(each["attention"]) for each in outputs])
-        segments, scores = method.localize([of_spans(each, number, of_videos) for each in outputs])
+        segments = method.localize(seen(outputs))
         factors = lengths / np.minimum(lengths, number)
-        return segments.scaled(factors[segments.video]), scores
+        return segments.scaled(factors[segments.video])
 
-    return dataclasses.replace(method, forward=forward, localize=localize)
+    def class_scores(outputs):
+        return method.class_scores(seen(outputs))
+
+    return dataclasses.replace(method, forward=forward, localize=localize, class_scores=class_scores)
 
 
 def take_evenly(features: jax.Array, mask: jax.Array, number: int, offset: float) -> tuple[jax.Array, jax.Array]:

@@ -178,6 +178,8 @@ def test_any_method_may_be_the_base(data_dir, name):
     inference = make_inference(config, sizes)
     localized = localize(inference, method.variables(params, carried), dataset.test, 2.0, config)
     assert localized.scores.shape == (7, 3)
+    own = [{key[5:]: array for key, array in of.items() if key.startswith("base/")} for of in localized.outputs]
+    np.testing.assert_array_equal(localized.scores, of_base.class_scores(own))
     for outputs in localized.outputs:
         assert outputs["cas"].min() >= 0 and outputs["cas"].max() <= 1
         np.testing.assert_array_equal(outputs["attention"], outputs["base/attention"])
@@ -223,8 +225,8 @@ def test_every_option_moves_only_the_regressors(data_dir, changes):
         for row, mask in enumerate(batch["mask"])
         if mask.any()
     ]
-    segments, scores = method.localize(videos)
-    assert scores.shape == (len(videos), 3)
+    segments = method.localize(videos)
+    assert method.class_scores(videos).shape == (len(videos), 3)
     assert (segments.start < segments.end).all() and (segments.start >= 0).all()
 
 

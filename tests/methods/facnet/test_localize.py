@@ -5,7 +5,7 @@ import pytest
 
 from tests import oracles
 from tests.methods.facnet.small import CLASSES, small_config
-from tsc_jax.methods.facnet.localize import localize
+from tsc_jax.methods.facnet.localize import class_scores, localize
 
 MODALITIES = ("rgb", "flow")
 
@@ -85,19 +85,22 @@ QUIRKS = {
 @pytest.mark.parametrize("changes", QUIRKS.values(), ids=QUIRKS)
 def test_proposals_are_those_of_plain_loops(changes):
     outputs, chosen = [random_video(seed) for seed in range(40)], settings(**changes)
-    segments, _ = localize(outputs, ["joint"], chosen)
-    assert_rows(segments, [modality_rows(output, "joint", chosen) for output in outputs])
-    segments, scores = localize(outputs, MODALITIES, chosen)
-    assert_rows(segments, [fused_rows(output, chosen) for output in outputs])
+    assert_rows(localize(outputs, ["joint"], chosen), [modality_rows(output, "joint", chosen) for output in outputs])
+    assert_rows(localize(outputs, MODALITIES, chosen), [fused_rows(output, chosen) for output in outputs])
+
+
+def test_class_scores_are_the_mean_of_the_modalities():
+    outputs = [random_video(seed) for seed in range(40)]
     expected = [np.mean([softmax(each[f"{name}/class_agnostic"]) for name in MODALITIES], axis=0) for each in outputs]
+    scores = class_scores(outputs, MODALITIES)
     np.testing.assert_allclose(scores, np.array(expected)[:, :-1], rtol=1e-6)
 
 
 def test_a_class_below_the_gate_has_no_proposal_unless_one_is_wanted():
     output = random_video(3)
     output["joint/class_agnostic"] = np.array([0, 1, 0, 9], np.float32)  # the background alone
-    assert not len(localize([output], ["joint"], settings())[0])
-    segments, _ = localize([output], ["joint"], settings(at_least_one_class=True))
+    assert not len(localize([output], ["joint"], settings()))
+    segments = localize([output], ["joint"], settings(at_least_one_class=True))
     assert set(segments.label) == {1}
 
 
@@ -108,7 +111,7 @@ def test_a_filter_works_before_the_fusion():
     rgb[5:15, 0], flow[4:16, 0] = 12, 14
     agnostic = np.array([9, 0, 0, 0], np.float32)
     output = {"rgb/scores": rgb, "flow/scores": flow} | {f"{name}/class_agnostic": agnostic for name in MODALITIES}
-    segments, _ = localize([output], MODALITIES, settings())
+    segments = localize([output], MODALITIES, settings())
     assert (segments.start.tolist(), segments.end.tolist()) == ([4], [17])
-    kept, _ = localize([output], MODALITIES, settings(), keep=lambda segments: segments[segments.start != 4])
+    kept = localize([output], MODALITIES, settings(), keep=lambda segments: segments[segments.start != 4])
     assert (kept.start.tolist(), kept.end.tolist()) == ([5], [16])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from configs import recipe
-from tsc_jax.methods.grn.localize import localize, merge
+from tsc_jax.methods.grn.localize import class_scores, localize, merge
 
 
 def settings(**changes):
@@ -39,7 +39,7 @@ BOTH = output([0, 0.8, 0.8, 0.8, 0, 0], [0, 0, 0.6, 0.6, 0.6, 0])
 
 
 def segments(outputs, streams=("rgb", "flow"), **changes) -> list[tuple]:
-    proposals, _ = localize(outputs, streams, settings(thresholds=(0.5, 0.5, 1), **changes))
+    proposals = localize(outputs, streams, settings(thresholds=(0.5, 0.5, 1), **changes))
     return [tuple(round(value, 4) for value in row[1:]) for row in proposals.rows()]
 
 
@@ -62,9 +62,10 @@ def test_one_stream_alone_and_thresholds_in_shares_of_the_range():
 
 def test_each_video_alone_gives_its_part_of_the_batch():
     outputs = [BOTH, output([0.9] * 4, [0.9] * 4), output([0] * 3, [0] * 3)]
-    proposals, scores = localize(outputs, ("rgb", "flow"), settings())
+    streams, chosen = ("rgb", "flow"), settings()
+    proposals, scores = localize(outputs, streams, chosen), class_scores(outputs, streams, chosen)
     assert scores.dtype == np.float32 and scores.shape == (3, 1)
     for video, each in enumerate(outputs):
-        alone, score = localize([each], ("rgb", "flow"), settings())
+        alone, score = localize([each], streams, chosen), class_scores([each], streams, chosen)
         assert list(alone.rows()) == list(proposals[proposals.video == video].rows())
         np.testing.assert_array_equal(score[0], scores[video])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from configs import thumos14
 from tests import oracles
 from tsc_jax.errors import InputError
-from tsc_jax.methods.tscnet.localize import check_proposals, localize
+from tsc_jax.methods.tscnet.localize import check_proposals, class_scores, localize
 
 
 def proposals_config(**changes):
@@ -33,7 +33,7 @@ def test_recorded_proposals(shared, recording):
     golden = np.load(shared / "golden" / "proposals.npz")
     expected = golden[f"{recording}/proposals"]
     cas, attention = golden[f"{recording}/cas"][0], golden[f"{recording}/attn"][0, :, 0]
-    rows = rows_of(localize([output(cas, attention)], proposals_config())[0])
+    rows = rows_of(localize([output(cas, attention)], proposals_config()))
     np.testing.assert_array_equal(rows[:, :3], expected[:, :3])
     np.testing.assert_allclose(rows[:, 3], expected[:, 3], rtol=0, atol=1e-6)
 
@@ -64,7 +64,7 @@ def videos(draw, classes=None):
     ),
 )
 def test_equals_the_loops(video, choices):
-    rows = rows_of(localize([output(*video)], proposals_config(**choices))[0])
+    rows = rows_of(localize([output(*video)], proposals_config(**choices)))
     expected = oracles.proposals(*video, **choices)
     np.testing.assert_allclose(rows, np.reshape(expected, (-1, 4)), rtol=0, atol=1e-12)
 
@@ -73,10 +73,11 @@ def test_equals_the_loops(video, choices):
 @given(st.lists(videos(classes=3), max_size=5), st.integers(1, 9))
 def test_videos_do_not_depend_on_each_other(several, topk_ratio):
     config = proposals_config(classification_topk_ratio=topk_ratio)
-    together, scores = localize([output(*video) for video in several], config)
+    outputs = [output(*video) for video in several]
+    together, scores = localize(outputs, config), class_scores(outputs, config)
     assert len(scores) == len(several)
-    for index, (cas, attention) in enumerate(several):
-        alone, score = localize([output(cas, attention)], config)
+    for index, (cas, _) in enumerate(several):
+        alone, score = localize([outputs[index]], config), class_scores([outputs[index]], config)
         np.testing.assert_array_equal(rows_of(together[together.video == index]), rows_of(alone))
         np.testing.assert_array_equal(scores[index], score[0])
         top = math.ceil(len(cas) / topk_ratio)
@@ -87,8 +88,8 @@ def test_videos_do_not_depend_on_each_other(several, topk_ratio):
 def test_a_threshold_that_only_snippet_0_exceeds_gives_nothing():
     config = proposals_config(attention_thresholds=(0.5, 0.5, 1))
     cas = np.ones((3, 2))
-    assert not len(localize([output(cas, np.array([0.9, 0.0, 0.0]))], config)[0])
-    segments, _ = localize([output(cas, np.array([0.9, 0.0, 0.9]))], config)
+    assert not len(localize([output(cas, np.array([0.9, 0.0, 0.0]))], config))
+    segments = localize([output(cas, np.array([0.9, 0.0, 0.9]))], config)
     np.testing.assert_array_equal(np.sort(segments.start), [0, 2])
 
 

@@ -16,26 +16,32 @@ from tsc_jax.nn.modalities import modalities
 OfVideo = Mapping[str, np.ndarray]
 
 
-def localize(outputs: Sequence[OfVideo], base: Method, config) -> tuple[Segments, np.ndarray]:
+def localize(outputs: Sequence[OfVideo], base: Method, config) -> Segments:
     """Localizes the actions of V videos; no video influences another.
 
     Args:
       outputs: per video, without padding, those of `method.make`.
-      base: localizes the outputs of the base.
+      base: the method of the base.
       config: the recipe.
 
     Returns:
       The proposals, in snippets: by rising video, then rising class, then in the order in which NMS takes them, of two
-      streams flow's before RGB's. And the class scores [V, C] of the base.
+      streams flow's before RGB's.
     """
-    of_base, base_scores = base.localize([of_base_alone(output) for output in outputs])
     if config.selection.test_classes == "gate":
-        classes = [np.unique(of_base.label[of_base.video == video]) for video in range(len(outputs))]
+        found = base.localize([of_base_alone(output) for output in outputs])
+        classes = [np.unique(found.label[found.video == video]) for video in range(len(outputs))]
     else:
-        scores = class_scores([output["cas"][:, :-1] for output in outputs], base_scores, config.selection)
+        scp = [output["cas"][:, :-1] for output in outputs]
+        scores = selection_scores(scp, class_scores(outputs, base), config.selection)
         classes = [np.flatnonzero(row > config.selection.class_threshold) for row in scores]
     parts = [propose(outputs, stream, classes, config) for stream in modalities(config.model)]
-    return fuse(*parts[::-1], config.proposals) if len(parts) == 2 else parts[0], base_scores
+    return fuse(*parts[::-1], config.proposals) if len(parts) == 2 else parts[0]
+
+
+def class_scores(outputs: Sequence[OfVideo], base: Method) -> np.ndarray:
+    """The class scores [V, C] of V videos, which are those of the base; arguments as in `localize`."""
+    return base.class_scores([of_base_alone(output) for output in outputs])
 
 
 def of_base_alone(output: OfVideo) -> OfVideo:
@@ -43,8 +49,8 @@ def of_base_alone(output: OfVideo) -> OfVideo:
     return {name.removeprefix("base/"): array for name, array in output.items() if name.startswith("base/")}
 
 
-def class_scores(scp: Sequence[np.ndarray], base_scores: np.ndarray, settings) -> np.ndarray:
-    """The class scores [V, C] of whole videos: the base's, or means of the largest evidence [T, C] per video."""
+def selection_scores(scp: Sequence[np.ndarray], base_scores: np.ndarray, settings) -> np.ndarray:
+    """The scores [V, C] that choose classes: the base's, or means of the largest evidence [T, C] per video."""
     if settings.scores == "base":
         return base_scores
     return np.stack([top_mean(each, max(1, len(each) // settings.topk_ratio)) for each in scp])

@@ -15,7 +15,7 @@ from tsc_jax.inference import Look
 from tsc_jax.method import Method, Outputs, Sizes, class_probabilities
 from tsc_jax.methods.acn.confidence import coherence
 from tsc_jax.methods.acn.intervals import make_intervals
-from tsc_jax.methods.acn.localize import class_scores, localize
+from tsc_jax.methods.acn.localize import class_scores, localize, selection_scores
 from tsc_jax.methods.acn.losses import each_anchor, loss_terms, regress
 from tsc_jax.methods.acn.network import make_network
 from tsc_jax.nn.modalities import check_modalities, modalities, split_modalities
@@ -129,7 +129,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         carried = {"base": look.base, "scale": scale}
         if config.selection.training_classes == "scores":
             scp = [np.asarray(rescale(output.pop("probabilities")[:, :-1], scale)) for output in outputs]
-            scores = class_scores(scp, base.localize(outputs)[1], config.selection)
+            scores = selection_scores(scp, base.class_scores(outputs), config.selection)
             carried["scores"] = np.asarray(scores, np.float32)
         return params, carried, {"scale": jax.tree.map(lambda leaf: np.asarray(leaf).tolist(), scale)}
 
@@ -140,6 +140,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         variables=lambda params, carried: {"params": params, "base": carried["base"], "scale": carried["scale"]},
         forward=forward,
         localize=lambda outputs: localize(outputs, base, config),
+        class_scores=lambda outputs: class_scores(outputs, base),
         refresh_at=(0,),
         refresh=refresh,
         probabilities=True,

@@ -100,7 +100,7 @@ def method_of(setup: Setup) -> Method:
         scp, classes = (carried[name][batch["video"]] for name in ("scp", "classes"))
         return loss_terms(network, params, batch, scp, classes, setup.config), carried
 
-    return Method(None, loss, make_optimizer(setup.config, videos), None, None, None)
+    return Method(None, loss, make_optimizer(setup.config, videos), None, None, None, None)
 
 
 def first_state(setup: Setup, method: Method):

@@ -22,7 +22,7 @@ def localize(
     modalities: Sequence[str],
     settings,
     keep: Callable[[Segments], Segments] = lambda segments: segments,
-) -> tuple[Segments, np.ndarray]:
+) -> Segments:
     """Localizes the actions of V videos; no video influences another.
 
     Args:
@@ -33,13 +33,16 @@ def localize(
       keep: filters the proposals of a modality between its NMS and the fusion.
 
     Returns:
-      The proposals, in snippets: by rising video, then rising class, then in the order in which NMS takes them. And
-      the class scores float64 [V, C], the mean over the modalities.
+      The proposals, in snippets: by rising video, then rising class, then in the order in which NMS takes them.
     """
     parts = [keep(suppressed(outputs, name, settings)) for name in modalities]
-    scores = np.mean([[class_scores(output, name) for output in outputs] for name in modalities], axis=0)
     fused = fuse(*parts, settings) if len(parts) == 2 else parts[0]
-    return fused.scaled(1 / settings.upsampling), scores
+    return fused.scaled(1 / settings.upsampling)
+
+
+def class_scores(outputs: Sequence[OfVideo], modalities: Sequence[str]) -> np.ndarray:
+    """The class scores float64 [V, C] of V videos, the mean over the modalities; arguments as in `localize`."""
+    return np.mean([[modality_scores(output, name) for output in outputs] for name in modalities], axis=0)
 
 
 def suppressed(outputs: Sequence[OfVideo], modality: str, settings) -> Segments:
@@ -49,13 +52,13 @@ def suppressed(outputs: Sequence[OfVideo], modality: str, settings) -> Segments:
 
 
 def candidates(video: int, output: OfVideo, modality: str, settings) -> Segments:
-    """The proposals of one video and modality before NMS. The class scores choose classes; they rank no proposal."""
+    """The proposals of one video and modality before NMS. Its class scores choose classes; they rank no proposal."""
     tracks = probabilities(output[f"{modality}/scores"])
-    return class_tracks.candidates(video, tracks, class_scores(output, modality), settings)
+    return class_tracks.candidates(video, tracks, modality_scores(output, modality), settings)
 
 
-def class_scores(output: OfVideo, modality: str) -> np.ndarray:
-    """The class-agnostic probabilities [C] of a video."""
+def modality_scores(output: OfVideo, modality: str) -> np.ndarray:
+    """The class-agnostic probabilities [C] of a video in one modality."""
     return probabilities(output[f"{modality}/class_agnostic"])[:-1]
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from tsc_jax import settings as rules
 from tsc_jax.method import Method, Outputs, Sizes
-from tsc_jax.methods.facnet.localize import check_proposals, localize
+from tsc_jax.methods.facnet.localize import check_proposals, class_scores, localize
 from tsc_jax.methods.facnet.losses import BRANCHES, loss_terms
 from tsc_jax.methods.facnet.network import make_network
 from tsc_jax.nn.modalities import check_modalities, modalities, split_modalities
@@ -64,6 +64,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         variables=lambda params, carried: params,
         forward=forward,
         localize=lambda outputs: localize(outputs, names, config.proposals),
+        class_scores=lambda outputs: class_scores(outputs, names),
         probabilities=True,
     )
 

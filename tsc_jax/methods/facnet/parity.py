@@ -14,7 +14,7 @@ from tsc_jax.evaluation.protocols import to_protocol
 from tsc_jax.localization.segments import Segments, make_segments
 from tsc_jax.method import Sizes
 from tsc_jax.methods.facnet import torch
-from tsc_jax.methods.facnet.localize import candidates, localize, probabilities
+from tsc_jax.methods.facnet.localize import candidates, class_scores, localize, probabilities
 from tsc_jax.methods.facnet.method import make
 from tsc_jax.methods.facnet.replay import STEPS, replay
 from tsc_jax.parity import EQUAL, PRECISION, Arrays, Row, Tolerance, compare, compare_rows
@@ -75,12 +75,13 @@ def check_proposals(recording: Arrays, config: ml_collections.ConfigDict) -> Ite
             yield from compare_segments(f"{name}_candidates", segments, recording)
     ambiguous = instances(recording, "evaluation/ambiguous")
     for stream, modalities in STREAMS.items():
-        segments, scores = localize(outputs, modalities, config.proposals)
+        segments = localize(outputs, modalities, config.proposals)
         yield from compare_stream(stream, segments, recording)
         if stream in modalities:
+            scores = class_scores(outputs, modalities)
             mean = 100 * classification.mean_average_precision(scores, recording["evaluation/labels"] > 0)
             yield compare(f"evaluation/cmap_{stream}", mean, recording[f"evaluation/cmap_{stream}"], MAP)
-        filtered, _ = localize(outputs, modalities, config.proposals, functools.partial(without, ambiguous))
+        filtered = localize(outputs, modalities, config.proposals, functools.partial(without, ambiguous))
         yield from compare_stream(f"{stream}_filtered", filtered, recording)
         yield from compare_stream(f"{stream}_class_0_empty", segments[segments.label != 0], recording)
 

@@ -34,9 +34,7 @@ def fuse(maps: Mapping[str, np.ndarray], rgb_weight: float):
     return rgb_weight * maps["rgb"] + (1 - rgb_weight) * maps["flow"]
 
 
-def localize(
-    outputs: Sequence[Mapping[str, np.ndarray]], streams: Sequence[str], settings
-) -> tuple[Segments, np.ndarray]:
+def localize(outputs: Sequence[Mapping[str, np.ndarray]], streams: Sequence[str], settings) -> Segments:
     """Localizes the actions of V videos; no video influences another.
 
     Args:
@@ -46,16 +44,23 @@ def localize(
       settings: `config.proposals`; configs/grn_thumos14.py explains each value.
 
     Returns:
-      The proposals in snippets, by rising video, then rising class, then falling score. And the class scores float32
-      [V, C], the weighted mean of the streams' video scores.
+      The proposals in snippets, by rising video, then rising class, then falling score.
     """
-    parts, scores = [], []
+    parts = []
     for video, output in enumerate(outputs):
         refined = {name: np.asarray(output[name], np.float64) for name in streams}
-        of_video = {name: output[f"{name}_video"] for name in streams}
-        parts.append(candidates(video, refined, of_video, settings))
-        scores.append(fuse(of_video, settings.rgb_weight))
-    return hard_nms(concatenate(parts), settings.nms_limit, pixels=False), np.array(scores, np.float32)
+        parts.append(candidates(video, refined, stream_scores(output, streams), settings))
+    return hard_nms(concatenate(parts), settings.nms_limit, pixels=False)
+
+
+def class_scores(outputs: Sequence[Mapping[str, np.ndarray]], streams: Sequence[str], settings) -> np.ndarray:
+    """The class scores float32 [V, C] of V videos, the weighted mean over the streams; arguments as in `localize`."""
+    return np.array([fuse(stream_scores(output, streams), settings.rgb_weight) for output in outputs], np.float32)
+
+
+def stream_scores(output: Mapping[str, np.ndarray], streams: Sequence[str]) -> dict[str, np.ndarray]:
+    """The video scores [C] of each stream."""
+    return {name: output[f"{name}_video"] for name in streams}
 
 
 def candidates(video: int, refined: Mapping[str, np.ndarray], of_video: Mapping[str, np.ndarray], settings) -> Segments:

@@ -10,7 +10,7 @@ from tsc_jax import settings as rules
 from tsc_jax.errors import InputError
 from tsc_jax.method import Method, Outputs, Sizes, Term
 from tsc_jax.methods.grn.localize import RULES as PROPOSAL_RULES
-from tsc_jax.methods.grn.localize import fuse, localize
+from tsc_jax.methods.grn.localize import class_scores, fuse, localize
 from tsc_jax.methods.grn.losses import RULES as LOSS_RULES
 from tsc_jax.methods.grn.losses import losses
 from tsc_jax.methods.grn.network import make_network
@@ -82,6 +82,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         },
         forward=forward,
         localize=lambda outputs: localize(outputs, streams, config.proposals),
+        class_scores=lambda outputs: class_scores(outputs, streams, config.proposals),
     )
     if not config.model.test_snippets:
         return method

@@ -91,7 +91,7 @@ def check_proposals(recording: Arrays, config: ml_collections.ConfigDict) -> Ite
         output = refined | {f"{name}_video": each for name, each in of_video.items()}
         results = {"fused_candidates": candidates(video, refined, of_video, config.proposals)}
         for name, streams in (("fused", ("rgb", "flow")), ("rgb", ("rgb",)), ("flow", ("flow",))):
-            results[f"{name}_proposals"], _ = localize([output], streams, config.proposals)
+            results[f"{name}_proposals"] = localize([output], streams, config.proposals)
         for name, segments in results.items():
             yield from check_rows(f"{video}/{name}", segments, recording[f"{video}/{name}"])
     yield from check_units(recording, config)

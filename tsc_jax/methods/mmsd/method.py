@@ -11,7 +11,7 @@ import numpy as np
 from tsc_jax import settings as rules
 from tsc_jax.data.sampling import epoch_and_place, steps_within
 from tsc_jax.errors import InputError
-from tsc_jax.localization.class_tracks import check_proposals, localize
+from tsc_jax.localization.class_tracks import check_proposals, class_scores, localize
 from tsc_jax.method import Method, Outputs, Sizes, Term
 from tsc_jax.methods.mmsd.losses import check_loss, video_losses
 from tsc_jax.methods.mmsd.network import STREAMS, fuse, make_network, stream_weights
@@ -81,6 +81,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         variables=lambda params, carried: {"params": params},
         forward=forward,
         localize=lambda outputs: localize(outputs, config.proposals),
+        class_scores=class_scores,
         probabilities=True,
         refresh_at=tuple(sorted(refresh_at)) if sizes.videos else (),
         refresh=refresh,

@@ -14,7 +14,7 @@ from tsc_jax.evaluation import classification
 from tsc_jax.evaluation.ambiguous import shares_snippet
 from tsc_jax.evaluation.detection import average_precisions, ranking
 from tsc_jax.evaluation.protocols import to_protocol
-from tsc_jax.localization.class_tracks import candidates, localize
+from tsc_jax.localization.class_tracks import candidates, class_scores, localize
 from tsc_jax.localization.segments import Segments, make_segments
 from tsc_jax.methods.mmsd import replay
 from tsc_jax.methods.mmsd.network import STREAMS, fuse, stream_weights
@@ -57,15 +57,14 @@ def check_proposals(recording: Arrays, config: ml_collections.ConfigDict) -> Ite
         tracks, scores = output["cas"].astype(np.float64), output["class_scores"][:-1]
         before = candidates(video, tracks, scores, config.proposals)
         yield from check_rows(f"{video}/candidates", before, recording[f"{video}/candidates"])
-        proposals, _ = localize([output], config.proposals)
+        proposals = localize([output], config.proposals)
         yield from check_rows(f"{video}/proposals", proposals, recording[f"{video}/proposals"])
-    segments, class_scores = localize(outputs, config.proposals)
-    segments = segments.scaled(1 / recording["meta/snippets_per_second"])
+    segments = localize(outputs, config.proposals).scaled(1 / recording["meta/snippets_per_second"])
     yield from check_detection(recording, segments)
     ambiguous = with_label(recording["eval/ambiguous"])
     left = segments[~shares_snippet(segments, ambiguous, float(recording["meta/snippets_per_second"]))]
     yield from check_detection(recording, left, "filtered")
-    mean = 100 * classification.mean_average_precision(class_scores, recording["eval/labels"].astype(bool))
+    mean = 100 * classification.mean_average_precision(class_scores(outputs), recording["eval/labels"].astype(bool))
     yield compare("eval/classification_mAP", mean, recording["eval/classification_mAP"], PERCENT)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from tsc_jax import settings as rules
 from tsc_jax.data.sampling import epoch_and_place, steps_within
 from tsc_jax.errors import InputError
-from tsc_jax.localization.class_tracks import check_proposals, localize
+from tsc_jax.localization.class_tracks import check_proposals, class_scores, localize
 from tsc_jax.method import Method, Outputs, Sizes
 from tsc_jax.methods.rskp.losses import check_loss, loss_terms, video_losses
 from tsc_jax.methods.rskp.memory import Memory, empty_memory, put, read_and_put_globally
@@ -72,6 +72,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         variables=lambda params, carried: {"params": params},
         forward=forward,
         localize=lambda outputs: localize(outputs, config.proposals),
+        class_scores=class_scores,
         probabilities=True,
         # The pass at the start only checks the labels, which would otherwise fail after all of the first phase.
         refresh_at=tuple(sorted({0, fill_at})) if sizes.videos else (),

@@ -16,7 +16,7 @@ from tsc_jax.localization.segments import Segments, concatenate, make_segments
 from tsc_jax.localization.video_scores import admitted_classes, video_scores
 
 
-def localize(outputs: Sequence[Mapping[str, np.ndarray]], settings) -> tuple[Segments, np.ndarray]:
+def localize(outputs: Sequence[Mapping[str, np.ndarray]], settings) -> Segments:
     """Localizes the actions of V videos; no video influences another.
 
     Args:
@@ -25,14 +25,12 @@ def localize(outputs: Sequence[Mapping[str, np.ndarray]], settings) -> tuple[Seg
 
     Returns:
       The proposals, in snippets, after soft-NMS, which drops none: by rising video (an index into `outputs`), then
-      rising class, then in the order in which soft-NMS takes them. And the class scores float64 [V, C], which rank
-      the videos for the classification mAP.
+      rising class, then in the order in which soft-NMS takes them.
     """
     parts = [
         video_proposals(video, output["cas"], output["attention"], settings) for video, output in enumerate(outputs)
     ]
-    scores = [class_scores(output["cas"], settings.classification_topk_ratio) for output in outputs]
-    return soft_nms(concatenate(parts), settings.nms_sigma, pixels=True), np.array(scores)
+    return soft_nms(concatenate(parts), settings.nms_sigma, pixels=True)
 
 
 def video_proposals(video: int, cas: np.ndarray, attention: np.ndarray, settings) -> Segments:
@@ -50,9 +48,14 @@ def video_proposals(video: int, cas: np.ndarray, attention: np.ndarray, settings
     return make_segments(video, np.repeat(classes, score.shape[1]), start, end, score.ravel())
 
 
-def class_scores(cas: np.ndarray, topk_ratio: int) -> np.ndarray:
-    """Video scores [C] from the ceil(T / topk_ratio) largest activations per class; float64, so that few are equal."""
-    return video_scores(cas.astype(np.float64), -(-len(cas) // topk_ratio))
+def class_scores(outputs: Sequence[Mapping[str, np.ndarray]], settings) -> np.ndarray:
+    """The class scores [V, C] of V videos, for the classification mAP; float64, so that few are equal.
+
+    They are video scores from the ceil(T / `settings.classification_topk_ratio`) largest activations of each class.
+    `outputs` and `settings` are those of `localize`.
+    """
+    tracks = [output["cas"].astype(np.float64) for output in outputs]
+    return np.array([video_scores(cas, -(-len(cas) // settings.classification_topk_ratio)) for cas in tracks])
 
 
 def check_proposals(settings) -> None:

@@ -9,7 +9,7 @@ from tsc_jax.method import Outputs as MethodOutputs
 from tsc_jax.methods.tscnet.bank.fit import check_bank, fit_bank, number_of_rows
 from tsc_jax.methods.tscnet.bank.state import new_bank
 from tsc_jax.methods.tscnet.bank.update import by_mean, evidence
-from tsc_jax.methods.tscnet.localize import check_proposals, localize
+from tsc_jax.methods.tscnet.localize import check_proposals, class_scores, localize
 from tsc_jax.methods.tscnet.losses import check_loss, loss_terms
 from tsc_jax.methods.tscnet.network import Outputs, apply, fuse, fuse_features, make_network
 from tsc_jax.optimizer import check_optimizer, make_optimizer
@@ -79,6 +79,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         variables=variables,
         forward=forward,
         localize=lambda outputs: localize(outputs, config.proposals),
+        class_scores=lambda outputs: class_scores(outputs, config.proposals),
         refresh_at=(0,),
         refresh=refresh,
     )

@@ -93,6 +93,6 @@ def check_proposals(recording: Arrays, config: ml_collections.ConfigDict) -> Ite
     for name in (name for name in recording if name.endswith("/proposals")):
         video = name.split("/")[0]
         cas, attention, recorded = recording[f"{video}/cas"][0], recording[f"{video}/attn"][0, :, 0], recording[name]
-        segments, _ = localize([{"cas": cas, "attention": attention}], config.proposals)
+        segments = localize([{"cas": cas, "attention": attention}], config.proposals)
         rows = np.stack([segments.start, segments.end, segments.label, segments.score], axis=1)
         yield from compare_rows(f"proposals/{video}", rows, recorded, SCORE)
