@@ -48,7 +48,7 @@ def kinds(ground_truth: Segments, predictions: Segments, threshold: float, num_c
       background error    tIoU < LOWEST_TIOU with every instance
     """
     instance = found_instances(ground_truth, predictions, threshold, num_classes)
-    prediction, truth, tiou = _pairs_of_all_classes(ground_truth, predictions)
+    prediction, truth, tiou = pairs_of_all_classes(ground_truth, predictions)
     is_own = ground_truth.label[truth] == predictions.label[prediction]
     other, own = best = np.zeros((2, len(predictions)))
     np.maximum.at(best, (is_own.astype(int), prediction), tiou)
@@ -56,7 +56,7 @@ def kinds(ground_truth: Segments, predictions: Segments, threshold: float, num_c
     return np.select(conditions, range(len(conditions)), len(conditions))
 
 
-def _pairs_of_all_classes(ground_truth: Segments, predictions: Segments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def pairs_of_all_classes(ground_truth: Segments, predictions: Segments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`detection.overlapping_pairs` regardless of class."""
     unlabelled = (dataclasses.replace(each, label=np.zeros_like(each.label)) for each in (ground_truth, predictions))
     return detection.overlapping_pairs(*unlabelled, num_classes=1)
@@ -110,7 +110,7 @@ def mistaken(ground_truth: Segments, predictions: Segments, threshold: float, nu
     """
     kind = kinds(ground_truth, predictions, threshold, num_classes)
     counted = (slices(ground_truth, predictions, num_classes) == 0) & (kind == KINDS.index("wrong label"))
-    prediction, truth, _ = _pairs_of_all_classes(ground_truth, predictions[counted])
+    prediction, truth, _ = pairs_of_all_classes(ground_truth, predictions[counted])
     best = np.diff(prediction, prepend=-1) > 0  # a prediction's first pair has its highest tIoU
     result = np.zeros((num_classes, num_classes), np.int64)
     np.add.at(result, (ground_truth.label[truth[best]], predictions.label[counted][prediction[best]]), 1)

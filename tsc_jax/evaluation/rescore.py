@@ -24,6 +24,7 @@ class Request(NamedTuple):
     truth: GroundTruth
     predictions: Segments  # in seconds, of the V videos
     named: Sequence[str]  # all videos in the results file
+    listed: Sequence[str]  # the videos to evaluate, annotated or not
     videos: np.ndarray  # bool [V], whether a video is evaluated
     ambiguous: Segments | None  # stretches in seconds whose predictions are not scored
     tious: Sequence[float]  # thresholds
@@ -48,6 +49,30 @@ def rescore(
     of `ambiguous_file` are not scored. `all_protocols` adds a row per changed choice, under each protocol. Raises
     InputError for an invalid file, or one that shares no video with the annotations.
     """
+    request = read_request(
+        predictions_file, ground_truth_file, tious, snippets_per_second, subset, videos_file, ambiguous_file
+    )
+    truth, number = request.truth, len(request.predictions)
+    text = [f"{ground_truth_file}: {_counts(len(truth.videos), truth.segments)} in the {truth.subset} subset"]
+    if videos_file is not None:
+        text.append(f"{videos_file}: {_difference(request.listed, truth.videos)}")
+    text.append(f"{predictions_file}: {number} predictions; {_difference(request.named, truth.videos)}")
+    text += quirks(request)
+    for each in PROTOCOLS if all_protocols else [protocol]:
+        text += ["", table(tious, scores(request, each, all_protocols), baseline=each if all_protocols else None)]
+    return "\n".join(text)
+
+
+def read_request(
+    predictions_file: Path,
+    ground_truth_file: Path,
+    tious: Sequence[float],
+    snippets_per_second: float,
+    subset: str | None = None,
+    videos_file: Path | None = None,
+    ambiguous_file: Path | None = None,
+) -> Request:
+    """Reads the files that `rescore` compares; raises InputError as it does."""
     truth = read_ground_truth(ground_truth_file, subset)
     predictions, named = read_predictions(predictions_file, truth.videos, truth.classes)
     listed = truth.videos if videos_file is None else [line for line in read_lines(videos_file) if line]
@@ -56,28 +81,28 @@ def rescore(
         if not set(names) & set(truth.videos):
             raise InputError(f"{file}: names none of the {len(truth.videos)} videos of {ground_truth_file}")
     videos = np.isin(truth.videos, listed)
-    request = Request(truth, predictions, named, videos, ambiguous, tious, snippets_per_second)
-
-    text = [f"{ground_truth_file}: {_counts(len(truth.videos), truth.segments)} in the {truth.subset} subset"]
-    if videos_file is not None:
-        text.append(f"{videos_file}: {_difference(listed, truth.videos)}")
-    text.append(f"{predictions_file}: {len(predictions)} predictions; {_difference(named, truth.videos)}")
-    text += quirks(request)
-    for each in PROTOCOLS if all_protocols else [protocol]:
-        text += ["", table(tious, scores(request, each, all_protocols), baseline=each if all_protocols else None)]
-    return "\n".join(text)
+    return Request(truth, predictions, named, listed, videos, ambiguous, tious, snippets_per_second)
 
 
 def scores(request: Request, protocol: str, with_variations: bool) -> dict[str, np.ndarray]:
     """Returns mAP in percent, float64 [tIoUs], under a protocol, its `variations` and the floor, by name."""
     truth, instances = request.truth, _instances(request)
-    compared = {protocol: _compared(request, protocol)}
+    compared = {protocol: comparable(request, protocol)}
     if with_variations:
         compared |= {name: changed for name, changed in variations(request, protocol) if len(changed[0])}
     if not np.isnan(truth.durations[instances.video]).any():
         floor = floor_predictions(instances, truth.durations)
-        compared[FLOOR] = _compared(request._replace(predictions=floor), protocol)
+        compared[FLOOR] = comparable(request._replace(predictions=floor), protocol)
     return {name: 100 * mean_average_precision(*by, len(truth.classes)) for name, by in compared.items()}
+
+
+def comparable(request: Request, protocol: str) -> tuple[Segments, Segments, Sequence[float]]:
+    """Returns the evaluated instances and the scored predictions in the unit of the protocol, and the tIoUs."""
+    predictions = request.predictions[request.videos[request.predictions.video]]
+    if request.ambiguous is not None:
+        predictions = predictions[~is_ambiguous(predictions, request.ambiguous)]
+    both = to_protocol(_instances(request), predictions, request.snippets_per_second, protocol)
+    return *both, request.tious
 
 
 def quirks(request: Request) -> Iterator[str]:
@@ -108,7 +133,7 @@ def variations(request: Request, protocol: str) -> Iterator[tuple[str, tuple[Seg
     truth, videos, tious = request.truth, request.videos, request.tious
 
     def but(**changes) -> tuple[Segments, Segments, Sequence[float]]:
-        return _compared(request._replace(**changes), protocol)
+        return comparable(request._replace(**changes), protocol)
 
     if not videos.all():
         yield f"  all {len(videos)} videos", but(videos=np.ones_like(videos))
@@ -122,7 +147,7 @@ def variations(request: Request, protocol: str) -> Iterator[tuple[str, tuple[Seg
     if request.ambiguous is not None:
         yield "  predictions in ambiguous stretches count", but(ambiguous=None)
 
-    instances, *others = _compared(request, protocol)
+    instances, *others = comparable(request, protocol)
     if (empty := instances.start == instances.end).any():
         yield f"  without {empty.sum()} instances of zero length", (instances[~empty], *others)
     if (past_end := _starts_past_end(truth, _instances(request))).any():
@@ -136,15 +161,6 @@ def variations(request: Request, protocol: str) -> Iterator[tuple[str, tuple[Seg
 def _instances(request: Request) -> Segments:
     """Returns the instances of the evaluated videos, in seconds."""
     return request.truth.segments[request.videos[request.truth.segments.video]]
-
-
-def _compared(request: Request, protocol: str) -> tuple[Segments, Segments, Sequence[float]]:
-    """Returns the evaluated instances and the scored predictions in the unit of the protocol, and the tIoUs."""
-    predictions = request.predictions[request.videos[request.predictions.video]]
-    if request.ambiguous is not None:
-        predictions = predictions[~is_ambiguous(predictions, request.ambiguous)]
-    both = to_protocol(_instances(request), predictions, request.snippets_per_second, protocol)
-    return *both, request.tious
 
 
 def _disputed(request: Request) -> list[str]:

@@ -61,16 +61,37 @@ def read_predictions(path: Path, videos: Sequence[str], classes: Sequence[str]) 
     Returns the predictions in seconds in the order of the file, with indices into `videos` and `classes`, and the names
     of all videos in the file. Raises InputError for an invalid file, unknown label, or number that is not finite.
     """
+    results = _load(path)
+    return _parse(path, results, videos, classes), tuple(results)
+
+
+def read_all_predictions(path: Path) -> tuple[Segments, tuple[str, ...], tuple[str, ...]]:
+    """Reads all predictions of a results file, whatever its videos and classes; raises as `read_predictions` does.
+
+    Returns the predictions in seconds in the order of the file, the names of its V videos, to which `video` points, and
+    the sorted names of its C classes.
+    """
+    results = _load(path)
+    entries = [each for of_video in results.values() if isinstance(of_video, list) for each in of_video]
+    named = [each["label"] for each in entries if isinstance(each, dict) and "label" in each]
+    videos, classes = tuple(results), tuple(sorted(set(annotations.as_labels(named, path))))
+    return _parse(path, results, videos, classes), videos, classes
+
+
+def _load(path: Path) -> dict:
     results = annotations.load_json(path).get("results")
     if not isinstance(results, dict):
         raise InputError(f'{path}: has no object "results" of videos, expected ActivityNet\'s form')
+    return results
+
+
+def _parse(path: Path, results: Mapping, videos: Sequence[str], classes: Sequence[str]) -> Segments:
     video_index, class_index = ({name: i for i, name in enumerate(names)} for names in (videos, classes))
-    parts = [
+    return concatenate(
         _read_video(f'{path}, video "{name}"', video_index[name], entries, class_index)
         for name, entries in results.items()
         if name in video_index
-    ]
-    return concatenate(parts), tuple(results)
+    )
 
 
 def _read_video(where: str, video: int, entries: object, classes: Mapping[str, int]) -> Segments:
@@ -129,9 +150,13 @@ def averages(tious: Sequence[float], mean_ap: np.ndarray) -> dict[str, float]:
 
 
 def table(
-    tious: Sequence[float], rows: Mapping[str, np.ndarray], baseline: str | None = None, sample: Sequence[str] = ()
+    tious: Sequence[float],
+    rows: Mapping[str, np.ndarray],
+    baseline: str | None = None,
+    sample: Sequence[str] = (),
+    measure: str = "mAP (%)",
 ) -> str:
-    """Formats mAP in percent at each threshold, by name of the row, and its `averages` as a table for the terminal.
+    """Formats a measure at each threshold, by name of the row, and its `averages` as a table for the terminal.
 
     A last column gives the difference in the average "all" to the row `baseline`. Two more rows give the mean and
     standard deviation of the rows `sample`.
@@ -140,7 +165,7 @@ def table(
     if sample:
         of_sample = [values[name] for name in sample]
         values |= {"mean": np.mean(of_sample, axis=0), "standard deviation": np.std(of_sample, axis=0, ddof=1)}
-    lines = [["mAP (%) at tIoU", *(f"{tiou:g}" for tiou in tious), *averages(tious, np.zeros(len(tious)))]]
+    lines = [[f"{measure} at tIoU", *(f"{tiou:g}" for tiou in tious), *averages(tious, np.zeros(len(tious)))]]
     lines += [[name, *(f"{value:.1f}" for value in row)] for name, row in values.items()]
     if baseline is not None:
         changes = {name: row[-1] - values[baseline][-1] for name, row in values.items()}

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tsc_jax.localization.groups import clusters, groups
 from tsc_jax.localization.segments import Segments
 
 
@@ -40,7 +41,8 @@ def soft_nms(segments: Segments, sigma: float, *, pixels: bool) -> Segments:
     their new scores: by rising video, then rising label, then in the order in which they were taken (not always by
     falling score, because negative scores rise towards 0).
     """
-    return _suppress(segments, lambda score, overlap: score * np.exp(-(overlap**2) / sigma), tiou, pixels)
+    rows, score = _suppress(segments, lambda score, overlap: score * np.exp(-(overlap**2) / sigma), tiou, pixels)
+    return dataclasses.replace(segments, score=score)[rows]
 
 
 def hard_nms(segments: Segments, limit: float, *, pixels: bool, overlap: Callable = tiou) -> Segments:
@@ -50,16 +52,24 @@ def hard_nms(segments: Segments, limit: float, *, pixels: bool, overlap: Callabl
     `covered_share` for the share of the worse segment. Times are in any unit; `pixels` as in `tiou`. Returns the
     remaining segments: by rising video, then rising label, then falling score.
     """
-    return _suppress(segments, lambda score, share: np.where(share > limit, -np.inf, score), overlap, pixels)
+    return segments[hard_nms_rows(segments, limit, pixels=pixels, overlap=overlap)]
 
 
-def _suppress(segments: Segments, weaken: Callable, overlap: Callable, pixels: bool) -> Segments:
-    """Runs the sequential procedure in every group; `weaken` maps (score, overlap) to the new score, -inf removes."""
+def hard_nms_rows(segments: Segments, limit: float, *, pixels: bool, overlap: Callable = tiou) -> np.ndarray:
+    """The rows that `hard_nms` keeps, int64, in the order of its result."""
+    return _suppress(segments, lambda score, share: np.where(share > limit, -np.inf, score), overlap, pixels)[0]
+
+
+def _suppress(segments: Segments, weaken: Callable, overlap: Callable, pixels: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Runs the sequential procedure in every group; `weaken` maps (score, overlap) to the new score, -inf removes.
+
+    Returns the rows that were taken, in the order of the result, and the scores [N] that they had then.
+    """
     if not len(segments):
-        return segments
-    groups = segments.video * (segments.label.max() + 1) + segments.label
-    clusters = _clusters(groups, segments.start, segments.end + pixels)
-    members, sizes = np.argsort(clusters, kind="stable"), np.bincount(clusters)
+        return np.zeros(0, np.int64), segments.score
+    group = groups(segments)
+    cluster = clusters(group, segments.start, segments.end + pixels)
+    members, sizes = np.argsort(cluster, kind="stable"), np.bincount(cluster)
     firsts = np.cumsum(sizes) - sizes
     taken, score = np.full(len(segments), -1), segments.score.copy()
     widths = 2 ** np.ceil(np.log2(sizes)).astype(np.int64)
@@ -74,22 +84,7 @@ def _suppress(segments: Segments, weaken: Callable, overlap: Callable, pixels: b
         taken[places[happened]] = order
         score[order] = scores[happened]
     taken = taken[taken >= 0]
-    merged = taken[_merge(clusters[taken], groups[taken], score[taken], taken)]
-    return dataclasses.replace(segments, score=score)[merged]
-
-
-def _clusters(groups: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Numbers the clusters of segments of one group that overlap directly or through others: int64 [N]."""
-    # Ranks instead of times: every group gets its own stretch of one common timeline, without rounding.
-    times, ranks = np.unique(np.concatenate([start, end]), return_inverse=True)
-    start, end = ranks.reshape(2, -1) + groups * len(times)
-    by_start = np.argsort(start, kind="stable")
-    reach = np.maximum.accumulate(end[by_start])
-    opens = np.ones(len(start), np.int64)
-    opens[1:] = start[by_start][1:] >= reach[:-1]
-    clusters = np.empty(len(start), np.int64)
-    clusters[by_start] = np.cumsum(opens) - 1
-    return clusters
+    return taken[_merge(cluster[taken], group[taken], score[taken], taken)], score
 
 
 def _take_in_turn(start, end, score, exists, weaken, overlap, pixels) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
