@@ -2,6 +2,8 @@
 
 import ml_collections
 
+from tsc_jax.localization import steps
+
 
 def sections() -> ml_collections.ConfigDict:
     """Returns a recipe without the sections of a method."""
@@ -42,6 +44,10 @@ def sections() -> ml_collections.ConfigDict:
     # 2 eps^2 of the affinities exp(-distance^2 / (2 eps^2)): "median" of the squared distances between the snippets of
     # the video, or "width" of the features
     refine.bandwidth = "median"
+
+    # How segments are read from activations and attention: "published", the method's own way (`config.proposals`), or
+    # the "steps" of tsc_jax/localization/steps.py, where the other settings are explained
+    config.localization = ml_collections.ConfigDict({"by": "published"} | steps.PUBLISHED)
 
     config.checkpoint = checkpoint = ml_collections.ConfigDict()
     checkpoint.every_steps = 500

@@ -4,14 +4,17 @@ import importlib
 
 import pytest
 
-from configs import plus
+import configs
+from configs import common
+from tsc_jax import methods
 from tsc_jax.evaluation.protocols import parse_tious
+from tsc_jax.localization import steps
 
 FAITHFUL = ("thumos14", "activitynet12", "activitynet13", "demo")
-RECIPES = (*FAITHFUL, *(f"{name}_plus" for name in FAITHFUL))
+METHODS = [name for name in methods.names() if name != "self_train"]
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", FAITHFUL)
 def test_a_misspelt_key_is_an_error(name):
     config = importlib.import_module(f"configs.{name}").get_config()
     with pytest.raises(AttributeError):
@@ -39,10 +42,24 @@ def test_activitynet_freezes_the_bank_and_drops_short_videos(name):
     assert parse_tious(config.eval.tiou) == [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95]
 
 
-@pytest.mark.parametrize("name", FAITHFUL)
-def test_a_plus_recipe_is_the_faithful_one_with_its_changes(name):
-    faithful, better = (importlib.import_module(f"configs.{each}").get_config() for each in (name, f"{name}_plus"))
-    assert faithful != better
-    with faithful.unlocked():
-        faithful.update_from_flattened_dict(plus.CHANGES)
-    assert faithful == better
+@pytest.mark.parametrize("data", ["thumos14", "demo"])
+@pytest.mark.parametrize("method", METHODS)
+def test_plus_changes_localization_alone_and_best_stands_on_the_recipe(method, data):
+    published = configs.recipe(method, data)
+    better, best = (importlib.import_module(f"configs.{method}_{kind}").get_config(data) for kind in ("plus", "best"))
+    assert better.localization.by == "steps" and published.localization.by == "published"
+    with better.unlocked():
+        better.localization = published.localization
+    assert better == published
+    assert best.method == "self_train"
+    assert (best.data, best.eval.tiou, best.eval.protocol) == (
+        published.data,
+        published.eval.tiou,
+        published.eval.protocol,
+    )
+    assert best.base.workdir == f"runs/{data if method == 'tscnet' else f'{method}_{data}'}"
+
+
+def test_the_steps_of_a_recipe_are_published_until_changed():
+    localization = common.sections().localization.to_dict()
+    assert localization == {"by": "published"} | steps.PUBLISHED

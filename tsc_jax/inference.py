@@ -7,7 +7,7 @@ the method's `chunks` where it has them, else it is a batch of its own.
 
 import collections
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import grain
@@ -47,7 +47,7 @@ class Look:
     split: Split  # the videos that are trained on
     seed: int  # of the run
     batch_snippets: int  # padded snippets of a batch on one device, at most
-    base: Any = None  # the variables of the base, at step 0 of a stage (see `training.base`)
+    bases: Sequence[Any] = ()  # the `Trained` runs on which a stage stands, at step 0 (see `training.base`)
 
     def run(self, function: Callable, variables) -> list[OfVideo]:
         """The outputs of `function` for every training video, in the order of the split, in every process.

@@ -94,10 +94,21 @@ def acn_run(data_dir: Path, **changes) -> ml_collections.ConfigDict:
     return base.with_base(config, None, open_dataset(data_dir, config.data.name)).lock()
 
 
+def self_train_run(data_dir: Path, **changes) -> ml_collections.ConfigDict:
+    """Self-training on the small data set, on top of a finished run, in two rounds."""
+    config = recipe("self_train", "thumos14")
+    own = {"student.channels": 8, "student.blocks": 1, "student.rounds": 2, "train.snippets": 12}
+    own |= {"data.data_dir": str(data_dir), "base.workdir": str(toy_base(data_dir, changes.get("eval.holdout", 0.0)))}
+    config.update_from_flattened_dict(SMALL | own | changes)
+    return base.with_base(config, None, open_dataset(data_dir, config.data.name)).lock()
+
+
 # By method; the contract (tests/methods/test_contract.py) is tested for all of them.
-RECIPES: dict[str, Callable[..., ml_collections.ConfigDict]] = {"toy": toy_run, "acn": acn_run} | {
-    name: functools.partial(small_recipe, name) for name in OWN
-}
+RECIPES: dict[str, Callable[..., ml_collections.ConfigDict]] = {
+    "toy": toy_run,
+    "acn": acn_run,
+    "self_train": self_train_run,
+} | {name: functools.partial(small_recipe, name) for name in OWN}
 small_run = RECIPES["tscnet"]
 
 

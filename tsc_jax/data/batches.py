@@ -12,6 +12,7 @@ way in which its videos are dealt to devices does.
 
 "all"     all of them
 "subset"  at most `config.train.snippets` different ones, drawn at random, in the order of time (GRN)
+"crop"    `config.train.snippets` consecutive ones from a random one on; a shorter video gives all
 "spans"   one from each of `config.train.snippets` equal spans; a shorter video repeats some (ACM-Net)
 """
 
@@ -138,9 +139,8 @@ def batch_maker(split: Split, train, seed: int, devices: int, local: slice = sli
     labels = np.stack([video.labels for video in split.videos])
     lengths = np.array([video.num_snippets for video in split.videos])
     first = np.cumsum(lengths) - lengths
-    sampled = {"all": lengths, "subset": np.minimum(lengths, train.snippets)}.get(
-        train.sampling, np.full(len(lengths), train.snippets)
-    )
+    cut = np.minimum(lengths, train.snippets)
+    sampled = {"all": lengths, "subset": cut, "crop": cut}.get(train.sampling, np.full(len(lengths), train.snippets))
     buckets = padded_lengths(sampled)
 
     def draw_pairs(step: int) -> tuple[np.ndarray, int, Callable]:

@@ -38,7 +38,17 @@ def sample_spans(length: int, number: int, rng: np.random.Generator) -> np.ndarr
     return rng.integers(bounds[:-1], bounds[1:])
 
 
-SAMPLING = {"all": lambda length, *_: np.arange(length), "subset": sample_subset, "spans": sample_spans}
+def sample_crop(length: int, number: int, rng: np.random.Generator) -> np.ndarray:
+    """Indices of `number` consecutive snippets from a random one on, or of all where there are fewer."""
+    return rng.integers(max(0, length - number) + 1) + np.arange(min(length, number))
+
+
+SAMPLING = {
+    "all": lambda length, *_: np.arange(length),
+    "subset": sample_subset,
+    "spans": sample_spans,
+    "crop": sample_crop,
+}
 
 
 def epoch_and_place(step, order, batch_size: int, videos: int):

@@ -36,6 +36,31 @@ def inner_outer_contrast(
     return inner_mean - outer_weight * (outer.astype(dtype) / outer_length).astype(dtype)
 
 
+def contrast_between(
+    track: np.ndarray, start: np.ndarray, end: np.ndarray, outer_ratio: float, outer_weight: float = 1.0
+) -> np.ndarray:
+    """The same contrast with bands of exactly `outer_ratio * (end - start)` on both sides, not whole snippets.
+
+    Args:
+      track: [T]; value t holds from time t to t + 1.
+      start: float or int [runs], times within 0 .. T; `end` is larger.
+
+    Returns:
+      float64 [runs].
+    """
+    before, times = np.concatenate([[0.0], np.cumsum(track, dtype=np.float64)]), np.arange(len(track) + 1)
+
+    def integral(first: np.ndarray, last: np.ndarray) -> np.ndarray:
+        return np.interp(last, times, before) - np.interp(first, times, before)
+
+    margin = outer_ratio * (end - start)
+    first, last = np.maximum(0, start - margin), np.minimum(len(track), end + margin)
+    outer_length = (start - first) + (last - end)
+    outer = integral(first, start) + integral(end, last)
+    outer_mean = np.divide(outer, outer_length, out=np.zeros(len(outer)), where=outer_length > 0)
+    return integral(start, end) / (end - start) - outer_weight * outer_mean
+
+
 def _sums(activations: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """Sums over the stretches [start, end): float64 [classes, stretches], 0 for an empty stretch."""
     # Differences of cumulative sums would round differently for equal stretches at different times.

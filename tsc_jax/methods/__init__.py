@@ -5,17 +5,21 @@ of that folder: `chunks` (videos longer than a batch), `torch` (PyTorch weights)
 recordings) and `report` (sections and a command of the method's own).
 """
 
+import dataclasses
 import importlib
 import pkgutil
 from types import ModuleType
 
 from tsc_jax import refine
+from tsc_jax import settings as rules
 from tsc_jax.errors import InputError
+from tsc_jax.localization import steps
 from tsc_jax.method import Method, Sizes
 
 
 def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) -> Method:
-    """Builds the method that `config.method` names, with its outputs refined as `config.refine` says.
+    """Builds the method that `config.method` names, with its outputs refined as `config.refine` says and
+    its segments read as `config.localization` says.
 
     Args:
       config: the recipe.
@@ -28,7 +32,20 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
     """
     check_name(config.method)
     method = importlib.import_module(f"{__name__}.{config.method}").make(config, sizes, axis, mapped)
-    return refine.refined(method, config)
+    return by_steps(refine.refined(method, config), config)
+
+
+def by_steps(method: Method, config) -> Method:
+    """The method whose segments are read by `localization.steps` where `config.localization.by` says so."""
+    settings = config.get("localization")
+    if settings is None or settings.by == "published":
+        return method
+    rules.check("localization", settings, {"by": rules.one_of("published", "steps")} | steps.RULES)
+
+    def localize(outputs):
+        return steps.localize(outputs, method.class_scores(outputs), settings, probabilities=method.probabilities)
+
+    return dataclasses.replace(method, localize=localize)
 
 
 def make_base(config, sizes: Sizes, mapped: bool = False) -> Method:

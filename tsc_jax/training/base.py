@@ -1,8 +1,9 @@
 """The base of a stage: the finished run of another method, on which the method of a recipe stands.
 
 The recipe of a stage has the section `config.base` (configs/common.py). The base's recipe is written into it before
-the first step, and the base's variables reach the stage at the refresh of step 0 (`Look.base`), which keeps them in
-what is carried. From then on nothing is read from the base's workdir.
+the first step, and the base reaches the stage at the refresh of step 0 (`Look.bases`), which keeps what it needs in
+what is carried. From then on nothing is read from the base's workdir. A stage of several bases, which all teach it,
+keeps the recipe of the first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,9 +35,12 @@ def with_base(
     if "base" not in config:
         return config
     if about is None:
-        about_base = read_about(config)
-        check_data(about_base, dataset, f"config.base.workdir {folder_of(config)}")
-        recipe = about_base["config"]
+        recipes = []
+        for folder in folders_of(config):
+            about_base = read_about(config, folder)
+            check_data(about_base, dataset, f"config.base.workdir {folder}")
+            recipes.append(about_base["config"])
+        recipe = recipes[0]
     else:
         recipe = about["config"].get("base", {}).get("recipe", {})
     config = config.copy_and_resolve_references()
@@ -45,14 +49,18 @@ def with_base(
     return config
 
 
-def open_base(config: ml_collections.ConfigDict) -> Trained:
-    """The run that `config.base` names."""
-    return open_trained(folder_of(config), config.base.selection)
+def open_bases(config: ml_collections.ConfigDict) -> list[Trained]:
+    """The runs that `config.base` names."""
+    return [open_trained(folder, config.base.selection) for folder in folders_of(config)]
 
 
-def read_about(config: ml_collections.ConfigDict) -> dict[str, Any]:
-    """What the newest checkpoint of the base says of it."""
-    folder = folder_of(config)
+def recipes_of(config: ml_collections.ConfigDict) -> list[ml_collections.ConfigDict]:
+    """The recipes of the runs that `config.base` names."""
+    return [complete(read_about(config, folder)["config"]) for folder in folders_of(config)]
+
+
+def read_about(config: ml_collections.ConfigDict, folder: Path) -> dict[str, Any]:
+    """What the newest checkpoint of a base says of it."""
     try:
         manager = find(folder, config.base.selection)
     except InputError as error:
@@ -63,18 +71,26 @@ def read_about(config: ml_collections.ConfigDict) -> dict[str, Any]:
         manager.close()
 
 
-def folder_of(config: ml_collections.ConfigDict) -> Path:
-    """The folder of the base's run: `config.base.workdir`, or the run of the same seed in it."""
-    workdir, seed = config.base.workdir, config.train.seed
-    if not workdir:
-        raise InputError("config.base.workdir is empty, expected the workdir of a finished run")
-    folders = seed_folders(Path(workdir))
-    if folders and Path(workdir, f"seed_{seed}") not in folders:
+def folders_of(config: ml_collections.ConfigDict) -> list[Path]:
+    """The folders of the bases' runs: each part of `config.base.workdir`, or the run of the same seed in it."""
+    workdirs, seed = [part.strip() for part in config.base.workdir.split(",")], config.train.seed
+    if not all(workdirs):
+        raise InputError(
+            f"config.base.workdir is {config.base.workdir or 'empty'}, expected the workdir of a finished run, or"
+            " several with commas between them"
+        )
+    return [folder_in(Path(workdir), seed) for workdir in workdirs]
+
+
+def folder_in(workdir: Path, seed: int) -> Path:
+    """The workdir, or the run of `seed` in it if it holds those of several."""
+    folders, own = seed_folders(workdir), workdir / f"seed_{seed}"
+    if folders and own not in folders:
         raise InputError(
             f"config.base.workdir {workdir} holds {folders[0].name} .. {folders[-1].name}, but config.train.seed is"
             f" {seed}"
         )
-    return Path(workdir, f"seed_{seed}") if folders else Path(workdir)
+    return own if folders else workdir
 
 
 def check_held_out(config: ml_collections.ConfigDict, base_trained_on: Split, holdout: Split) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import ml_collections
 
+from tsc_jax.localization import steps
+
 # Keys that may change when a run goes on: they say how long and how loud it runs, and how it recovers.
 FREE = (
     "train.steps",
@@ -26,7 +28,8 @@ ADDED: dict[str, Any] = {
     "refine.strength": 0.0,
     "refine.laplacian": "mean",
     "refine.bandwidth": "median",
-}
+    "localization.by": "published",
+} | {f"localization.{key}": value for key, value in steps.PUBLISHED.items()}
 
 
 def complete(recipe: Mapping[str, Any]) -> ml_collections.ConfigDict:

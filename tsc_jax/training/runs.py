@@ -93,7 +93,8 @@ def open_run(
     about = about_run(config, dataset, train_split)
     check_same_run(about, then, workdir, dataset)
     if "base" in config and then is None:
-        base.check_held_out(config, train_and_holdout(config.base.recipe, dataset)[0], holdout)
+        for recipe in base.recipes_of(config):
+            base.check_held_out(config, train_and_holdout(recipe, dataset)[0], holdout)
     judges = {checkpoints.BEST_ON_TEST: dataset.test}
     judges |= {checkpoints.BEST_ON_HOLDOUT: holdout} if holdout.videos else {}
     return Run(config, workdir, train_split, judges, about, last, {each: opened(each) for each in judges}, {})
@@ -191,9 +192,9 @@ def refresh(run: Run, method: Method, state: TrainState) -> TrainState:
 
 
 def make_look(config: ml_collections.ConfigDict, train_split: Split, step: int) -> Look:
-    """What a refresh before `step` sees; at step 0 also the base of a stage."""
-    variables = base.open_base(config).variables if step == 0 and "base" in config else None
-    return Look(train_split, config.train.seed, config.eval.batch_snippets, variables)
+    """What a refresh before `step` sees; at step 0 also the bases of a stage."""
+    bases = base.open_bases(config) if step == 0 and "base" in config else ()
+    return Look(train_split, config.train.seed, config.eval.batch_snippets, bases)
 
 
 def drop_later(run: Run, step: int) -> None:

@@ -124,9 +124,11 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
 
     def refresh(params, carried, look: Look, step):
         del step
-        outputs = look.run(lambda variables, *video: with_probabilities(base, variables, *video), look.base)
+        outputs = look.run(
+            lambda variables, *video: with_probabilities(base, variables, *video), look.bases[0].variables
+        )
         scale = measure(outputs, [video.labels for video in look.split.videos], config, len(names))
-        carried = {"base": look.base, "scale": scale}
+        carried = {"base": look.bases[0].variables, "scale": scale}
         if config.selection.training_classes == "scores":
             scp = [np.asarray(rescale(output.pop("probabilities")[:, :-1], scale)) for output in outputs]
             scores = selection_scores(scp, base.class_scores(outputs), config.selection)
@@ -201,6 +203,8 @@ def check(config, sizes: Sizes) -> None:
     for section, of_section in RULES.items():
         rules.check(section, config[section], of_section)
     rules.check("loss.weights", config.loss.weights, {"confidence": rules.NUMBER})
+    if "," in config.base.workdir:
+        raise InputError(f"config.base.workdir is {config.base.workdir}, but ACN stands on a single run")
     number, theta = config.model.modalities, config.evidence.attention_thresholds
     check_modalities(config.model, sizes.width)
     if theta and (len(theta) != number or not all(map(rules.is_number, theta))):

@@ -6,14 +6,13 @@ inner-outer contrast of its class plus a share of the video score of the class.
 
 from collections.abc import Mapping, Sequence
 
+import ml_collections
 import numpy as np
 
 from tsc_jax import settings as rules
-from tsc_jax.localization.contrast import inner_outer_contrast
-from tsc_jax.localization.nms import soft_nms
-from tsc_jax.localization.runs import runs_above
-from tsc_jax.localization.segments import Segments, concatenate, make_segments
-from tsc_jax.localization.video_scores import admitted_classes, video_scores
+from tsc_jax.localization import steps
+from tsc_jax.localization.segments import Segments
+from tsc_jax.localization.video_scores import video_scores
 
 
 def localize(outputs: Sequence[Mapping[str, np.ndarray]], settings) -> Segments:
@@ -27,25 +26,20 @@ def localize(outputs: Sequence[Mapping[str, np.ndarray]], settings) -> Segments:
       The proposals, in snippets, after soft-NMS, which drops none: by rising video (an index into `outputs`), then
       rising class, then in the order in which soft-NMS takes them.
     """
-    parts = [
-        video_proposals(video, output["cas"], output["attention"], settings) for video, output in enumerate(outputs)
-    ]
-    return soft_nms(concatenate(parts), settings.nms_sigma, pixels=True)
+    scores = np.array([gate_scores(output, settings.topk_ratio) for output in outputs])
+    return steps.localize(outputs, scores, steps_of(settings), probabilities=False)
 
 
-def video_proposals(video: int, cas: np.ndarray, attention: np.ndarray, settings) -> Segments:
-    """The proposals of one video before soft-NMS: by class, then by threshold, then by time."""
-    activations = cas * attention[:, None]
-    scores = video_scores(activations, max(1, len(activations) // settings.topk_ratio))
-    classes = admitted_classes(scores, settings.class_threshold, at_least_one=True)
-    thresholds = np.linspace(*settings.attention_thresholds)
-    # In the published code, a threshold that only snippet 0 exceeds yields no run.
-    thresholds = thresholds[thresholds < attention[1:].max(initial=-np.inf)]
-    start, end = runs_above(attention, thresholds)
-    score = inner_outer_contrast(activations[:, classes], start, end, settings.outer_ratio)
-    score = score + settings.video_score_weight * scores[classes][:, None]
-    start, end = (np.tile(bounds, len(classes)) for bounds in (start, end))
-    return make_segments(video, np.repeat(classes, score.shape[1]), start, end, score.ravel())
+def gate_scores(output: Mapping[str, np.ndarray], topk_ratio: int) -> np.ndarray:
+    """The video scores [C] from the T // `topk_ratio` largest attended activations of each class, float32."""
+    activations = output["cas"] * output["attention"][:, None]
+    return video_scores(activations, max(1, len(activations) // topk_ratio))
+
+
+def steps_of(settings) -> ml_collections.ConfigDict:
+    """`config.proposals` as settings of `localization.steps`."""
+    same = {key: settings[key] for key in ("class_threshold", "outer_ratio", "video_score_weight", "nms_sigma")}
+    return ml_collections.ConfigDict(steps.PUBLISHED | same | {"thresholds": settings.attention_thresholds})
 
 
 def class_scores(outputs: Sequence[Mapping[str, np.ndarray]], settings) -> np.ndarray:

@@ -1,0 +1,16 @@
+"""ACN with the localization of configs/plus.py instead of its own.
+
+python -m launch.train --config=configs/acn_plus.py:demo --workdir=runs/acn_plus
+
+After the colon stands the kind of the recipe, "thumos14" unless given.
+"""
+
+import ml_collections
+
+import configs
+from configs import plus
+
+
+def get_config(data: str = "thumos14") -> ml_collections.ConfigDict:
+    """Returns ACN's recipe for `data` with the changes."""
+    return plus.improve(configs.recipe("acn", data))

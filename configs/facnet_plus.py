@@ -1,0 +1,16 @@
+"""FAC-Net with the localization of configs/plus.py instead of its own.
+
+python -m launch.train --config=configs/facnet_plus.py:demo --workdir=runs/facnet_plus
+
+After the colon stands the kind of the recipe, "thumos14" unless given.
+"""
+
+import ml_collections
+
+import configs
+from configs import plus
+
+
+def get_config(data: str = "thumos14") -> ml_collections.ConfigDict:
+    """Returns FAC-Net's recipe for `data` with the changes."""
+    return plus.improve(configs.recipe("facnet", data))

@@ -1,0 +1,16 @@
+"""GRN with the localization of configs/plus.py instead of its own.
+
+python -m launch.train --config=configs/grn_plus.py:demo --workdir=runs/grn_plus
+
+After the colon stands the kind of the recipe, "thumos14" unless given.
+"""
+
+import ml_collections
+
+import configs
+from configs import plus
+
+
+def get_config(data: str = "thumos14") -> ml_collections.ConfigDict:
+    """Returns GRN's recipe for `data` with the changes."""
+    return plus.improve(configs.recipe("grn", data))

@@ -1,0 +1,66 @@
+"""Self-training: a second stage on top of the finished run of any method; see configs/NAME_best.py.
+
+A student learns, snippet by snippet, the segments that the run finds in the training videos, with the classes that
+their video-level labels name. All settings are ours.
+"""
+
+import ml_collections
+
+import configs
+from configs import common, plus
+from tsc_jax.localization import steps
+
+
+def on(method: str, data: str) -> ml_collections.ConfigDict:
+    """Returns the recipe of self-training on the run of a method's recipe for "thumos14", "demo" and the like."""
+    config, of_base = common.sections(), configs.recipe(method, data)
+    with config.unlocked():
+        for section in ("data", "eval"):
+            config[section].update(of_base[section])
+        config.checkpoint.update(of_base.checkpoint)
+        config.method = "self_train"
+        config.base = common.base_section()
+        # Of several, separated by commas, the mean is taken.
+        config.base.workdir = f"runs/{data if method == 'tscnet' else f'{method}_{data}'}"
+
+        config.student = student = ml_collections.ConfigDict()
+        student.dtype = "float32"  # type of the convolutions' computation: float32 or bfloat16
+        student.channels = 128
+        student.blocks = 2  # residual blocks
+        student.input_dropout = 0.2
+        student.dropout = 0.2  # after the first layer
+        student.average = 0.99  # decay of the moving average of the weights, which is used in the end
+        # share of each label that is spread over all classes; without it the student is so sure of itself that the
+        # classes of a video beside the best one are lost
+        student.label_smoothing = 0.1
+        student.topk_ratio = 10  # class score of a video: mean of the T // 10 largest activations
+        student.rounds = 1  # after the first one, the student's own segments are the labels
+
+        config.labels = ml_collections.ConfigDict(steps.PUBLISHED | plus.STEPS | LABELS)
+        config.proposals = ml_collections.ConfigDict(steps.PUBLISHED | plus.STEPS)
+
+        config.optimizer.learning_rate = 1e-3
+        config.optimizer.weight_decay = 0.05  # AdamW's, apart from the gradient
+        config.optimizer.warmup = 20  # steps
+        config.optimizer.last_factor = 0.05  # of the learning rate at the end of a round
+        config.optimizer.clip = 1.0  # largest norm of the gradient
+
+        config.train.steps = 300
+        config.train.batches = "epochs"
+        config.train.sampling = "crop"
+        config.train.snippets = 64
+        config.train.batch_size = 16
+        config.eval.after = config.eval.every = config.train.steps
+    return config.lock()
+
+
+LABELS = {
+    # "none": the proposals that NMS leaves; or first each group of proposals becomes one: "gaussian", "ricker"
+    "fusion": "none",
+    "cover": 0.25,  # share of its length from which on a proposal belongs to a group; of "gaussian"
+    "temperature": 0.2,  # of the means in a group, as a share of the best score; of "gaussian"
+    "nms": "hard",
+    "nms_limit": 0.0,
+    "nms_pixels": False,
+    "least_share": 0.5,  # of the best score of the video and class
+}

@@ -1,0 +1,117 @@
+"""Self-training as a stage: what the student learns, from whom, and what it carries."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from tests.training.small import final_variables, self_train_run, toy_base, toy_run
+from tsc_jax import methods
+from tsc_jax.data.dataset import open_dataset
+from tsc_jax.errors import InputError
+from tsc_jax.method import first_state
+from tsc_jax.methods.self_train.method import moments, say, teacher_of, vote
+from tsc_jax.training.loop import train
+from tsc_jax.training.runs import make_look, sizes_of
+from tsc_jax.training.trained import open_trained
+
+
+def refreshed(config, step: int = 0):
+    """The method of a recipe, its state after the refresh before `step`, and what it saw."""
+    dataset = open_dataset(config.data.data_dir, config.data.name)
+    method = methods.make(config, sizes_of(config, dataset, dataset.train))
+    state, look = first_state(method, 0), make_look(config, dataset.train, step)
+    return method, method.refresh(state.params, state.carried, look, step), look
+
+
+def test_features_are_standardized_by_the_training_split(data_dir):
+    train_split = open_dataset(data_dir, "made_up").train
+    everything = np.concatenate([train_split.features(index) for index in range(len(train_split.videos))])
+    mean, scale = moments(train_split)
+    np.testing.assert_allclose(mean, everything.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(scale, 1 / everything.std(axis=0), rtol=1e-5)
+
+
+def test_a_feature_that_never_changes_does_no_harm(data_dir):
+    split = open_dataset(data_dir, "made_up").train
+    read = split.read
+    constant = type(split)(
+        split.videos, split.records, lambda record: np.hstack([read(record), read(record)[:, :1] * 0])
+    )
+    mean, scale = moments(constant)
+    assert np.isfinite(scale).all() and scale[-1] == 0 and mean[-1] == 0
+
+
+def test_labels_name_classes_that_the_video_shows_and_no_others(data_dir):
+    _, (_, carried, facts), look = refreshed(self_train_run(data_dir))
+    lengths = [video.num_snippets for video in look.split.videos]
+    assert carried["labels"].shape == (sum(lengths),) and carried["labels"].dtype == np.int32
+    of_videos = np.split(carried["labels"], np.cumsum(lengths)[:-1])
+    for video, own in zip(look.split.videos, of_videos, strict=True):
+        assert set(own.tolist()) <= {*np.flatnonzero(video.labels).tolist(), 3}
+    assert (carried["labels"] < 3).any()
+    assert facts["pseudo_labels_0"]["segments"] > 0
+
+
+def test_two_equal_teachers_say_what_one_says(data_dir):
+    config = self_train_run(data_dir)
+    _, _, look = refreshed(config)
+    (run,) = look.bases
+    tracks, scores = say(*teacher_of(run), look)
+    together, mean_scores = vote([(tracks, scores), (tracks, scores)])
+    np.testing.assert_allclose(mean_scores, scores)
+    for one, both in zip(tracks, together, strict=True):
+        jax.tree.map(np.testing.assert_allclose, one, both)
+        np.testing.assert_allclose(one["cas"].sum(axis=1), 1, rtol=1e-5)
+
+
+def test_several_teachers_are_read_and_another_data_set_is_refused(data_dir, tmp_path):
+    one = toy_base(data_dir)
+    train(toy_run(data_dir, **{"train.steps": 2, "train.seed": 5}), tmp_path / "other")
+    config = self_train_run(data_dir, **{"base.workdir": f"{one}, {tmp_path / 'other'}"})
+    _, (_, carried, _), look = refreshed(config)
+    assert [run.directory for run in look.bases] == [one, tmp_path / "other"]
+    _, (_, alone, _), _ = refreshed(self_train_run(data_dir))
+    assert carried["labels"].shape == alone["labels"].shape
+    with pytest.raises(InputError, match=r"config\.base: .*missing: holds no checkpoint 'last'"):
+        self_train_run(data_dir, **{"base.workdir": f"{one},{tmp_path / 'missing'}"})
+    with pytest.raises(InputError, match=r"config\.base\.workdir is .*, expected the workdir of a finished run, or"):
+        self_train_run(data_dir, **{"base.workdir": f"{one},"})
+
+
+def test_a_second_round_labels_with_the_student_and_begins_anew(data_dir):
+    config = self_train_run(data_dir)
+    method, (params, carried, _), _ = refreshed(config)
+    assert method.refresh_at == (0, 3)
+    look = make_look(config, open_dataset(data_dir, "made_up").train, 3)
+    assert look.bases == ()
+    again, renewed, facts = method.refresh(params, carried, look, 3)
+    assert set(facts) == {"pseudo_labels_3"}
+    kernels = [jax.tree.leaves(each)[0] for each in (params, again, renewed["average"])]
+    assert (kernels[0] != kernels[1]).any()
+    np.testing.assert_array_equal(kernels[1], kernels[2])
+    np.testing.assert_array_equal(renewed["mean"], carried["mean"])
+
+
+def test_inference_needs_neither_the_teacher_nor_the_labels(data_dir, tmp_path):
+    train(self_train_run(data_dir), tmp_path / "run")
+    assert set(final_variables(tmp_path / "run")) == {"params", "mean", "scale"}
+    assert set(open_trained(tmp_path / "run").about["facts"]) == {"pseudo_labels_0", "pseudo_labels_3"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"student.rounds": 0}, r"config\.student\.rounds is 0, expected 1 or more"),
+        ({"student.label_smoothing": 1.0}, r"config\.student\.label_smoothing is 1\.0, expected 0 or more and less"),
+        ({"optimizer.clip": 0.0}, r"config\.optimizer\.clip is 0\.0, expected a number above 0"),
+        ({"labels.fusion": "sum"}, r"config\.labels\.fusion is 'sum'"),
+        ({"proposals.tracks": "all"}, r"config\.proposals\.tracks is 'all'"),
+    ],
+)
+def test_wrong_values_are_named(data_dir, changes, message):
+    config = self_train_run(data_dir, **changes)
+    dataset = open_dataset(data_dir, "made_up")
+    with pytest.raises(InputError, match=message):
+        methods.make(config, sizes_of(config, dataset, dataset.train))

@@ -1,0 +1,59 @@
+"""Pseudo labels: from what a teacher says of the training videos to a class for every snippet."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tsc_jax import settings as rules
+from tsc_jax.localization import steps
+from tsc_jax.localization.fusion import gaussian_fusion, ricker_fusion
+from tsc_jax.localization.groups import best_scores
+from tsc_jax.localization.segments import Segments
+
+# Of the section `config.labels`, beside those of the steps; configs/self_training.py explains each value.
+RULES = {
+    "fusion": rules.one_of("none", "gaussian", "ricker"),
+    "cover": rules.SHARE,
+    "temperature": rules.POSITIVE,
+    "least_share": rules.NUMBER,
+}
+
+
+def pseudo_segments(
+    outputs: Sequence[Mapping[str, np.ndarray]], class_scores: np.ndarray, shown: np.ndarray, settings
+) -> Segments:
+    """The segments that training takes for the truth, in snippets; `video` is an index into `outputs`.
+
+    Args:
+      outputs: of the teacher, per video, the class probabilities "cas" [T, C + 1] and "attention" [T].
+      class_scores: of the teacher, [V, C].
+      shown: bool [V, C], the video-level labels: no other class is proposed.
+      settings: `config.labels`.
+    """
+    segments = steps.propose(outputs, class_scores, settings, probabilities=True, shown=shown)
+    if settings.fusion == "gaussian":
+        segments = gaussian_fusion(segments, cover=settings.cover, temperature=settings.temperature)
+    elif settings.fusion == "ricker":
+        segments = ricker_fusion(segments)
+    segments = steps.suppress(segments, settings)
+    return segments[segments.score >= settings.least_share * best_scores(segments)]
+
+
+def snippet_labels(segments: Segments, lengths: Sequence[int], classes: int) -> np.ndarray:
+    """The class of every snippet of all videos, one video after the other: int32 [sum of lengths], C for background.
+
+    A snippet belongs to a segment that holds its middle; of several, to the one with the best score.
+    """
+    firsts = np.cumsum(lengths) - lengths
+    labels = np.full(np.sum(lengths), classes, np.int32)
+    for row in np.argsort(segments.score, kind="stable"):
+        video = segments.video[row]
+        start, end = np.clip(np.ceil([segments.start[row] - 0.5, segments.end[row] - 0.5]), 0, lengths[video])
+        labels[firsts[video] + int(start) : firsts[video] + int(end)] = segments.label[row]
+    return labels
+
+
+def check(settings) -> None:
+    """Raises InputError for an invalid value in `config.labels`."""
+    steps.check("labels", settings)
+    rules.check("labels", settings, RULES)

@@ -1,0 +1,187 @@
+"""Self-training as a `Method`: a stage that labels the training videos with its base and teaches a student."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from tsc_jax import methods
+from tsc_jax import settings as rules
+from tsc_jax.data.dataset import Split
+from tsc_jax.inference import Look, OfVideo
+from tsc_jax.localization import steps
+from tsc_jax.localization.video_scores import video_scores
+from tsc_jax.method import Method, Outputs, Sizes, Term, class_probabilities
+from tsc_jax.methods.self_train import labels
+from tsc_jax.methods.self_train.network import make_network
+from tsc_jax.optimizer import check_optimizer
+
+STUDENT_RULES = {
+    "dtype": rules.one_of("float32", "bfloat16"),
+    "channels": rules.COUNT,
+    "blocks": rules.Rule(lambda value: isinstance(value, int) and value >= 0, "0 or more"),
+    "input_dropout": rules.BELOW_1,
+    "dropout": rules.BELOW_1,
+    "average": rules.BELOW_1,
+    "label_smoothing": rules.BELOW_1,
+    "topk_ratio": rules.COUNT,
+    "rounds": rules.COUNT,
+}
+OPTIMIZER_RULES = {"warmup": rules.NOT_NEGATIVE, "last_factor": rules.SHARE, "clip": rules.POSITIVE}
+
+
+def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) -> Method:
+    """Builds the student of `config.student`; see `methods.make`.
+
+    params holds the student. carried holds the moving "average" of params, which is what is used in the end; "mean" and
+    "scale" [D], by which features are standardized; and the pseudo "labels" int32 [S] of all training snippets. All
+    but params are filled in by the refresh at step 0; the refresh of each further round renews the labels with the
+    student's own outputs and begins with a new student.
+    """
+    del axis  # nothing but the sums of the loss crosses devices
+    check(config)
+    student, network = config.student, make_network(config.student, sizes.classes, mapped)
+
+    def init(key):
+        params = network.init(key, jnp.zeros((1, 1, sizes.width)), jnp.ones((1, 1), bool))["params"]
+        return params, {
+            "average": params,
+            "mean": jnp.zeros(sizes.width),
+            "scale": jnp.ones(sizes.width),
+            "labels": jnp.full(sizes.snippets, sizes.classes, jnp.int32),
+        }
+
+    def loss(params, carried, batch, key, step):
+        x = (batch["features"] - carried["mean"]) * carried["scale"]
+        logits = network.apply({"params": params}, x, batch["mask"], batch["order"], rngs={"dropout": key})
+        wanted = carried["labels"][batch["snippets"]]
+        wanted = optax.smooth_labels(jax.nn.one_hot(wanted, sizes.classes + 1), student.label_smoothing)
+        entropy = optax.softmax_cross_entropy(logits, wanted)
+        # Less at the beginning, when the average is of few steps.
+        decay = jnp.minimum(student.average, (1 + step) / (10 + step))
+        average = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, carried["average"], params)
+        term = Term(jnp.sum(entropy, where=batch["mask"]), jnp.sum(batch["mask"], dtype=jnp.float32))
+        return {"cross_entropy": term}, carried | {"average": average}
+
+    def variables(params, carried):
+        del params
+        return {"params": carried["average"], "mean": carried["mean"], "scale": carried["scale"]}
+
+    def forward(variables, features, mask):
+        x = (features - variables["mean"]) * variables["scale"]
+        cas = network.apply({"params": variables["params"]}, x, mask)
+        return Outputs({"cas": cas, "attention": 1 - jax.nn.softmax(cas)[..., -1]})
+
+    def class_scores(outputs):
+        return np.array([class_scores_of(output, student.topk_ratio) for output in outputs])
+
+    def refresh(params, carried, look, step):
+        if step == 0:
+            outputs, scores = vote([say(*teacher_of(run), look) for run in look.bases])
+            mean, scale = moments(look.split)
+            carried = carried | {"mean": mean, "scale": scale}
+        else:
+            outputs, scores = say(method, variables(params, carried), look)
+            params, _ = init(jax.random.fold_in(jax.random.key(look.seed), step))
+        shown = np.stack([video.labels for video in look.split.videos])
+        segments = labels.pseudo_segments(outputs, scores, shown, config.labels)
+        lengths = [video.num_snippets for video in look.split.videos]
+        known = labels.snippet_labels(segments, lengths, sizes.classes)
+        renewed = np.full(sizes.snippets, sizes.classes, np.int32)
+        renewed[: len(known)] = known
+        facts = {"segments": len(segments), "share_of_snippets": float(np.mean(known < sizes.classes))}
+        return params, carried | {"average": params, "labels": renewed}, {f"pseudo_labels_{step}": facts}
+
+    method = Method(
+        init=init,
+        loss=loss,
+        optimizer=make_optimizer(config),
+        variables=variables,
+        forward=forward,
+        localize=lambda outputs: steps.localize(outputs, class_scores(outputs), config.proposals, probabilities=False),
+        class_scores=class_scores,
+        refresh_at=tuple(range(0, config.train.steps, round_length(config))),
+        refresh=refresh,
+    )
+    return method
+
+
+def teacher_of(run) -> tuple[Method, object]:
+    """The method of a `Trained` run and its variables."""
+    return methods.make(run.config, run.sizes), run.variables
+
+
+def say(teacher: Method, variables, look: Look) -> tuple[list[OfVideo], np.ndarray]:
+    """What a teacher says of the training videos: class probabilities as "cas", "attention"; class scores [V, C]."""
+
+    def forward(variables, features, mask):
+        outputs = teacher.forward(variables, features, mask)
+        return outputs.replace(snippets=outputs.snippets | {"probabilities": class_probabilities(teacher, outputs)})
+
+    outputs = look.run(forward, variables)
+    tracks = [{"cas": output["probabilities"], "attention": output["attention"]} for output in outputs]
+    return tracks, np.asarray(teacher.class_scores(outputs), np.float32)
+
+
+def vote(said: Sequence[tuple[list[OfVideo], np.ndarray]]) -> tuple[list[OfVideo], np.ndarray]:
+    """The mean of what several teachers say."""
+    tracks = [
+        {name: np.mean([each[name] for each in of_video], axis=0) for name in ("cas", "attention")}
+        for of_video in zip(*(tracks for tracks, _ in said), strict=True)
+    ]
+    return tracks, np.mean([scores for _, scores in said], axis=0)
+
+
+def moments(split: Split) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and 1 / standard deviation of the features over all snippets of a split: float32 [D] each."""
+    count = sum(video.num_snippets for video in split.videos)
+    sums = squares = 0.0
+    for index in range(len(split.videos)):
+        features = split.features(index).astype(np.float64)
+        sums, squares = sums + features.sum(axis=0), squares + np.square(features).sum(axis=0)
+    mean = sums / count
+    deviation = np.sqrt(np.maximum(squares / count - np.square(mean), 0))
+    # A feature that never changes says nothing; it stays at 0.
+    scale = np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation > 1e-6)
+    return mean.astype(np.float32), scale.astype(np.float32)
+
+
+def class_scores_of(output: OfVideo, topk_ratio: int) -> np.ndarray:
+    """The class scores [C] of a video: those of TSC-Net's published localization, from the student's logits."""
+    activations = output["cas"] * output["attention"][:, None]
+    return video_scores(activations, max(1, len(activations) // topk_ratio))
+
+
+def round_length(config) -> int:
+    """The number of steps of a round."""
+    return max(1, -(-config.train.steps // config.student.rounds))
+
+
+def make_optimizer(config) -> optax.GradientTransformation:
+    """AdamW with clipped gradients; in each round the learning rate warms up and falls along a cosine."""
+    settings, length = config.optimizer, round_length(config)
+    schedule = optax.warmup_cosine_decay_schedule(
+        0.0, settings.learning_rate, settings.warmup, max(length, settings.warmup + 1),
+        settings.last_factor * settings.learning_rate,
+    )  # fmt: skip
+    return optax.chain(
+        optax.clip_by_global_norm(settings.clip),
+        optax.adamw(
+            lambda step: schedule(step % length),
+            settings.beta1,
+            settings.beta2,
+            settings.epsilon,
+            weight_decay=settings.weight_decay,
+        ),
+    )
+
+
+def check(config) -> None:
+    """Raises InputError for settings that self-training cannot use."""
+    rules.check("student", config.student, STUDENT_RULES)
+    rules.check("optimizer", config.optimizer, OPTIMIZER_RULES)
+    check_optimizer(config.optimizer)
+    labels.check(config.labels)
+    steps.check("proposals", config.proposals)
