@@ -24,7 +24,6 @@ STEPS = {
     "boundaries": "start and end become those of the instance of its class that it overlaps most",
 }
 MISSING = "missing proposals"
-EQUAL = 1 - 1e-9  # tIoU above which two segments are the same
 SHARES = (0.3, 0.5, 0.7)  # of the best score of the video and class, from which proposals become pseudo labels
 
 
@@ -75,7 +74,7 @@ def oracles(ground_truth: Segments, predictions: Segments, num_classes: int) -> 
         columns = {name: getattr(predictions, name).copy() for name in names}
         for name, column in columns.items():
             column[instance >= 0] = getattr(ground_truth, name)[instance[instance >= 0]]
-        return hard_nms(dataclasses.replace(predictions, **columns), EQUAL, pixels=False)
+        return _without_doubles(dataclasses.replace(predictions, **columns))
 
     changed = (
         dataclasses.replace(predictions, score=_one_to_one(of_own_class, len(predictions))),
@@ -84,6 +83,15 @@ def oracles(ground_truth: Segments, predictions: Segments, num_classes: int) -> 
         replaced(own, "start", "end"),
     )
     return dict(zip(STEPS, changed, strict=True))
+
+
+def _without_doubles(segments: Segments) -> Segments:
+    """The segments, in their order, without those that equal another one of a higher score, or an earlier one."""
+    columns = np.stack([segments.video, segments.label, segments.start, segments.end])
+    order = np.lexsort([-segments.score, *columns])
+    is_first = np.ones(len(segments), bool)
+    is_first[1:] = (columns[:, order[1:]] != columns[:, order[:-1]]).any(axis=0)
+    return segments[np.sort(order[is_first])]
 
 
 def _keys(segments: Segments, num_classes: int) -> np.ndarray:
