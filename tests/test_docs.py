@@ -19,12 +19,17 @@ DOCS = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
 PAGES = ("README.md", "BUILD.md", *(f"docs/{name}" for name in DOCS))
 
 # Documents whose commands run from top to bottom; a document that uses the run of another one comes after it.
-WALKS = (("your-own-data.md",), ("from-a-raw-video.md",), ("evaluation-protocols.md", "reading-the-report.md"))
+WALKS = (
+    ("your-own-data.md",),
+    ("from-a-raw-video.md",),
+    ("evaluation-protocols.md", "reading-the-report.md", "headroom.md"),
+)
 # Documents whose commands another test runs.
 ELSEWHERE = {
     "ablations.md": "tests/ablation/test_ablation.py",
     "methods.md": "tests/ablation/test_compare.py",
     "python.md": "tests/test_api.py",
+    "thumos14-proposals.md": "tests/evaluation/test_refining.py",
 }
 # The word after ``` is the kind of a block: shell commands, a Python program, or text that is only shown.
 RUN, SCRIPT, SHOWN = ("", "bash"), ("python",), ("text", "json")

@@ -1,6 +1,7 @@
 """launch.refine: the steps in their order, the file that it writes, and the flags that it refuses."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -130,11 +131,26 @@ def test_a_bad_file_is_said(tmp_path, content, sentence):
     assert not (tmp_path / "q.json").exists()
 
 
-def test_real_detections_gain(shared, tmp_path):
+def rows_of_page() -> dict[str, list[float]]:
+    """The numbers of each row of the tables in docs/thumos14-proposals.md by its flags."""
+    text = (ROOT / "docs" / "thumos14-proposals.md").read_text()
+    rows = re.findall(r"^\| `(--[^`]*)` \|(.*)\|$", text, re.MULTILINE)
+    return {flags: [float(cell) for cell in cells.split("|")] for flags, cells in rows}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", rows_of_page())
+def test_the_page_on_real_detections_shows_what_the_command_prints(shared, tmp_path, row):
     thumos14.write_ground_truth(shared, tmp_path / "g.json")
     done = launch(
         f"--predictions={thumos14.proposals_file(shared)}", f"--out={tmp_path / 'q.json'}",
-        f"--ground_truth={tmp_path / 'g.json'}", "--tiou=0.1:0.7:0.1", "--density=0.5", "--soft_nms=0.3",
+        f"--ground_truth={tmp_path / 'g.json'}", "--tiou=0.1:0.7:0.1", *row.split(),
     )  # fmt: skip
-    before, after = [line.split() for line in done.stdout.splitlines() if line.startswith(("before", "after"))][:2]
-    assert (before[-1], after[-2]) == ("9.8", "38.5")
+    lines = done.stdout.splitlines()
+    number = int(re.search(r"(\d+) predictions of 33895", lines[0])[1])
+    before, mean_ap, _, f1 = ([float(cell) for cell in line.split()[1:8]] for line in lines if line[:2] in ("be", "af"))
+    mean = float(next(line for line in lines if line.startswith("after")).split()[-2])
+    assert before[0] == 17.1
+    labels = "min_" in row
+    shown = [number, f1[2], f1[4], f1[6], mean] if labels else [mean_ap[0], mean_ap[2], mean_ap[4], mean_ap[6], mean]
+    np.testing.assert_allclose(rows_of_page()[row], shown, atol=0.11)

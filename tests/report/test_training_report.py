@@ -13,6 +13,7 @@ from tests.report.pages import picture, pictures, tooltips
 from tsc_jax.evaluation import diagnosis, protocols
 from tsc_jax.evaluation.detection import average_precisions
 from tsc_jax.evaluation.evaluate import ground_truth
+from tsc_jax.evaluation.headroom import headroom
 from tsc_jax.localization.segments import make_segments
 from tsc_jax.methods.tscnet.report import bank_section
 from tsc_jax.report.sections import Section, write_training_report
@@ -47,7 +48,7 @@ def headings(text):
 def test_one_page_by_itself(tmp_path, scalars):
     text = page(tmp_path, scalars)
     sections = re.findall(r'<section class="card" id="(\w+)"', text)
-    assert sections == ["map", "steps", "losses", "classes", "errors", "lengths", "videos"]
+    assert sections == ["map", "steps", "losses", "classes", "errors", "headroom", "lengths", "videos"]
     assert re.findall(r'href="#(\w+)"', text) == sections
     assert re.findall(r"https?:|src=|url\(|@import|<link|<script", text) == []
     for name in (*CLASSES[:2], *(video.name for video in DATASET.test.videos), DATASET.name):
@@ -82,7 +83,7 @@ def test_every_loss_term_has_a_chart_and_terms_of_several_branches_share_one(tmp
 def test_the_document_explains_every_section(tmp_path, scalars):
     text = (ROOT / "docs" / "reading-the-report.md").read_text()
     titles = headings(page(tmp_path, scalars, extra=[bank_section(np.eye(2), None, ["a"])]))
-    assert len(titles) == 8
+    assert len(titles) == 9
     assert set(titles) <= set(re.findall(r"^## (.*)$", text, re.MULTILINE))
 
 
@@ -120,6 +121,12 @@ def test_the_numbers_are_those_of_the_diagnosis(tmp_path, scalars, protocol):
     }
     expected = 100 * profile / np.maximum(profile.sum(axis=1, keepdims=True), 1)
     np.testing.assert_allclose(list(shown.values()), expected.ravel(), rtol=1e-3)
+
+    lost = headroom(truth, predictions, metrics["tiou"], len(CLASSES)).lost
+    texts = [each.strip() for each in picture(text, "mAP lost at tIoU 0.5 (points)").itertext() if each.strip()]
+    for step, points in lost.items():
+        assert f"{100 * points[2]:.1f}" in texts[texts.index(step) :][:4]
+        assert re.search(rf'<td>{step}</td>.*<td class="number">{round(100 * float(points.mean()), 1)}</td></tr>', text)
 
     longest = diagnosis.by_length(*compared).upper[-1] / (1 if protocol == "seconds" else RATE)
     assert f"to {longest:.1f} s</text>" in text

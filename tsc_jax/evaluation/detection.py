@@ -101,9 +101,10 @@ def overlapping_pairs(
     place = np.arange(len(prediction)) - np.repeat(np.cumsum(counts) - counts, counts)
     truth = by_group[np.repeat(first, counts) + place]
 
-    true, predicted = ground_truth[truth], predictions[prediction]
-    overlap = np.minimum(true.end, predicted.end) - np.maximum(true.start, predicted.start)
-    union = (true.end - true.start) + (predicted.end - predicted.start) - overlap
+    true_start, true_end = ground_truth.start[truth], ground_truth.end[truth]
+    start, end = predictions.start[prediction], predictions.end[prediction]
+    overlap = np.minimum(true_end, end) - np.maximum(true_start, start)
+    union = (true_end - true_start) + (end - start) - overlap
     some = overlap > 0
     prediction, truth, tiou = prediction[some], truth[some], overlap[some] / union[some]
     order = np.lexsort([-truth, -tiou, prediction])

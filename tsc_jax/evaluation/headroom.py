@@ -18,25 +18,20 @@ from tsc_jax.localization.segments import Segments
 
 # The steps, and what is known of each prediction when it is perfect.
 STEPS = {
-    "ranking": "score := best tIoU with an instance of its class",
+    "ranking": "the score becomes the tIoU with the instance that it finds, 0 for none; each instance is found once",
     "video classes": "predictions of classes that the video does not show are dropped",
     "segment classes": "the class becomes that of the instance that it overlaps most",
     "boundaries": "start and end become those of the instance of its class that it overlaps most",
 }
+MISSING = "missing proposals"
 SHARES = (0.3, 0.5, 0.7)  # of the best score of the video and class, from which proposals become pseudo labels
 
 
 class Headroom(NamedTuple):
-    """mAP of predictions at each tIoU as they are, and with one step perfect; from 0 to 1."""
+    """mAP of predictions at each tIoU, and what they lose, from 0 to 1."""
 
     mean_ap: np.ndarray  # float64 [tIoUs]
-    perfect: dict[str, np.ndarray]  # float64 [tIoUs] by name of the step
-    found: np.ndarray  # float64 [tIoUs], share of the instances that some prediction finds, mean over the classes
-
-    @property
-    def gained(self) -> dict[str, np.ndarray]:
-        """The mAP that a perfect step would add, float64 [tIoUs] by name of the step."""
-        return {step: mean_ap - self.mean_ap for step, mean_ap in self.perfect.items()}
+    lost: dict[str, np.ndarray]  # float64 [tIoUs] by name of the step, and MISSING
 
 
 class LabelQuality(NamedTuple):
@@ -48,55 +43,79 @@ class LabelQuality(NamedTuple):
 
 
 def headroom(ground_truth: Segments, predictions: Segments, tious: Sequence[float], num_classes: int) -> Headroom:
-    """Computes mAP with one of the STEPS made perfect, and the share of instances that any prediction finds.
+    """Computes mAP, and how much higher it is with one of the STEPS made perfect.
 
-    An instance that no prediction finds is lost whatever the ranking; 1 - `found` is what missing proposals cost.
-    Raises InputError if there is no ground truth.
+    What even a perfect ranking leaves to 1 is lost because no prediction finds the instance: MISSING. So mAP, the loss
+    by ranking and the loss by missing proposals add up to 1; the other losses overlap with these two. Raises InputError
+    if there is no ground truth.
     """
 
     def mean_ap(changed: Segments) -> np.ndarray:
         return detection.mean_average_precision(ground_truth, changed, tious, num_classes)
 
-    changed = oracles(ground_truth, predictions, num_classes)
-    hits = detection.assign(ground_truth, changed["ranking"], tious, num_classes) >= 0
-    instances = np.bincount(ground_truth.label, minlength=num_classes)
-    found = np.array([np.bincount(predictions.label[row], minlength=num_classes) for row in hits])
-    of_classes = found[:, instances > 0] / instances[instances > 0]
-    perfect = {step: mean_ap(segments) for step, segments in changed.items()}
-    return Headroom(mean_ap(predictions), perfect, of_classes.mean(axis=1))
+    now = mean_ap(predictions)
+    perfect = {step: mean_ap(changed) for step, changed in oracles(ground_truth, predictions, num_classes).items()}
+    lost = {step: raised - now for step, raised in perfect.items()}
+    return Headroom(now, lost | {MISSING: 1 - perfect["ranking"]})
 
 
 def oracles(ground_truth: Segments, predictions: Segments, num_classes: int) -> dict[str, Segments]:
     """Returns the predictions with each of the STEPS made perfect, by its name.
 
-    A prediction that overlaps no instance keeps its class and its boundaries; the perfect ranking scores it 0.
+    A prediction that overlaps no instance keeps its class and its boundaries. Of predictions that become equal only the
+    best stays, as after any NMS.
     """
-    own, tiou = _best(detection.overlapping_pairs(ground_truth, predictions, num_classes), len(predictions))
-    any_class, _ = _best(pairs_of_all_classes(ground_truth, predictions), len(predictions))
-    shown = np.zeros((max(ground_truth.video.max(initial=0), predictions.video.max(initial=0)) + 1, num_classes), bool)
-    shown[ground_truth.video, ground_truth.label] = True
+    of_own_class = detection.overlapping_pairs(ground_truth, predictions, num_classes)
+    own = _best(of_own_class, len(predictions))
+    any_class = _best(pairs_of_all_classes(ground_truth, predictions), len(predictions))
+    shown = np.isin(_keys(predictions, num_classes), _keys(ground_truth, num_classes))
 
-    def replaced(name: str, instance: np.ndarray) -> np.ndarray:
-        column = getattr(predictions, name).copy()
-        column[instance >= 0] = getattr(ground_truth, name)[instance[instance >= 0]]
-        return column
+    def replaced(instance: np.ndarray, *names: str) -> Segments:
+        columns = {name: getattr(predictions, name).copy() for name in names}
+        for name, column in columns.items():
+            column[instance >= 0] = getattr(ground_truth, name)[instance[instance >= 0]]
+        return _without_doubles(dataclasses.replace(predictions, **columns))
 
-    changes = (
-        dataclasses.replace(predictions, score=tiou),
-        predictions[shown[predictions.video, predictions.label]],
-        dataclasses.replace(predictions, label=replaced("label", any_class)),
-        dataclasses.replace(predictions, start=replaced("start", own), end=replaced("end", own)),
+    changed = (
+        dataclasses.replace(predictions, score=_one_to_one(of_own_class, len(predictions))),
+        predictions[shown],
+        replaced(any_class, "label"),
+        replaced(own, "start", "end"),
     )
-    return dict(zip(STEPS, changes, strict=True))
+    return dict(zip(STEPS, changed, strict=True))
 
 
-def _best(pairs: tuple[np.ndarray, np.ndarray, np.ndarray], number: int) -> tuple[np.ndarray, np.ndarray]:
-    """The instance of the highest tIoU of each prediction, int64 [N] with -1 for none, and this tIoU, or 0."""
-    prediction, truth, tiou = pairs
+def _without_doubles(segments: Segments) -> Segments:
+    """The segments, in their order, without those that equal another one of a higher score, or an earlier one."""
+    columns = np.stack([segments.video, segments.label, segments.start, segments.end])
+    order = np.lexsort([-segments.score, *columns])
+    is_first = np.ones(len(segments), bool)
+    is_first[1:] = (columns[:, order[1:]] != columns[:, order[:-1]]).any(axis=0)
+    return segments[np.sort(order[is_first])]
+
+
+def _keys(segments: Segments, num_classes: int) -> np.ndarray:
+    return segments.video * num_classes + segments.label
+
+
+def _one_to_one(pairs: tuple[np.ndarray, np.ndarray, np.ndarray], number: int) -> np.ndarray:
+    """The tIoU of each prediction with the instance that it finds, float64 [N]: the best pairs first, each row once."""
+    result, found = np.zeros(number), set()
+    by_tiou = np.argsort(-pairs[2], kind="stable")
+    for prediction, truth, tiou in zip(*(column[by_tiou].tolist() for column in pairs), strict=True):
+        if not result[prediction] and truth not in found:
+            found.add(truth)
+            result[prediction] = tiou
+    return result
+
+
+def _best(pairs: tuple[np.ndarray, np.ndarray, np.ndarray], number: int) -> np.ndarray:
+    """The instance of the highest tIoU of each prediction, int64 [N]; -1 for none."""
+    prediction, truth, _ = pairs
     first = np.diff(prediction, prepend=-1) > 0  # a prediction's first pair has its highest tIoU
-    instance, best = np.full(number, -1), np.zeros(number)
-    instance[prediction[first]], best[prediction[first]] = truth[first], tiou[first]
-    return instance, best
+    instance = np.full(number, -1)
+    instance[prediction[first]] = truth[first]
+    return instance
 
 
 def pseudo_labels(proposals: Segments, known: np.ndarray, share: float) -> Segments:

@@ -19,6 +19,7 @@ from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.evaluation import diagnosis, protocols
 from tsc_jax.evaluation.detection import average_precisions
 from tsc_jax.evaluation.evaluate import Evaluation, ground_truth
+from tsc_jax.evaluation.headroom import headroom
 from tsc_jax.localization.segments import Segments
 from tsc_jax.report import charts
 from tsc_jax.report.lanes import shown_classes
@@ -62,6 +63,7 @@ def write_training_report(
         losses(curves),
         classes(compared, dataset.classes),
         errors(compared, dataset.classes),
+        losses_by_step(compared, metrics["tiou"]),
         lengths(compared, 1.0 if protocol == "seconds" else 1 / rate),
         videos(compared, evaluation.predictions, dataset),
         *extra,
@@ -211,6 +213,22 @@ def mistakes(compared: tuple, names: tuple[str, ...]) -> Markup:
     rows = [(names[true], names[taken], int(mistaken[true, taken])) for true, taken in most if mistaken[true, taken]]
     caption = "Wrong labels in 1G, most frequent first"
     return parts.table(["true class", "predicted class", "predictions"], rows, caption) if rows else Markup()
+
+
+def losses_by_step(compared: tuple, tious: Sequence[float]) -> Section:
+    """Shows how much mAP each step from activations to segments loses, as bars and at each tIoU of `tious`."""
+    truth, predictions, threshold, number = compared
+    lost = {step: 100 * points for step, points in headroom(truth, predictions, tious, number).lost.items()}
+    at_threshold = np.array([points[tious.index(threshold)] for points in lost.values()])
+    bars = charts.bar_chart(
+        f"mAP lost at tIoU {threshold:g} (points)",
+        list(lost),
+        np.maximum(at_threshold, 0),
+        texts=[f"{points:.1f}" for points in at_threshold],
+    )
+    header = ["lost (points) by, at tIoU", *(f"{tiou:g}" for tiou in tious), "average"]
+    rows = [[step, *(round(float(value), 1) for value in (*points, points.mean()))] for step, points in lost.items()]
+    return section("headroom", parts.charts([bars]) + parts.scroll(parts.table(header, rows)))
 
 
 def lengths(compared: tuple, unit: float) -> Section:
