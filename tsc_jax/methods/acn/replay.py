@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -110,7 +110,7 @@ def first_state(setup: Setup, method: Method):
 
 def replay_outputs(setup: Setup) -> dict[str, np.ndarray]:
     """Regressors' outputs, intervals, their terms, the selection, the loss of each video and bounds' gradients."""
-    regressed, scored, kept = run(setup, setup.params)
+    regressed, scored, kept = make_run(setup)(setup.params)
     exists, anchors = np.asarray(scored.intervals.exists), setup.config.intervals.anchors
     inside = np.arange(regressed.shape[1]) < setup.lengths[:, None]
     listed = functools.partial(in_order, exists)
@@ -120,9 +120,8 @@ def replay_outputs(setup: Setup) -> dict[str, np.ndarray]:
     columns = {name: getattr(scored.intervals, name) for name in ("start", "end", "outer_start", "outer_end")}
     columns |= {name: getattr(scored, name) for name in ("outer", "inner", "coherence")}
     columns |= {"anchor": sizes, "oic": scored.outer - scored.inner}
-    by_class = {"confidence": scored.confidence, "kept": kept}
-    columns |= {name: np.moveaxis(array, 1, -1) for name, array in by_class.items()}
     outputs |= {f"out/{name}": listed(np.asarray(array)) for name, array in columns.items()}
+    outputs |= prefixed("out/", of_classes(scored, kept))
     of_videos = np.asarray(mean_confidence(scored.confidence, kept))
     return (
         outputs
@@ -131,8 +130,8 @@ def replay_outputs(setup: Setup) -> dict[str, np.ndarray]:
     )
 
 
-def run(setup: Setup, params: Any) -> tuple[np.ndarray, Scored, np.ndarray]:
-    """The regressors' outputs [B, T, A, 2], the scored intervals, and those kept."""
+def make_run(setup: Setup) -> Callable[[Any], tuple[np.ndarray, Scored, np.ndarray]]:
+    """`run(params)`, compiled once: the regressors' outputs [B, T, A, 2], the scored intervals, and those kept."""
     config, network = setup.config, make_network(setup.config, mapped=False)
 
     @jax.jit
@@ -142,7 +141,13 @@ def run(setup: Setup, params: Any) -> tuple[np.ndarray, Scored, np.ndarray]:
         return regressed, scored, select(scored, scp, jnp.asarray(setup.classes), config)
 
     mask = np.arange(setup.features.shape[1]) < setup.lengths[:, None]
-    return jax.device_get(call(params, setup.features, setup.scp, mask))
+    return lambda params: jax.device_get(call(params, setup.features, setup.scp, mask))
+
+
+def of_classes(scored: Scored, kept: np.ndarray) -> dict[str, np.ndarray]:
+    """The confidence and the selection of the intervals that exist [B, N, C]."""
+    exists, by_class = np.asarray(scored.intervals.exists), {"confidence": scored.confidence, "kept": kept}
+    return {name: in_order(exists, np.moveaxis(array, 1, -1)) for name, array in by_class.items()}
 
 
 def bounds_gradient(setup: Setup, scored: Scored, kept: np.ndarray) -> dict[str, np.ndarray]:
@@ -177,8 +182,9 @@ def replay_gradient(setup: Setup) -> dict[str, np.ndarray]:
 def replay_variant(setup: Setup, name: str) -> dict[str, np.ndarray]:
     """Loss, confidences, selection and gradients under one of VARIANTS."""
     setup = dataclasses.replace(setup, config=changed(setup.config, VARIANTS[name]))
-    outputs, gradient = replay_outputs(setup), replay_gradient(setup)
-    named = {each: outputs[f"out/{each}"] for each in ("confidence", "kept")} | {"loss": gradient.pop("loss/total")}
+    _, scored, kept = make_run(setup)(setup.params)
+    gradient = replay_gradient(setup)
+    named = of_classes(scored, kept) | {"loss": gradient.pop("loss/total")}
     return prefixed(f"variant/{name}/", named | gradient)
 
 
@@ -190,7 +196,8 @@ def replay_steps(setup: Setup, name: str, rates: np.ndarray) -> dict[str, np.nda
     start = first_state(setup, method)
     taken = take_steps(method, start, setup.batch, len(rates))
     before = [start.params, *(state.params for state, _ in taken[:-1])]
-    counts = [run(setup, params)[2].sum(axis=(1, 2, 3)) for params in before]
+    run = make_run(setup)
+    counts = [run(params)[2].sum(axis=(1, 2, 3)) for params in before]
     final, first = to_tensors(taken[-1][0].params), to_tensors(setup.params)
     moved = {f"final/{tensor}": np.float64(final[tensor]) - first[tensor] for tensor in final}
     losses = np.array([values["total"] for _, values in taken])
