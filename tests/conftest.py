@@ -25,10 +25,15 @@ jax.config.update("jax_num_cpu_devices", 8)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+# The files that take longest, longest first.
+LONGEST = ("methods/test_contract.py", "test_docs.py", "training/test_processes.py", "test_benchmarks.py")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begins with the files that take long, so that none of two workers is left with one of them at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (ranks.get(item.path, len(LONGEST)), item.path not in slow))
 
 
 @pytest.fixture(scope="module", autouse=True)
