@@ -121,6 +121,8 @@ def candidates(
 
     `admitted` are the classes to propose, int, rising; the other arguments are those of `localize`.
     """
+    if not len(admitted):
+        return concatenate([])
     attention, number = output["attention"], settings.upsampling
     tracks = scored_tracks(output["cas"], attention, admitted, settings, probabilities)
     fine, parts = upsampled(tracks, number), []

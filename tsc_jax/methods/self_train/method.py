@@ -54,7 +54,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         }
 
     def loss(params, carried, batch, key, step):
-        x = (batch["features"] - carried["mean"]) * carried["scale"]
+        x = standardized(batch["features"], carried)
         logits = network.apply({"params": params}, x, batch["mask"], batch["order"], rngs={"dropout": key})
         wanted = carried["labels"][batch["snippets"]]
         wanted = optax.smooth_labels(jax.nn.one_hot(wanted, sizes.classes + 1), student.label_smoothing)
@@ -70,8 +70,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         return {"params": carried["average"], "mean": carried["mean"], "scale": carried["scale"]}
 
     def forward(variables, features, mask):
-        x = (features - variables["mean"]) * variables["scale"]
-        cas = network.apply({"params": variables["params"]}, x, mask)
+        cas = network.apply({"params": variables["params"]}, standardized(features, variables), mask)
         return Outputs({"cas": cas, "attention": 1 - jax.nn.softmax(cas)[..., -1]})
 
     def class_scores(outputs):
@@ -132,6 +131,11 @@ def vote(said: Sequence[tuple[list[OfVideo], np.ndarray]]) -> tuple[list[OfVideo
         for of_video in zip(*(tracks for tracks, _ in said), strict=True)
     ]
     return tracks, np.mean([scores for _, scores in said], axis=0)
+
+
+def standardized(features: jax.Array, moments) -> jax.Array:
+    """Features [B, T, D] with the mean 0 and the variance 1 in the training split."""
+    return (features - moments["mean"][None, None]) * moments["scale"][None, None]
 
 
 def moments(split: Split) -> tuple[np.ndarray, np.ndarray]:
