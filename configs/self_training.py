@@ -34,7 +34,9 @@ def on(method: str, data: str) -> ml_collections.ConfigDict:
         # classes of a video beside the best one are lost
         student.label_smoothing = 0.1
         student.topk_ratio = 10  # class score of a video: mean of the T // 10 largest activations
-        student.rounds = 1  # after the first one, the student's own segments are the labels
+        # Steps of a round: then the student's own segments become the labels, and a new student begins. 600 train.steps
+        # are two rounds
+        student.round_steps = 300
 
         config.labels = ml_collections.ConfigDict(steps.PUBLISHED | plus.STEPS | LABELS)
         config.proposals = ml_collections.ConfigDict(steps.PUBLISHED | plus.STEPS)
@@ -45,7 +47,7 @@ def on(method: str, data: str) -> ml_collections.ConfigDict:
         config.optimizer.last_factor = 0.05  # of the learning rate at the end of a round
         config.optimizer.clip = 1.0  # largest norm of the gradient
 
-        config.train.steps = 300
+        config.train.steps = 300  # one round
         config.train.batches = "epochs"
         config.train.sampling = "crop"
         config.train.snippets = 64

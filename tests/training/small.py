@@ -97,7 +97,7 @@ def acn_run(data_dir: Path, **changes) -> ml_collections.ConfigDict:
 def self_train_run(data_dir: Path, **changes) -> ml_collections.ConfigDict:
     """Self-training on the small data set, on top of a finished run, in two rounds."""
     config = recipe("self_train", "thumos14")
-    own = {"student.channels": 8, "student.blocks": 1, "student.rounds": 2, "train.snippets": 12}
+    own = {"student.channels": 8, "student.blocks": 1, "student.round_steps": 3, "train.snippets": 12}
     own |= {"data.data_dir": str(data_dir), "base.workdir": str(toy_base(data_dir, changes.get("eval.holdout", 0.0)))}
     config.update_from_flattened_dict(SMALL | own | changes)
     return base.with_base(config, None, open_dataset(data_dir, config.data.name)).lock()

@@ -27,7 +27,7 @@ STUDENT_RULES = {
     "average": rules.BELOW_1,
     "label_smoothing": rules.BELOW_1,
     "topk_ratio": rules.COUNT,
-    "rounds": rules.COUNT,
+    "round_steps": rules.COUNT,
 }
 OPTIMIZER_RULES = {"warmup": rules.NOT_NEGATIVE, "last_factor": rules.SHARE, "clip": rules.POSITIVE}
 
@@ -101,7 +101,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         forward=forward,
         localize=lambda outputs: steps.localize(outputs, class_scores(outputs), config.proposals, probabilities=False),
         class_scores=class_scores,
-        refresh_at=tuple(range(0, config.train.steps, round_length(config))),
+        refresh_at=tuple(range(0, config.train.steps, student.round_steps)),
         refresh=refresh,
     )
     return method
@@ -158,14 +158,9 @@ def class_scores_of(output: OfVideo, topk_ratio: int) -> np.ndarray:
     return video_scores(activations, max(1, len(activations) // topk_ratio))
 
 
-def round_length(config) -> int:
-    """The number of steps of a round."""
-    return max(1, -(-config.train.steps // config.student.rounds))
-
-
 def make_optimizer(config) -> optax.GradientTransformation:
     """AdamW with clipped gradients; in each round the learning rate warms up and falls along a cosine."""
-    settings, length = config.optimizer, round_length(config)
+    settings, length = config.optimizer, config.student.round_steps
     schedule = optax.warmup_cosine_decay_schedule(
         0.0, settings.learning_rate, settings.warmup, max(length, settings.warmup + 1),
         settings.last_factor * settings.learning_rate,
