@@ -6,6 +6,7 @@ from typing import Any
 import ml_collections
 
 import configs
+from configs import plus, self_training
 from tsc_jax.errors import InputError
 
 DEFAULT_KIND = "demo"  # recipes for small data and two CPU cores
@@ -52,10 +53,18 @@ def kind_of(data: str) -> str:
     return data
 
 
+def split_name(name: str) -> tuple[str, str]:
+    """The method of a row of a comparison, and "plus" or "best" for METHOD_plus and METHOD_best, else ""."""
+    for kind in ("plus", "best"):
+        if name.endswith(f"_{kind}"):
+            return name.removesuffix(f"_{kind}"), kind
+    return name, ""
+
+
 def recipe_of(
-    method: str, data: str, data_dir: str | None, kind: str, changes: Mapping[str, Any]
+    name: str, data: str, data_dir: str | None, kind: str, changes: Mapping[str, Any]
 ) -> ml_collections.ConfigDict:
-    """The recipe of a method for a comparison.
+    """The recipe of a row of a comparison: a method, or METHOD_plus or METHOD_best.
 
     Videos and evaluation are those of TSC-Net's recipe for the same `kind`, so that they are equal for all methods.
     `changes` come last; their keys must exist.
@@ -63,8 +72,11 @@ def recipe_of(
     Raises:
       InputError: the method has no recipe of this kind, or the recipe lacks a key of OVERRIDES.
     """
+    method, improved = split_name(name)
     try:
         config, common = configs.recipe(method, kind), configs.recipe("tscnet", kind)
+        if improved == "best":
+            config = self_training.on(method, kind)
     except (ModuleNotFoundError, AttributeError):
         raise InputError(f"{method} has no recipe {kind!r}, expected configs/{method}_{kind}.py") from None
     known = OVERRIDES.get(data, {})
@@ -75,5 +87,6 @@ def recipe_of(
         config.data.name = data
         config.data.data_dir = data_dir or config.data.data_dir
     config.lock()
-    config.update_from_flattened_dict(known.get("all", {}) | known.get(method, {}) | dict(changes))
-    return config
+    own = known.get(name if improved == "best" else method, {})
+    config.update_from_flattened_dict(known.get("all", {}) | own | dict(changes))
+    return plus.improve(config) if improved == "plus" else config

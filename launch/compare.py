@@ -4,6 +4,11 @@
   python -m launch.compare --data=mine --methods=tscnet,rskp --workdir=runs/mine --all eval.protocol=published \
       --set tscnet:train.steps=800
 
+METHOD_plus reads the segments of METHOD's runs with configs/plus.py; METHOD_best trains a student on them
+(configs/self_training.py):
+
+  python -m launch.compare --data=watch_sessions --methods=rskp,rskp_plus,rskp_best --workdir=runs/rskp
+
 Videos, seeds, tIoUs, protocol and holdout are the same for all, and every number is that of the last step. The same
 command resumes; a method that fails is reported and does not stop the others. A recipe is configs/METHOD_KIND.py with
 the changes of configs/compare.py, then those of --all, then those of --set.
@@ -19,7 +24,9 @@ from tsc_jax import cli
 from tsc_jax.errors import InputError
 
 _DATA = flags.DEFINE_string("data", None, "Name of a prepared data set.")
-_METHODS = flags.DEFINE_list("methods", None, "Methods to compare; differences are from the first one.")
+_METHODS = flags.DEFINE_list(
+    "methods", None, "Methods to compare, also as METHOD_plus and METHOD_best; differences are from the first one."
+)
 _SEEDS = flags.DEFINE_integer("seeds", 8, "Number of runs per method, with the same seeds.", lower_bound=2)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder for runs, metrics and tables.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of prepared data sets; default: that of the recipes.")
@@ -46,7 +53,7 @@ def main(argv: list[str]) -> None:
     from tsc_jax.hardware import hardware
 
     recipes, workdir = recipes_of_flags(), Path(_WORKDIR.value)
-    compared = compare.compare(recipes, workdir, _SEEDS.value, _BASE.value)
+    compared = compare.compare(recipes, workdir, _SEEDS.value, *built_on(recipes))
     config = next(each for each in recipes.values() if not isinstance(each, InputError))
     setting = compare_tables.Setting(
         data=_DATA.value,
@@ -63,15 +70,18 @@ def main(argv: list[str]) -> None:
 
 
 def recipes_of_flags() -> dict:
-    """The recipe of every method; an InputError for a method that has none of this kind."""
-    from configs.compare import kind_of, recipe_of
+    """The recipe of every row of the comparison; an InputError for a method that has none of this kind."""
+    from configs.compare import kind_of, recipe_of, split_name
     from tsc_jax import methods
     from tsc_jax.ablation import overrides
 
     names = list(dict.fromkeys(_METHODS.value))
     for name in (*names, _BASE.value):
-        if name not in methods.names():
-            raise InputError(f"--methods names {name!r}, expected some of {', '.join(methods.names())}")
+        if split_name(name)[0] not in methods.names():
+            raise InputError(
+                f"--methods names {name!r}, expected some of {', '.join(methods.names())}, or one of them with _plus or"
+                " _best"
+            )
     kind, own = _RECIPE.value or kind_of(_DATA.value), split_by_method(names)
     recipes = {}
     for name in names:
@@ -81,9 +91,21 @@ def recipes_of_flags() -> dict:
             recipes[name] = error
             continue
         changes = overrides.parse(_ALL.value, "--all ", config.to_dict())
-        changes |= overrides.parse(own[name], f"--set {name}:", config.to_dict())
+        # METHOD_plus reads the runs of METHOD.
+        for changed in dict.fromkeys((split_name(name)[0], name)) if name.endswith("_plus") else (name,):
+            changes |= overrides.parse(own.get(changed, []), f"--set {changed}:", config.to_dict())
         recipes[name] = recipe_of(name, _DATA.value, _DATA_DIR.value, kind, changes)
     return recipes
+
+
+def built_on(recipes: dict) -> tuple[dict[str, str], dict[str, str]]:
+    """By row of the comparison: the row on whose runs it stands, and the row whose runs it reads."""
+    from configs.compare import split_name
+
+    stages = {name for name, config in recipes.items() if not isinstance(config, InputError) and "base" in config}
+    bases = {name: split_name(name)[0] if name.endswith("_best") else _BASE.value for name in stages}
+    read = {name: split_name(name)[0] for name in recipes if name.endswith("_plus")}
+    return {name: base for name, base in bases.items() if name not in read}, read
 
 
 def split_by_method(names: list[str]) -> dict[str, list[str]]:

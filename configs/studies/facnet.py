@@ -11,7 +11,7 @@ def temperatures() -> Variants:
 
 
 STUDIES = {
-    "localization": lambda config, classes: studies.class_tracks(),
+    "quirks": lambda config, classes: studies.class_tracks(),
     "losses": lambda config, classes: studies.without(config.loss.weights),
     "temperatures": lambda config, classes: temperatures(),
 }

@@ -17,7 +17,7 @@ def streams() -> Variants:
 
 
 STUDIES = {
-    "localization": lambda config, classes: studies.class_tracks(),
+    "quirks": lambda config, classes: studies.class_tracks(),
     "losses": lambda config, classes: studies.without(config.loss.weights),
     "streams": lambda config, classes: streams(),
 }

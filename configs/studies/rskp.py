@@ -19,7 +19,7 @@ def prototypes(number: int) -> Variants:
 
 
 STUDIES = {
-    "localization": lambda config, classes: studies.class_tracks(),
+    "quirks": lambda config, classes: studies.class_tracks(),
     "losses": lambda config, classes: studies.without(config.loss.weights),
     "branches": lambda config, classes: branches(config.model.main_weight),
     "prototypes": lambda config, classes: prototypes(config.model.prototypes),

@@ -1,12 +1,10 @@
 """The studies of TSC-Net; configs/thumos14.py explains the keys."""
 
 import itertools
-from collections.abc import Mapping
-from typing import Any
 
 import ml_collections
 
-from configs import plus, studies
+from configs import studies
 from configs.studies import Variants
 
 
@@ -52,34 +50,11 @@ def fusion(weight: float) -> Variants:
     return {f"published: {weight:g}": {}} | {f"{each:g}": {"model.fusion_weight": each} for each in weights}
 
 
-def localization() -> Variants:
-    """Varies how segments are read from activations; uses the same trained runs. configs/plus.py has the choice."""
-
-    def lower(**changes: Any) -> Mapping[str, Any]:
-        return {f"proposals.{key}": value for key, value in ({"class_threshold": 0.02} | changes).items()}
-
-    return {
-        "published": {},
-        **{f"class threshold {each:g}": lower(class_threshold=each) for each in (0.1, 0.05, 0.02, 0.01, 0.0)},
-        **{f"0.02, NMS sigma {each:g}": lower(nms_sigma=each) for each in (0.2, 0.4, 0.5, 0.7)},
-        **{f"0.02, video score weight {each:g}": lower(video_score_weight=each) for each in (0.0, 0.1, 0.5, 1.0)},
-        **{f"0.02, outer ratio {each:g}": lower(outer_ratio=each) for each in (0.15, 0.35, 0.5)},
-        **{f"0.02, fusion weight {each:g}": lower() | {"model.fusion_weight": each} for each in (0.4, 0.7, 0.8)},
-    }
-
-
-def against_plus() -> Variants:
-    """Compares the recipe with its improvements of configs/plus.py."""
-    return {"published": {}, "plus": plus.CHANGES}
-
-
 STUDIES = {
     "modules": lambda config, classes: modules(),
     "bank": lambda config, classes: bank(config.bank, classes),
     "fusion": lambda config, classes: fusion(config.model.fusion_weight),
     "losses": lambda config, classes: studies.without(config.loss.weights),
-    "localization": lambda config, classes: localization(),
-    "plus": lambda config, classes: against_plus(),
 }
 
 

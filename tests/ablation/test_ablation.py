@@ -179,8 +179,9 @@ STUDIED = [
     (path.stem, kind, study)
     for path in sorted((ROOT / "configs" / "studies").glob("[a-z]*.py"))
     for kind in KINDS
-    if importlib.util.find_spec(f"configs.{kind if path.stem == 'tscnet' else f'{path.stem}_{kind}'}")
-    for study in studies.studies_of(path.stem).STUDIES
+    if path.stem == "self_train"
+    or importlib.util.find_spec(f"configs.{kind if path.stem == 'tscnet' else f'{path.stem}_{kind}'}")
+    for study in studies.studies_of(path.stem).STUDIES | studies.COMMON
 ]
 
 

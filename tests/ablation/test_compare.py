@@ -14,16 +14,18 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from configs import plus
 from configs.common import base_section
 from configs.compare import kind_of, recipe_of
 from tests import toy
-from tests.training.small import small_run, toy_run
+from tests.training.small import self_train_run, small_run, toy_run
 from tsc_jax.ablation import compare, compare_tables, grid, overrides
 from tsc_jax.data.dataset import open_dataset
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation.evaluate import evaluate
 from tsc_jax.hardware import hardware
 from tsc_jax.inference import make_inference
+from tsc_jax.training.recipes import complete
 from tsc_jax.training.trained import open_trained
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +45,7 @@ def setting(**changes) -> compare_tables.Setting:
 def compared(data_dir, tmp_path_factory):
     """Workdir and results of a comparison."""
     workdir = tmp_path_factory.mktemp("compare") / "new"
-    results = compare.compare(recipes(data_dir), workdir, 2, "tscnet")
+    results = compare.compare(recipes(data_dir), workdir, 2, {})
     compare_tables.write(workdir, results, (), setting())
     return workdir, results
 
@@ -97,7 +99,7 @@ def test_markdown_csv_and_picture_agree_with_the_results(compared):
 def test_a_finished_comparison_trains_nothing(compared, data_dir, monkeypatch):
     workdir, before = compared
     monkeypatch.setattr(grid, "train", None)
-    for one, other in zip(before, compare.compare(recipes(data_dir), workdir, 2, "tscnet"), strict=True):
+    for one, other in zip(before, compare.compare(recipes(data_dir), workdir, 2, {}), strict=True):
         np.testing.assert_array_equal(one.outcome.mean_ap["test"], other.outcome.mean_ap["test"])
         assert one.training_seconds == other.training_seconds
 
@@ -116,7 +118,7 @@ def killing(manager, step, *of):
         os.kill(os.getpid(), signal.SIGKILL)
     save(manager, step, *of)
 loop.checkpoints.save = killing
-compare.compare(recipes(Path(sys.argv[1])), Path(sys.argv[2]), 2, "tscnet")
+compare.compare(recipes(Path(sys.argv[1])), Path(sys.argv[2]), 2, {})
 """
 
 
@@ -126,7 +128,7 @@ def test_a_comparison_that_was_killed_gives_the_same_numbers(compared, data_dir,
     done = subprocess.run([sys.executable, "-c", KILLED, data_dir, workdir], cwd=ROOT, env=os.environ, check=False)
     assert done.returncode == -signal.SIGKILL
     assert (workdir / "metrics" / "compare" / "tscnet.json").exists()
-    again = compare.compare(recipes(data_dir), workdir, 2, "tscnet")
+    again = compare.compare(recipes(data_dir), workdir, 2, {})
     for before, after in zip(compared[1], again, strict=True):
         np.testing.assert_array_equal(before.outcome.mean_ap["test"], after.outcome.mean_ap["test"])
 
@@ -143,7 +145,7 @@ def test_a_method_that_fails_does_not_stop_the_others(data_dir, tmp_path):
         "toy": toy_run(data_dir, **SHORT),
         "none": InputError("none has no recipe 'demo'"),
     }
-    compared = compare.compare(made, tmp_path / "new", 2, "base")
+    compared = compare.compare(made, tmp_path / "new", 2, {"stage": "base"})
     assert [each.method for each in compared] == list(made)
     stage, base, good, none = map(compare_tables.note, compared)
     assert "base" in stage and "not finite" in base and "no recipe" in none and "failed" not in good
@@ -159,7 +161,7 @@ def test_a_stage_needs_its_base_among_the_methods(data_dir):
     with staged.unlocked():
         staged.base = base_section()
     with pytest.raises(InputError, match="add tscnet to --methods"):
-        compare.compare({"toy": staged}, Path("nowhere"), 2, "tscnet")
+        compare.compare({"toy": staged}, Path("nowhere"), 2, {"toy": "tscnet"})
 
 
 @pytest.mark.slow
@@ -169,7 +171,7 @@ def test_a_stage_stands_on_the_runs_of_its_base(data_dir, tmp_path):
     with staged.unlocked():
         staged.base = base_section()
     made = {"stage": staged, "toy": toy_run(data_dir, **SHORT)}
-    compared = compare.compare(made, tmp_path / "new", 2, "toy")
+    compared = compare.compare(made, tmp_path / "new", 2, {"stage": "toy"})
     assert [each.reason for each in compared] == ["", ""]
     assert open_trained(tmp_path / "new" / "stage" / "seed_1").config.base.workdir == str(tmp_path / "new" / "toy")
     times = [(tmp_path / "new" / name / "seed_0" / grid.TIME).stat().st_mtime_ns for name in ("toy", "stage")]
@@ -179,7 +181,7 @@ def test_a_stage_stands_on_the_runs_of_its_base(data_dir, tmp_path):
 def test_the_first_seeds_must_be_equal(data_dir, tmp_path):
     made = recipes(data_dir, **{"train.seed": 4})
     with pytest.raises(InputError, match="first seeds"):
-        compare.compare(made, tmp_path / "new", 2, "tscnet")
+        compare.compare(made, tmp_path / "new", 2, {})
 
 
 def test_a_workdir_of_something_else_is_refused_and_not_changed(data_dir, tmp_path):
@@ -281,3 +283,38 @@ def test_the_commands_of_the_page_run(data_dir, tmp_path):
         assert "step 2/2" in done.stdout
         files = {path.name for path in workdir.iterdir() if path.is_file()}
         assert files == {"comparison.json", *(f"compare.{kind}" for kind in ("md", "csv", "json", "png"))}
+
+
+def test_what_stands_on_itself_is_refused(data_dir, tmp_path):
+    staged = toy_run(data_dir)
+    with staged.unlocked():
+        staged.base = base_section()
+    made = {"one": staged, "two": staged, "toy": toy_run(data_dir)}
+    for bases in ({"one": "one", "two": "toy"}, {"one": "two", "two": "one"}):
+        with pytest.raises(InputError, match="one stands on the runs of"):
+            compare.compare(made, tmp_path / "new", 2, bases)
+
+
+@pytest.mark.slow
+def test_plus_reads_the_runs_of_its_method_and_best_stands_on_them(data_dir, tmp_path):
+    published, best = toy_run(data_dir, **SHORT), self_train_run(data_dir, **SHORT)
+    better = plus.improve(complete(published.to_dict()))
+    made = {"toy_best": best, "toy_plus": better, "toy": published}
+    workdir = tmp_path / "new"
+    compared = compare.compare(made, workdir, 2, {"toy_best": "toy"}, {"toy_plus": "toy"})
+    assert [each.reason for each in compared] == ["", "", ""]
+    assert sorted(path.name for path in workdir.iterdir() if path.is_dir()) == ["metrics", "toy", "toy_best"]
+    assert compared[1].training_seconds == compared[2].training_seconds
+    assert (compared[1].outcome.mean_ap["test"] != compared[2].outcome.mean_ap["test"]).any()
+    dataset, trained = open_dataset(data_dir, "made_up"), open_trained(workdir / "toy" / "seed_1")
+    by_hand = evaluate(make_inference(better, trained.sizes), trained.variables, 2, dataset, dataset.test, better)
+    np.testing.assert_array_equal(by_hand.metrics["mAP"], compared[1].outcome.mean_ap["test"][1])
+    assert open_trained(workdir / "toy_best" / "seed_0").config.base.workdir == str(workdir / "toy")
+
+
+def test_the_rows_of_a_method_share_data_evaluation_and_changes():
+    rows = [recipe_of(name, "gestures", None, "demo", {}) for name in ("rskp", "rskp_plus", "rskp_best")]
+    assert len({str(row.eval) for row in rows}) == 1
+    assert len({str(row.data) for row in rows}) == 1
+    assert rows[0].train == rows[1].train and rows[0].train.steps == 680
+    assert rows[2].method == "self_train" and rows[2].train.steps == 300

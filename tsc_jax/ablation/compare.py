@@ -51,46 +51,66 @@ class Compared:
     inference_seconds: float = float("nan")  # of all test videos, compiled before
 
 
-def compare(recipes: Recipes, workdir: Path, seeds: int, base: str) -> list[Compared]:
+def compare(
+    recipes: Recipes, workdir: Path, seeds: int, bases: Mapping[str, str], read: Mapping[str, str] | None = None
+) -> list[Compared]:
     """Trains, evaluates and times every method, in the order of `recipes`.
 
-    A method that fails (InputError) does not stop the others. A method that is a stage on another one's run
-    (`config.base`) stands on those of `base`, seed by seed; `base` is trained first.
+    A method that fails (InputError) does not stop the others, but for those that are built on it.
+
+    Args:
+      recipes: by name; some names may stand for the same method with other settings.
+      workdir: of the comparison.
+      seeds: number of runs per method.
+      bases: by name of a stage (`config.base`), the name of the method on whose runs it stands, seed by seed.
+      read: by name of a recipe that is not trained, the name of the method whose runs it evaluates.
 
     Raises:
       InputError: no data, a workdir of another comparison, different seeds, a base that is not compared.
     """
-    usable = {method: each for method, each in recipes.items() if not isinstance(each, InputError)}
-    stages = [method for method, config in usable.items() if "base" in config]
-    check_recipes(recipes, usable, stages, base)
-    for method in stages:
-        usable[method] = grid.changed(usable[method], {"base.workdir": str(workdir / base)})
-    usable = {method: grid.last_step_only(config) for method, config in usable.items()}
+    usable = {name: each for name, each in recipes.items() if not isinstance(each, InputError)}
+    read = {name: of for name, of in (read or {}).items() if name in usable}
+    below = {name: of for name, of in bases.items() if name in usable} | read
+    check_recipes(recipes, usable, below)
+    for name in below.keys() - read.keys():
+        usable[name] = grid.changed(usable[name], {"base.workdir": str(workdir / below[name])})
+    usable = {name: grid.last_step_only(config) for name, config in usable.items()}
     data = next(iter(usable.values())).data
     dataset = open_dataset(data.data_dir, data.name)
     claim(workdir, usable, dataset)
-    done = {method: Compared(method, str(each)) for method, each in recipes.items() if isinstance(each, InputError)}
-    for method in sorted(usable, key=stages.__contains__):
-        if method in stages and done[base].reason:
-            done[method] = Compared(method, f"it stands on {base}, which failed")
+    done = {name: Compared(name, str(each)) for name, each in recipes.items() if isinstance(each, InputError)}
+    for name in sorted(usable, key=lambda name: len(foundations(name, below))):
+        if name in below and done[below[name]].reason:
+            done[name] = Compared(name, f"it stands on {below[name]}, which failed")
         else:
-            done[method] = measure(method, usable[method], workdir, dataset, seeds)
+            trained = read.get(name, name)
+            done[name] = measure(name, usable[trained], usable[name], workdir / trained, dataset, seeds)
     # All of them now, one after the other, so that the conditions are the same.
     return [
-        done[method] if done[method].reason else timed(done[method], usable[method], workdir, dataset)
-        for method in recipes
+        done[name] if done[name].reason else timed(done[name], usable[name], workdir / read.get(name, name), dataset)
+        for name in recipes
     ]
 
 
-def check_recipes(recipes: Recipes, usable: Mapping, stages: list[str], base: str) -> None:
-    """Raises InputError where no recipe is usable, seeds differ, or the base of a stage is not compared."""
+def foundations(name: str, below: Mapping[str, str]) -> list[str]:
+    """The names on whose runs a name stands, directly or through others; itself too where they form a circle."""
+    chain = []
+    while name in below and below[name] not in chain:
+        name = below[name]
+        chain.append(name)
+    return chain
+
+
+def check_recipes(recipes: Recipes, usable: Mapping, below: Mapping[str, str]) -> None:
+    """Raises InputError where no recipe is usable, seeds differ, or what a recipe stands on is not compared."""
     if not usable:
         raise InputError("; ".join(map(str, recipes.values())))
-    firsts = {method: config.train.seed for method, config in usable.items()}
+    firsts = {name: config.train.seed for name, config in usable.items()}
     if len(set(firsts.values())) > 1:
         raise InputError(f"the first seeds of the methods are {firsts}, expected the same; give --all train.seed=SEED")
-    if stages and (base not in recipes or base in stages):
-        raise InputError(f"{stages[0]} stands on the runs of {base}: add {base} to --methods, or name another --base")
+    for name, of in below.items():
+        if of not in recipes or name in foundations(name, below):
+            raise InputError(f"{name} stands on the runs of {of}: add {of} to --methods, or name another --base")
 
 
 def claim(workdir: Path, recipes: Mapping[str, ml_collections.ConfigDict], dataset: Dataset) -> None:
@@ -129,26 +149,32 @@ def check_same(workdir: Path, method: str, then: dict, now: dict) -> None:
             )
 
 
-def measure(method: str, config: ml_collections.ConfigDict, workdir: Path, dataset: Dataset, seeds: int) -> Compared:
-    """Trains and evaluates one method, without the time of its inference."""
-    folder = workdir / method
-    job = grid.Job(method, config, config, folder, workdir / "metrics" / "compare" / f"{method}.json")
+def measure(
+    name: str,
+    training: ml_collections.ConfigDict,
+    evaluated: ml_collections.ConfigDict,
+    folder: Path,
+    dataset: Dataset,
+    seeds: int,
+) -> Compared:
+    """Trains runs in `folder` and evaluates them with a recipe that may read them otherwise; not timed yet."""
+    cached = folder.parent / "metrics" / "compare" / f"{name}.json"
     try:
-        metrics = grid.measure(job, dataset, seeds)
-        trained = open_run(folder, config)
+        metrics = grid.measure(grid.Job(name, training, evaluated, folder, cached), dataset, seeds)
+        trained = open_run(folder, training)
     except InputError as error:
-        print(f"{method} failed: {error}", flush=True)
-        return Compared(method, str(error))
-    times = [folder / f"seed_{seed}" / grid.TIME for seed in range(config.train.seed, config.train.seed + seeds)]
+        print(f"{name} failed: {error}", flush=True)
+        return Compared(name, str(error))
+    times = [folder / f"seed_{seed}" / grid.TIME for seed in range(training.train.seed, training.train.seed + seeds)]
     params, _ = jax.eval_shape(methods.make(trained.config, trained.sizes).init, jax.random.key(0))
     return Compared(
-        method,
-        outcome=grid.outcome_of(method, metrics),
+        name,
+        outcome=grid.outcome_of(name, metrics),
         classification={
             split: np.array([each["classification_mAP"] for each in runs]) for split, runs in metrics.items()
         },
         floor=np.array(metrics["test"][0]["floor"]),
-        steps=config.train.steps,
+        steps=training.train.steps,
         parameters=sum(leaf.size for leaf in jax.tree.leaves(params)),
         training_seconds=tuple(json.loads(path.read_text())["seconds"] for path in times if path.exists()),
     )
@@ -159,14 +185,15 @@ def open_run(folder: Path, config: ml_collections.ConfigDict) -> Trained:
     return open_trained(folder / f"seed_{config.train.seed}")
 
 
-def timed(of: Compared, config: ml_collections.ConfigDict, workdir: Path, dataset: Dataset) -> Compared:
+def timed(of: Compared, config: ml_collections.ConfigDict, folder: Path, dataset: Dataset) -> Compared:
     """The same results with the seconds from the features of all test videos to their segments."""
-    trained = open_run(workdir / of.method, config)
-    inference, variables = make_inference(trained.config, trained.sizes), jax.device_put(trained.variables)
+    trained = open_run(folder, config)
+    config = grid.with_base_of(config, trained)
+    inference, variables = make_inference(config, trained.sizes), jax.device_put(trained.variables)
 
     def seconds() -> float:
         start = time.perf_counter()
-        localize(inference, variables, dataset.test, dataset.snippets_per_second, trained.config)
+        localize(inference, variables, dataset.test, dataset.snippets_per_second, config)
         return time.perf_counter() - start
 
     seconds()

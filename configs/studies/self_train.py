@@ -1,0 +1,55 @@
+"""The studies of self-training; configs/self_training.py explains the keys."""
+
+import ml_collections
+
+from configs.studies import Variants
+from tsc_jax.localization import steps
+
+
+def labels(least_share: float) -> Variants:
+    """Varies how the teacher's proposals become pseudo labels."""
+    others = [each for each in (0.3, 0.5, 0.6, 0.7) if each != least_share]
+    return {
+        f"recipe: NMS, share {least_share:g}": {},
+        **{f"share {each:g}": {"labels.least_share": each} for each in others},
+        "Gaussian fusion": {"labels.fusion": "gaussian"},
+        "Ricker fusion": {"labels.fusion": "ricker"},
+        "density 0.5": {"labels.density_power": 0.5},
+        "attention alone": {"labels.tracks": "attention"},
+        "activations": {"labels.score": "activations", "labels.video_score": "added"},
+    }
+
+
+def student() -> Variants:
+    """Varies the student."""
+    return {
+        "recipe": {},
+        "no label smoothing": {"student.label_smoothing": 0.0},
+        "label smoothing 0.2": {"student.label_smoothing": 0.2},
+        "no dropout": {"student.input_dropout": 0.0, "student.dropout": 0.0},
+        "dropout 0.5": {"student.input_dropout": 0.5, "student.dropout": 0.5},
+        "4 blocks": {"student.blocks": 4},
+        "published localization": {f"proposals.{key}": value for key, value in steps.PUBLISHED.items()},
+    }
+
+
+def rounds(length: int) -> Variants:
+    """Varies the number of rounds."""
+    return {"recipe: 1 round": {}} | {f"{number} rounds": {"train.steps": number * length} for number in (2, 3)}
+
+
+def votes(config: ml_collections.ConfigDict) -> Variants:
+    """Compares a teacher of the same seed with several teachers: the first runs in config.base.workdir."""
+    variants: Variants = {"recipe: the run of the same seed": {}}
+    for number in (2, 4):
+        runs = ",".join(f"{config.base.workdir}/seed_{config.train.seed + offset}" for offset in range(number))
+        variants[f"{number} runs"] = {"base.workdir": runs}
+    return variants
+
+
+STUDIES = {
+    "labels": lambda config, classes: labels(config.labels.least_share),
+    "student": lambda config, classes: student(),
+    "rounds": lambda config, classes: rounds(config.student.round_steps),
+    "votes": lambda config, classes: votes(config),
+}
