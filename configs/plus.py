@@ -29,6 +29,9 @@ STEPS = {
 
 CHANGES = {"localization.by": "steps"} | {f"localization.{key}": value for key, value in STEPS.items()}
 
+# What --localization offers, as changes of a recipe.
+CHOICES = {"published": {"localization.by": "published"}, "plus": CHANGES}
+
 
 def improve(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     """Applies the changes to a recipe and returns it."""

@@ -1,6 +1,7 @@
 """Evaluates a run of launch.train, or scores any results file against annotations without a model.
 
   python -m launch.evaluate --workdir runs/demo
+  python -m launch.evaluate --workdir runs/demo --localization plus
   python -m launch.evaluate --predictions P.json --ground_truth G.json --protocol published
   python -m launch.evaluate --predictions P.json --ground_truth G.json --all-protocols
 
@@ -16,6 +17,12 @@ from tsc_jax.errors import InputError
 from tsc_jax.evaluation import protocols
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run to evaluate; flags given here override its recipe.")
+_LOCALIZATION = flags.DEFINE_enum(
+    "localization",
+    None,
+    ("published", "plus"),
+    "How segments are read from the outputs of the run; default: as its recipe says. plus is configs/plus.py.",
+)
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of prepared data sets; default: the one of the training.")
 _PREDICTIONS = flags.DEFINE_string("predictions", None, "Results file to score.")
 _GROUND_TRUTH = flags.DEFINE_string("ground_truth", None, "Annotations to score against.")
@@ -46,13 +53,15 @@ def main(argv: list[str]) -> None:
 
 def evaluate_run() -> str:
     """Evaluates the checkpoints of --workdir again, and writes their results and figures."""
+    from configs import plus
     from tsc_jax.report.run import report
 
     for flag in (_PREDICTIONS, _GROUND_TRUTH, _SUBSET, _RATE, _VIDEOS, _AMBIGUOUS, _ALL_PROTOCOLS):
         if flag.present:
             raise InputError(f"--{flag.name} does not go with --workdir, only with --predictions")
     given = {"eval.protocol": _PROTOCOL.value, "eval.tiou": _TIOU.value, "data.data_dir": _DATA_DIR.value}
-    return report(Path(_WORKDIR.value), {key: value for key, value in given.items() if value is not None})
+    changes = {key: value for key, value in given.items() if value is not None}
+    return report(Path(_WORKDIR.value), changes | plus.CHOICES.get(_LOCALIZATION.value, {}))
 
 
 def score_file() -> str:
@@ -62,8 +71,9 @@ def score_file() -> str:
     for flag in (_PREDICTIONS, _GROUND_TRUTH):
         if flag.value is None:
             raise InputError(f"--{flag.name} is missing: give --workdir, or --predictions and --ground_truth")
-    if _DATA_DIR.value is not None:
-        raise InputError("--data_dir does not go with --predictions, only with --workdir")
+    for flag in (_DATA_DIR, _LOCALIZATION):
+        if flag.value is not None:
+            raise InputError(f"--{flag.name} does not go with --predictions, only with --workdir")
     if _RATE.value <= 0:
         raise InputError(f"--snippets_per_second is {_RATE.value}, expected a positive number")
     return rescore(

@@ -14,6 +14,12 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "Run to export.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder to write; launch.evaluate takes it as --workdir.")
 _SELECTION = flags.DEFINE_string("selection", "last", "Checkpoint: last, best_on_holdout or best_on_test.")
 _STORAGE = flags.DEFINE_string("storage", "float32", "Type of the arrays on disk: float32 or bfloat16.")
+_LOCALIZATION = flags.DEFINE_enum(
+    "localization",
+    None,
+    ("published", "plus"),
+    "How segments are read from the outputs of the export; default: as the run's recipe says. plus is configs/plus.py.",
+)
 _STABLEHLO = flags.DEFINE_list("stablehlo", [], "Lengths in snippets; writes the forward pass of each as StableHLO.")
 flags.mark_flags_as_required(["workdir", "output"])
 
@@ -21,6 +27,7 @@ flags.mark_flags_as_required(["workdir", "output"])
 def main(argv: list[str]) -> None:
     """Runs the command."""
     del argv
+    from configs import plus
     from tsc_jax.training.export import export_run
 
     invalid = [length for length in _STABLEHLO.value if not (length.isdecimal() and int(length))]
@@ -29,7 +36,8 @@ def main(argv: list[str]) -> None:
             f"--stablehlo holds {invalid[0]!r}, expected positive numbers of snippets, separated by commas"
         )
     lengths = [int(length) for length in _STABLEHLO.value]
-    print(export_run(Path(_WORKDIR.value), Path(_OUTPUT.value), _SELECTION.value, _STORAGE.value, lengths))
+    workdir, output, changes = Path(_WORKDIR.value), Path(_OUTPUT.value), plus.CHOICES.get(_LOCALIZATION.value, {})
+    print(export_run(workdir, output, _SELECTION.value, _STORAGE.value, lengths, changes))
 
 
 if __name__ == "__main__":

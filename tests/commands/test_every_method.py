@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 import tsc_jax
+from configs import plus
 from tests.training.small import CLASSES, RECIPES, WIDTH
 from tsc_jax import methods, predict
 from tsc_jax.data.dataset import open_dataset
 from tsc_jax.evaluation import results
+from tsc_jax.evaluation.evaluate import localize
 from tsc_jax.inference import make_inference
 from tsc_jax.report import tensorboard
 from tsc_jax.report.run import report
@@ -134,3 +136,22 @@ def test_a_method_brings_its_optional_modules_or_none(run):
     }.items():
         part = methods.part(name, module)
         assert part is None or callable(getattr(part, function))
+
+
+def test_the_localization_of_plus_is_one_flag_away(run, data_dir):
+    """Also in an export, from where predict and the API read it."""
+    _, folder, _ = run
+    changes = plus.CHOICES["plus"]
+    export_run(folder / "run", folder / "plus", "last", "float32", [], changes)
+    one, other = (open_trained(folder / each).config.localization.by for each in ("run", "plus"))
+    assert (one, other) == ("published", "steps")
+    trained, split = open_trained(folder / "plus"), open_dataset(data_dir, "made_up").test
+    found = localize(make_inference(trained.config, trained.sizes), trained.variables, split, 2.0, trained.config)
+    table = report(folder / "run", changes)
+    assert [line for line in table.splitlines() if line.startswith("last")] == [
+        line for line in report(folder / "plus", {}).splitlines() if line.startswith("last")
+    ]
+    localizer = tsc_jax.load(folder / "plus")
+    segments = localizer(split.features(0))
+    np.testing.assert_allclose([each.score for each in segments], found.segments.of_video(0).score, rtol=1e-5)
+    report(folder / "run", {})

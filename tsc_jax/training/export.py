@@ -1,8 +1,10 @@
 """Exports of a run for inference: a workdir that every command but launch.train takes."""
 
 import importlib.metadata
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import flax
 import jax
@@ -33,7 +35,14 @@ Method {method} for weakly-supervised temporal action localization, exported by 
 """
 
 
-def export_run(workdir: Path, output: Path, selection: str, storage: str, lengths: Sequence[int]) -> str:
+def export_run(
+    workdir: Path,
+    output: Path,
+    selection: str,
+    storage: str,
+    lengths: Sequence[int],
+    changes: Mapping[str, Any] | None = None,
+) -> str:
     """Writes what inference needs of one of a run's checkpoints into a new folder, `output`.
 
     Args:
@@ -43,6 +52,7 @@ def export_run(workdir: Path, output: Path, selection: str, storage: str, length
       storage: type of the arrays on disk, one of STORAGE; they are read back as float32.
       lengths: in snippets; for each, stablehlo/forward_LENGTH.bin holds the forward pass over one video, which
         jax.export.deserialize reads: (variables, features [1, LENGTH, D], mask bool [1, LENGTH]) -> arrays by name.
+      changes: of the recipe, such as those of the localization; values by key.
 
     Returns:
       What was written, in a sentence.
@@ -52,7 +62,10 @@ def export_run(workdir: Path, output: Path, selection: str, storage: str, length
     if output.exists():
         raise InputError(f"--output {output}: is there already; give another folder")
     trained = open_trained(workdir, selection)
-    about = {key: trained.about[key] for key in KEPT if key in trained.about}
+    config = trained.config.copy_and_resolve_references()
+    config.update_from_flattened_dict(dict(changes or {}))
+    methods.make(config, trained.sizes)  # refuses invalid values
+    about = {key: trained.about[key] for key in KEPT if key in trained.about} | {"config": json.loads(config.to_json())}
     versions = {name: importlib.metadata.version(name) for name in ("jax", "flax", "orbax-checkpoint")}
     about |= {"inference_only": True, "selection": trained.selection, "versions": versions}
     stored = jax.tree.map(lambda leaf: np.asarray(leaf).astype(jnp.dtype(storage)), trained.variables)
