@@ -123,7 +123,11 @@ def claim(workdir: Path, recipes: Mapping[str, ml_collections.ConfigDict], datas
     if then["data"] != dataset.name:
         raise InputError(f"--workdir {workdir}: compares methods on {then['data']}, not {dataset.name}")
     # A method that was not trained yet may still change, but for what is equal for all.
-    known = {method: recipe for method, recipe in then["recipes"].items() if (workdir / method).exists()}
+    known = {
+        method: json.loads(keys.complete(recipe).to_json())
+        for method, recipe in then["recipes"].items()
+        if (workdir / method).exists()
+    }
     for method, recipe in known.items():
         now = plain.get(method)
         check_same(workdir, method, recipe if now else {"eval": recipe["eval"]}, now or _evaluation(plain))

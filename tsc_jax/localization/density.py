@@ -16,6 +16,8 @@ def by_density(segments: Segments, power: float) -> Segments:
     Proposals of a score below 0 count nothing in these sums, and a score of 0 or less stays as it is. Times are in any
     unit. Returns the proposals in the same order; `power` 0 changes nothing.
     """
+    if not power:
+        return segments
     cluster = clusters(groups(segments), segments.start, segments.end)
     order = np.argsort(cluster, kind="stable")
     start, end = segments.start[order], segments.end[order]
