@@ -1,7 +1,7 @@
 """Self-training: a second stage on top of the finished run of any method; see configs/NAME_best.py.
 
-A student learns, snippet by snippet, the segments that the run finds in the training videos, with the classes that
-their video-level labels name. All settings are ours.
+A student learns the segments that the run finds in the training videos, with the classes that their video-level labels
+name: snippet by snippet, or where they start and end. All settings are ours.
 """
 
 import ml_collections
@@ -24,19 +24,24 @@ def on(method: str, data: str) -> ml_collections.ConfigDict:
         config.base.workdir = f"runs/{data if method == 'tscnet' else f'{method}_{data}'}"
 
         config.student = student = ml_collections.ConfigDict()
+        # "snippet": classifies every snippet, and its segments are read from that as `proposals` says; "regression":
+        # finds starts and ends itself, and of `proposals` only density and NMS apply
+        student.kind = "snippet"
         student.dtype = "float32"  # type of the convolutions' computation: float32 or bfloat16
         student.channels = 128
         student.blocks = 2  # residual blocks
         student.input_dropout = 0.2
         student.dropout = 0.2  # after the first layer
         student.average = 0.99  # decay of the moving average of the weights, which is used in the end
-        # share of each label that is spread over all classes; without it the student is so sure of itself that the
-        # classes of a video beside the best one are lost
+        # of the snippet student: share of each label that is spread over all classes; without it the student is so sure
+        # of itself that the classes of a video beside the best one are lost
         student.label_smoothing = 0.1
-        student.topk_ratio = 10  # class score of a video: mean of the T // 10 largest activations
+        # of the snippet student: class score of a video is the mean of the T // 10 largest activations
+        student.topk_ratio = 10
         # Steps of a round: then the student's own segments become the labels, and a new student begins. 600 train.steps
         # are two rounds
         student.round_steps = 300
+        student.regression = ml_collections.ConfigDict(REGRESSION)
 
         config.labels = ml_collections.ConfigDict(steps.PUBLISHED | plus.STEPS | LABELS)
         config.proposals = ml_collections.ConfigDict(steps.PUBLISHED | plus.STEPS)
@@ -65,4 +70,19 @@ LABELS = {
     "nms_limit": 0.0,
     "nms_pixels": False,
     "least_share": 0.5,  # of the best score of the video and class
+}
+
+# Of the regression student, a pyramid whose level l has cells of 2^l snippets.
+REGRESSION = {
+    "levels": 4,
+    # snippets: where the distances from the middle of a cell to start and end are both less, the segment is of level 0;
+    # where they are less than twice as much, of level 1, and so on; the last level takes all that is longer
+    "first_range": 4.0,
+    "centre_radius": 1.5,  # cells, from the middle of a segment to the middle of a cell that answers for it
+    "focal_gamma": 2.0,  # of the focal loss: power of the missing probability
+    "focal_alpha": 0.5,  # of the focal loss: weight of the class that is wanted; the others have 1 - alpha
+    "loss_weight": 1.0,  # of the DIoU loss of the distances, next to the focal loss
+    "prior": 0.01,  # class score of every cell before training
+    "score_threshold": 0.001,  # on the class score of a cell; what is below is no proposal
+    "most": 1000,  # proposals of a video before NMS
 }

@@ -103,11 +103,12 @@ def self_train_run(data_dir: Path, **changes) -> ml_collections.ConfigDict:
     return base.with_base(config, None, open_dataset(data_dir, config.data.name)).lock()
 
 
-# By method; the contract (tests/methods/test_contract.py) is tested for all of them.
+# By method, or by method-variant; the contract (tests/methods/test_contract.py) is tested for all of them.
 RECIPES: dict[str, Callable[..., ml_collections.ConfigDict]] = {
     "toy": toy_run,
     "acn": acn_run,
     "self_train": self_train_run,
+    "self_train-regression": functools.partial(self_train_run, **{"student.kind": "regression"}),
 } | {name: functools.partial(small_recipe, name) for name in OWN}
 small_run = RECIPES["tscnet"]
 

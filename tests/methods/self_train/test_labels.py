@@ -7,7 +7,7 @@ import pytest
 from configs import self_training
 from tsc_jax.errors import InputError
 from tsc_jax.localization import steps
-from tsc_jax.localization.segments import make_segments
+from tsc_jax.localization.segments import Segments, make_segments
 from tsc_jax.methods.self_train import labels
 
 
@@ -66,18 +66,35 @@ def test_a_snippet_belongs_to_the_best_segment_that_holds_its_middle():
     assert labels.snippet_labels(segments, [6, 3], 3).tolist() == [3, 1, 1, 0, 3, 3, 2, 2, 2]
 
 
-def test_labels_are_those_of_an_oracle():
-    rng = np.random.default_rng(0)
-    lengths = [7, 1, 12]
-    video = rng.integers(3, size=20)
-    start = rng.uniform(-1, 10, 20)
-    segments = make_segments(video, rng.integers(4, size=20), start, start + rng.uniform(0, 5, 20), rng.random(20))
-    expected = []
+def random_segments(rng, lengths, classes: int, number: int, longest: float) -> Segments:
+    """Segments of many videos that may overlap and reach beyond their video."""
+    start = rng.uniform(-2, max(lengths), number)
+    end = start + rng.uniform(0, longest, number)
+    return make_segments(
+        rng.integers(len(lengths), size=number), rng.integers(classes, size=number), start, end, rng.random(number)
+    )
+
+
+def test_labels_and_distances_are_those_of_an_oracle():
+    lengths, expected, distances = [7, 1, 12], [], []
+    segments = random_segments(np.random.default_rng(0), lengths, 4, 20, longest=5)
     for index, length in enumerate(lengths):
         for snippet in range(length):
             holds = (segments.video == index) & (segments.start <= snippet + 0.5) & (snippet + 0.5 < segments.end)
-            expected.append(segments.label[holds][segments.score[holds].argmax()] if holds.any() else 4)
+            best = segments[holds][segments.score[holds].argmax(keepdims=True)] if holds.any() else None
+            expected.append(best.label[0] if best else 4)
+            distances.append([snippet + 0.5 - best.start[0], best.end[0] - snippet - 0.5] if best else [0, 0])
     assert labels.snippet_labels(segments, lengths, 4).tolist() == expected
+    found = labels.snippet_distances(segments, lengths)
+    np.testing.assert_allclose(found, distances, rtol=1e-6)
+    assert found.dtype == np.float32 and (found >= 0).all()
+
+
+def test_nothing_is_learnt_without_segments():
+    nothing = make_segments([], [], [], [])
+    assert labels.snippet_labels(nothing, [3, 2], 4).tolist() == [4] * 5
+    assert not labels.snippet_distances(nothing, [3, 2]).any()
+    assert labels.snippet_distances(nothing, [0]).shape == (0, 2)
 
 
 def test_wrong_values_are_named():

@@ -51,6 +51,14 @@ def test_labels_name_classes_that_the_video_shows_and_no_others(data_dir):
     assert facts["pseudo_labels_0"]["segments"] > 0
 
 
+def test_a_regression_student_learns_distances_of_the_same_segments(data_dir):
+    _, (_, carried, _), _ = refreshed(self_train_run(data_dir, **{"student.kind": "regression"}))
+    _, (_, of_snippet, _), _ = refreshed(self_train_run(data_dir))
+    np.testing.assert_array_equal(carried["labels"], of_snippet["labels"])
+    assert "distances" not in of_snippet and carried["distances"].shape == (len(carried["labels"]), 2)
+    np.testing.assert_array_equal(carried["distances"].sum(axis=1) > 0, carried["labels"] < 3)
+
+
 def test_two_equal_teachers_say_what_one_says(data_dir):
     config = self_train_run(data_dir)
     _, _, look = refreshed(config)

@@ -1,4 +1,4 @@
-"""Pseudo labels: from what a teacher says of the training videos to a class for every snippet."""
+"""Pseudo labels: from what a teacher says of the training videos to segments, and to what they say of each snippet."""
 
 from collections.abc import Mapping, Sequence
 
@@ -40,17 +40,33 @@ def pseudo_segments(
 
 
 def snippet_labels(segments: Segments, lengths: Sequence[int], classes: int) -> np.ndarray:
-    """The class of every snippet of all videos, one video after the other: int32 [sum of lengths], C for background.
+    """The class of every snippet of all videos, one video after the other: int32 [sum of lengths], C for background."""
+    return np.append(segments.label, classes)[owners(segments, lengths)].astype(np.int32)
+
+
+def snippet_distances(segments: Segments, lengths: Sequence[int]) -> np.ndarray:
+    """From the middle of every snippet to the start and the end of its segment: float32 [sum of lengths, 2].
+
+    In snippets, 0 or more; 0 for background. The videos follow one after the other.
+    """
+    owner, middle = owners(segments, lengths), np.concatenate([np.arange(length) + 0.5 for length in lengths])
+    start, end = (np.append(times, 0)[owner] for times in (segments.start, segments.end))
+    distances = np.stack([middle - start, end - middle], axis=1)
+    return np.where(owner[:, None] < 0, 0, distances).astype(np.float32)
+
+
+def owners(segments: Segments, lengths: Sequence[int]) -> np.ndarray:
+    """The row in `segments` of the segment that every snippet belongs to: int64 [sum of lengths], -1 for none.
 
     A snippet belongs to a segment that holds its middle; of several, to the one with the best score.
     """
     firsts = np.cumsum(lengths) - lengths
-    labels = np.full(np.sum(lengths), classes, np.int32)
+    rows = np.full(np.sum(lengths), -1)
     for row in np.argsort(segments.score, kind="stable"):
         video = segments.video[row]
         start, end = np.clip(np.ceil([segments.start[row] - 0.5, segments.end[row] - 0.5]), 0, lengths[video])
-        labels[firsts[video] + int(start) : firsts[video] + int(end)] = segments.label[row]
-    return labels
+        rows[firsts[video] + int(start) : firsts[video] + int(end)] = row
+    return rows
 
 
 def check(settings) -> None:

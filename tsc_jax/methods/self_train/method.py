@@ -12,69 +12,59 @@ from tsc_jax import settings as rules
 from tsc_jax.data.dataset import Split
 from tsc_jax.inference import Look, OfVideo
 from tsc_jax.localization import steps
-from tsc_jax.localization.video_scores import video_scores
-from tsc_jax.method import Method, Outputs, Sizes, Term, class_probabilities
-from tsc_jax.methods.self_train import labels
-from tsc_jax.methods.self_train.network import make_network
+from tsc_jax.localization.segments import concatenate
+from tsc_jax.method import Method, Sizes, class_probabilities
+from tsc_jax.methods.self_train import labels, regression, snippet
 from tsc_jax.optimizer import check_optimizer
 
+KINDS = {"snippet": snippet.make, "regression": regression.make}
 STUDENT_RULES = {
+    "kind": rules.one_of(*KINDS),
     "dtype": rules.one_of("float32", "bfloat16"),
     "channels": rules.COUNT,
     "blocks": rules.Rule(lambda value: isinstance(value, int) and value >= 0, "0 or more"),
     "input_dropout": rules.BELOW_1,
     "dropout": rules.BELOW_1,
     "average": rules.BELOW_1,
-    "label_smoothing": rules.BELOW_1,
-    "topk_ratio": rules.COUNT,
     "round_steps": rules.COUNT,
 }
 OPTIMIZER_RULES = {"warmup": rules.NOT_NEGATIVE, "last_factor": rules.SHARE, "clip": rules.POSITIVE}
 
 
 def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) -> Method:
-    """Builds the student of `config.student`; see `methods.make`.
+    """Builds the stage with the student of `config.student`; see `methods.make`.
 
     params holds the student. carried holds the moving "average" of params, which is what is used in the end; "mean" and
-    "scale" [D], by which features are standardized; and the pseudo "labels" int32 [S] of all training snippets. All
-    but params are filled in by the refresh at step 0; the refresh of each further round renews the labels with the
-    student's own outputs and begins with a new student.
+    "scale" [D], by which features are standardized; and the student's targets for all S training snippets, among them
+    the pseudo "labels" int32 [S]. All but params are filled in by the refresh at step 0; the refresh of each further
+    round renews the targets with the student's own outputs and begins with a new student.
     """
     del axis  # nothing but the sums of the loss crosses devices
     check(config)
-    student, network = config.student, make_network(config.student, sizes.classes, mapped)
+    student = KINDS[config.student.kind](config, sizes.classes, mapped)
+    no_targets = student.targets(concatenate([]), [sizes.snippets])
 
     def init(key):
-        params = network.init(key, jnp.zeros((1, 1, sizes.width)), jnp.ones((1, 1), bool))["params"]
-        return params, {
-            "average": params,
-            "mean": jnp.zeros(sizes.width),
-            "scale": jnp.ones(sizes.width),
-            "labels": jnp.full(sizes.snippets, sizes.classes, jnp.int32),
-        }
+        params = student.network.init(key, jnp.zeros((1, 1, sizes.width)), jnp.ones((1, 1), bool))["params"]
+        standard = {"mean": jnp.zeros(sizes.width), "scale": jnp.ones(sizes.width)}
+        return params, {"average": params} | standard | jax.tree.map(jnp.asarray, no_targets)
 
     def loss(params, carried, batch, key, step):
         x = standardized(batch["features"], carried)
-        logits = network.apply({"params": params}, x, batch["mask"], batch["order"], rngs={"dropout": key})
-        wanted = carried["labels"][batch["snippets"]]
-        wanted = optax.smooth_labels(jax.nn.one_hot(wanted, sizes.classes + 1), student.label_smoothing)
-        entropy = optax.softmax_cross_entropy(logits, wanted)
+        answer = student.network.apply({"params": params}, x, batch["mask"], batch["order"], rngs={"dropout": key})
+        targets = {name: carried[name][batch["snippets"]] for name in no_targets}
         # Less at the beginning, when the average is of few steps.
-        decay = jnp.minimum(student.average, (1 + step) / (10 + step))
+        decay = jnp.minimum(config.student.average, (1 + step) / (10 + step))
         average = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, carried["average"], params)
-        term = Term(jnp.sum(entropy, where=batch["mask"]), jnp.sum(batch["mask"], dtype=jnp.float32))
-        return {"cross_entropy": term}, carried | {"average": average}
+        return student.loss(answer, targets, batch["mask"]), carried | {"average": average}
 
     def variables(params, carried):
         del params
         return {"params": carried["average"], "mean": carried["mean"], "scale": carried["scale"]}
 
     def forward(variables, features, mask):
-        cas = network.apply({"params": variables["params"]}, standardized(features, variables), mask)
-        return Outputs({"cas": cas, "attention": 1 - jax.nn.softmax(cas)[..., -1]})
-
-    def class_scores(outputs):
-        return np.array([class_scores_of(output, student.topk_ratio) for output in outputs])
+        x = standardized(features, variables)
+        return student.outputs(student.network.apply({"params": variables["params"]}, x, mask), mask)
 
     def refresh(params, carried, look, step):
         if step == 0:
@@ -87,11 +77,11 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         shown = np.stack([video.labels for video in look.split.videos])
         segments = labels.pseudo_segments(outputs, scores, shown, config.labels)
         lengths = [video.num_snippets for video in look.split.videos]
-        known = labels.snippet_labels(segments, lengths, sizes.classes)
-        renewed = np.full(sizes.snippets, sizes.classes, np.int32)
-        renewed[: len(known)] = known
-        facts = {"segments": len(segments), "share_of_snippets": float(np.mean(known < sizes.classes))}
-        return params, carried | {"average": params, "labels": renewed}, {f"pseudo_labels_{step}": facts}
+        known = sum(lengths)
+        targets = student.targets(segments, [*lengths, sizes.snippets - known])
+        share = float(np.mean(targets["labels"][:known] < sizes.classes))
+        facts = {"segments": len(segments), "share_of_snippets": share}
+        return params, carried | {"average": params} | targets, {f"pseudo_labels_{step}": facts}
 
     method = Method(
         init=init,
@@ -99,10 +89,11 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         optimizer=make_optimizer(config),
         variables=variables,
         forward=forward,
-        localize=lambda outputs: steps.localize(outputs, class_scores(outputs), config.proposals, probabilities=False),
-        class_scores=class_scores,
-        refresh_at=tuple(range(0, config.train.steps, student.round_steps)),
+        localize=student.localize,
+        class_scores=student.class_scores,
+        refresh_at=tuple(range(0, config.train.steps, config.student.round_steps)),
         refresh=refresh,
+        probabilities=student.probabilities,
     )
     return method
 
@@ -150,12 +141,6 @@ def moments(split: Split) -> tuple[np.ndarray, np.ndarray]:
     # A feature that never changes says nothing; it stays at 0.
     scale = np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation > 1e-6)
     return mean.astype(np.float32), scale.astype(np.float32)
-
-
-def class_scores_of(output: OfVideo, topk_ratio: int) -> np.ndarray:
-    """The class scores [C] of a video: those of TSC-Net's published localization, from the student's logits."""
-    activations = output["cas"] * output["attention"][:, None]
-    return video_scores(activations, max(1, len(activations) // topk_ratio))
 
 
 def make_optimizer(config) -> optax.GradientTransformation:
