@@ -40,6 +40,6 @@ def step_of(method: str, repeats: int, width: int, snippets: int) -> Iterator[di
     }
 
 
-tscnet, facnet, rskp, mmsd, grn, acn = (
-    functools.partial(step_of, method) for method in ("tscnet", "facnet", "rskp", "mmsd", "grn", "acn")
+tscnet, facnet, rskp, mmsd, grn, acn, self_train = (
+    functools.partial(step_of, method) for method in ("tscnet", "facnet", "rskp", "mmsd", "grn", "acn", "self_train")
 )

@@ -19,7 +19,7 @@ from absl import flags
 from tsc_jax import cli
 from tsc_jax.errors import InputError
 
-METHODS = ("tscnet", "facnet", "rskp", "mmsd", "grn", "acn")
+METHODS = ("tscnet", "facnet", "rskp", "mmsd", "grn", "acn", "self_train")
 AREAS = {
     "train_step": "benchmarks.training",
     "input_pipeline": "benchmarks.training",

@@ -1,17 +1,18 @@
 """Recipes load, are locked, and hold the settings that papers state."""
 
 import importlib
+from pathlib import Path
 
 import pytest
 
 import configs
 from configs import common
-from tsc_jax import methods
 from tsc_jax.evaluation.protocols import parse_tious
 from tsc_jax.localization import steps
 
+ROOT = Path(__file__).resolve().parents[1]
 FAITHFUL = ("thumos14", "activitynet12", "activitynet13", "demo")
-METHODS = [name for name in methods.names() if name != "self_train"]
+METHODS = [path.name.removesuffix("_plus.py") for path in (ROOT / "configs").glob("*_plus.py")]
 
 
 @pytest.mark.parametrize("name", FAITHFUL)
@@ -63,3 +64,9 @@ def test_plus_changes_localization_alone_and_best_stands_on_the_recipe(method, d
 def test_the_steps_of_a_recipe_are_published_until_changed():
     localization = common.sections().localization.to_dict()
     assert localization == {"by": "published"} | steps.PUBLISHED
+
+
+def test_every_method_but_the_second_stage_has_a_better_recipe():
+    own = {path.parent.name for path in (ROOT / "tsc_jax" / "methods").glob("*/__init__.py")}
+    assert set(METHODS) == own - {"self_train"}
+    assert {path.name.removesuffix("_best.py") for path in (ROOT / "configs").glob("*_best.py")} == set(METHODS)

@@ -104,7 +104,8 @@ def test_every_command_and_flag_exists(page):
         recipes = [argument.split("=")[1] for argument in arguments if argument.startswith("--config=configs/")]
         assert [flag for flag in given if flag.split(".")[0] not in known] == [], module
         for recipe in recipes:
-            config = importlib.import_module(recipe.removesuffix(".py").replace("/", ".")).get_config()
+            file, *kind = recipe.split(":")
+            config = importlib.import_module(file.removesuffix(".py").replace("/", ".")).get_config(*kind)
             keys = {f"config.{key}" for key in config.to_dict() | flat(config)}
             assert [flag for flag in given if flag.startswith("config.") and flag not in keys] == []
 

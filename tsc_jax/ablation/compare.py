@@ -118,21 +118,22 @@ def claim(workdir: Path, recipes: Mapping[str, ml_collections.ConfigDict], datas
     file = workdir / COMPARISON
     if not file.exists() and workdir.exists() and any(path.name[0] != "." for path in workdir.iterdir()):
         raise InputError(f"--workdir {workdir}: holds other files, but no {COMPARISON}; give another folder")
-    plain = {method: json.loads(config.to_json()) for method, config in recipes.items()}
+    plain = {method: completed(json.loads(config.to_json())) for method, config in recipes.items()}
     then = json.loads(file.read_text()) if file.exists() else {"data": dataset.name, "recipes": {}}
     if then["data"] != dataset.name:
         raise InputError(f"--workdir {workdir}: compares methods on {then['data']}, not {dataset.name}")
     # A method that was not trained yet may still change, but for what is equal for all.
-    known = {
-        method: json.loads(keys.complete(recipe).to_json())
-        for method, recipe in then["recipes"].items()
-        if (workdir / method).exists()
-    }
+    known = {method: completed(each) for method, each in then["recipes"].items() if (workdir / method).exists()}
     for method, recipe in known.items():
         now = plain.get(method)
         check_same(workdir, method, recipe if now else {"eval": recipe["eval"]}, now or _evaluation(plain))
     workdir.mkdir(parents=True, exist_ok=True)
     results.write_json(file, {"data": dataset.name, "recipes": known | plain})
+
+
+def completed(recipe: dict) -> dict:
+    """A recipe in plain JSON values with the keys that recipes got since it was written."""
+    return json.loads(keys.complete(recipe).to_json())
 
 
 def _evaluation(recipes: Mapping[str, dict]) -> dict:

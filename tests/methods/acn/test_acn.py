@@ -1,5 +1,7 @@
 """ACN's intervals, selection and proposals against slow oracles; its refusals."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -172,7 +174,8 @@ def test_any_method_may_be_the_base(data_dir, name):
     sizes = sizes_of(config, dataset, dataset.train)
     method, of_base = methods.make(config, sizes), methods.make_base(config, sizes)
     params, carried = method.init(jax.random.key(0))
-    look = Look(dataset.train, 0, 4096, of_base.variables(*of_base.init(jax.random.key(1))))
+    run = SimpleNamespace(variables=of_base.variables(*of_base.init(jax.random.key(1))))
+    look = Look(dataset.train, 0, 4096, [run])
     params, carried, facts = method.refresh(params, carried, look, 0)
     assert facts["scale"]["low"] < facts["scale"]["high"] <= 1
     inference = make_inference(config, sizes)
