@@ -2,6 +2,7 @@
 
   python -m launch.evaluate --workdir runs/demo
   python -m launch.evaluate --workdir runs/demo --localization plus
+  python -m launch.evaluate --workdir runs/demo,runs/best
   python -m launch.evaluate --predictions P.json --ground_truth G.json --protocol published
   python -m launch.evaluate --predictions P.json --ground_truth G.json --all-protocols
 
@@ -16,7 +17,9 @@ from tsc_jax import cli
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation import protocols
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Run to evaluate; flags given here override its recipe.")
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Run to evaluate, or several with commas between them; flags given here override their recipes."
+)
 _LOCALIZATION = flags.DEFINE_enum(
     "localization",
     None,
@@ -54,14 +57,16 @@ def main(argv: list[str]) -> None:
 def evaluate_run() -> str:
     """Evaluates the checkpoints of --workdir again, and writes their results and figures."""
     from configs import plus
-    from tsc_jax.report.run import report
+    from tsc_jax.report.run import report, side_by_side
 
     for flag in (_PREDICTIONS, _GROUND_TRUTH, _SUBSET, _RATE, _VIDEOS, _AMBIGUOUS, _ALL_PROTOCOLS):
         if flag.present:
             raise InputError(f"--{flag.name} does not go with --workdir, only with --predictions")
     given = {"eval.protocol": _PROTOCOL.value, "eval.tiou": _TIOU.value, "data.data_dir": _DATA_DIR.value}
     changes = {key: value for key, value in given.items() if value is not None}
-    return report(Path(_WORKDIR.value), changes | plus.CHOICES.get(_LOCALIZATION.value, {}))
+    changes |= plus.CHOICES.get(_LOCALIZATION.value, {})
+    workdirs = [Path(part) for part in _WORKDIR.value.split(",")]
+    return report(*workdirs, changes) if len(workdirs) == 1 else side_by_side(workdirs, changes)
 
 
 def score_file() -> str:

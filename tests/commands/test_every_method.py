@@ -14,11 +14,12 @@ from configs import plus
 from tests.training.small import CLASSES, RECIPES, WIDTH
 from tsc_jax import methods, predict
 from tsc_jax.data.dataset import open_dataset
+from tsc_jax.errors import InputError
 from tsc_jax.evaluation import results
 from tsc_jax.evaluation.evaluate import localize
 from tsc_jax.inference import make_inference
 from tsc_jax.report import tensorboard
-from tsc_jax.report.run import report
+from tsc_jax.report.run import report, side_by_side
 from tsc_jax.training.export import export_run
 from tsc_jax.training.loop import train
 from tsc_jax.training.trained import open_trained
@@ -155,3 +156,13 @@ def test_the_localization_of_plus_is_one_flag_away(run, data_dir):
     segments = localizer(split.features(0))
     np.testing.assert_allclose([each.score for each in segments], found.segments.of_video(0).score, rtol=1e-5)
     report(folder / "run", {})
+
+
+def test_runs_on_the_same_data_stand_side_by_side(run, data_dir, tmp_path):
+    _, folder, _ = run
+    lines = side_by_side([folder / "run", folder / "export"], {}).splitlines()
+    rows = [line.split("(step 3)")[1].split() for line in lines if "last (step 3)" in line]
+    assert len(rows) == 2 and rows[0] == rows[1]
+    train(RECIPES["toy"](data_dir, **{"train.steps": 2, "eval.tiou": "0.5"}), tmp_path / "other")
+    with pytest.raises(InputError, match=r"other: has config\.eval\.tiou 0\.5, but .*run has"):
+        side_by_side([folder / "run", tmp_path / "other"], {})

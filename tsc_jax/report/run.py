@@ -8,6 +8,7 @@ import numpy as np
 
 from tsc_jax import methods, processes
 from tsc_jax.data.dataset import Dataset
+from tsc_jax.errors import InputError
 from tsc_jax.evaluation import results
 from tsc_jax.evaluation.evaluate import Evaluation, evaluate, ground_truth
 from tsc_jax.evaluation.protocols import FLOOR
@@ -51,6 +52,34 @@ def report(workdir: Path, changes: Mapping[str, Any]) -> str:
         groups = [{named(each): each for each in metrics.values()}]
     tables = [table(floor, rows, sample=list(rows) if seeds else ()) for rows in groups]
     return "\n".join(["\n\n".join(tables), *notes])
+
+
+def side_by_side(workdirs: Sequence[Path], changes: Mapping[str, Any]) -> str:
+    """Evaluates the last steps of several runs on one data set; returns one table, a row per run.
+
+    Writes into each workdir what `report` does. Raises InputError for runs of several seeds, and of different data.
+    """
+    reports = {}
+    for workdir in workdirs:
+        trained = open_trained(workdir)
+        first = next(iter(reports.values()))[0] if reports else trained
+        check_comparable(first, trained)
+        reports[workdir] = trained, report_run(workdir, changes, None)[0]
+    rows = {f"{path}: {named(each.metrics['last'])}": each.metrics["last"] for path, (_, each) in reports.items()}
+    _, last = next(iter(reports.values()))
+    return "\n".join([table(last.floor, rows), *last.notes])
+
+
+def check_comparable(first: Trained, other: Trained) -> None:
+    """Raises InputError where two runs are evaluated on different data or by different settings."""
+    for key in ("data.name", "data.min_snippets", "eval.protocol", "eval.tiou"):
+        section, name = key.split(".")
+        one, two = first.config[section][name], other.config[section][name]
+        if one != two:
+            raise InputError(
+                f"--workdir {other.directory}: has config.{key} {two}, but {first.directory} has {one}; expected runs"
+                " that are evaluated alike"
+            )
 
 
 def report_run(workdir: Path, changes: Mapping[str, Any], inference: Inference | None) -> tuple[Report, Inference]:
