@@ -163,6 +163,6 @@ def test_runs_on_the_same_data_stand_side_by_side(run, data_dir, tmp_path):
     lines = side_by_side([folder / "run", folder / "export"], {}).splitlines()
     rows = [line.split("(step 3)")[1].split() for line in lines if "last (step 3)" in line]
     assert len(rows) == 2 and rows[0] == rows[1]
-    train(RECIPES["toy"](data_dir, **{"train.steps": 2, "eval.tiou": "0.1:0.7:0.1"}), tmp_path / "other")
-    with pytest.raises(InputError, match=r"other: has config\.eval\.tiou 0\.1:0\.7:0\.1, but .*run has"):
+    train(RECIPES["toy"](data_dir, **{"train.steps": 2, "eval.protocol": "seconds"}), tmp_path / "other")
+    with pytest.raises(InputError, match=r"other: has config\.eval\.protocol seconds, but .*run has"):
         side_by_side([folder / "run", tmp_path / "other"], {})

@@ -72,7 +72,7 @@ def side_by_side(workdirs: Sequence[Path], changes: Mapping[str, Any]) -> str:
 
 def check_comparable(first: Trained, other: Trained) -> None:
     """Raises InputError where two runs are evaluated on different data or by different settings."""
-    for key in ("data.name", "data.min_snippets", "eval.protocol", "eval.tiou"):
+    for key in ("data.name", "eval.protocol", "eval.tiou"):
         section, name = key.split(".")
         one, two = first.config[section][name], other.config[section][name]
         if one != two:
