@@ -53,6 +53,7 @@ def on(method: str, data: str) -> ml_collections.ConfigDict:
         config.optimizer.clip = 1.0  # largest norm of the gradient
 
         config.train.steps = 300  # one round
+        config.train.log_every = of_base.train.log_every
         config.train.batches = "epochs"
         config.train.sampling = "crop"
         config.train.snippets = 64
