@@ -92,6 +92,8 @@ def recipe_of(
         config.data.name = data
         config.data.data_dir = data_dir or config.data.data_dir
     config.lock()
+    if improved == "plus":
+        plus.improve(config)
     own = known.get(name if improved == "best" else method, {})
     config.update_from_flattened_dict(known.get("all", {}) | own | dict(changes))
-    return plus.improve(config) if improved == "plus" else config
+    return config

@@ -91,9 +91,10 @@ def recipes_of_flags() -> dict:
             recipes[name] = error
             continue
         changes = overrides.parse(_ALL.value, "--all ", config.to_dict())
-        # METHOD_plus reads the runs of METHOD.
-        for changed in dict.fromkeys((split_name(name)[0], name)) if name.endswith("_plus") else (name,):
-            changes |= overrides.parse(own.get(changed, []), f"--set {changed}:", config.to_dict())
+        if split_name(name)[1] == "plus":  # it reads the runs of its method
+            method = split_name(name)[0]
+            changes |= overrides.parse(own.get(method, []), f"--set {method}:", config.to_dict())
+        changes |= overrides.parse(own[name], f"--set {name}:", config.to_dict())
         recipes[name] = recipe_of(name, _DATA.value, _DATA_DIR.value, kind, changes)
     return recipes
 
@@ -117,6 +118,10 @@ def split_by_method(names: list[str]) -> dict[str, list[str]]:
             raise InputError(f"--set {text}: expected METHOD:KEY=VALUE with a method of --methods")
         if change.startswith(EQUAL):
             raise InputError(f"--set {text}: {change.split('=')[0]} is equal for all methods; use --all or its flag")
+        if method.endswith("_plus") and not change.startswith("localization."):
+            raise InputError(
+                f"--set {text}: {method} reads the runs of {method.removesuffix('_plus')}; change that one"
+            )
         own[method].append(change)
     for text in _ALL.value:
         if text.startswith(("data.name", "data.data_dir", "train.seeds")):

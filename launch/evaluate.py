@@ -13,6 +13,7 @@ from pathlib import Path
 
 from absl import flags
 
+from configs import plus
 from tsc_jax import cli
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation import protocols
@@ -23,7 +24,7 @@ _WORKDIR = flags.DEFINE_string(
 _LOCALIZATION = flags.DEFINE_enum(
     "localization",
     None,
-    ("published", "plus"),
+    tuple(plus.CHOICES),
     "How segments are read from the outputs of the run; default: as its recipe says. plus is configs/plus.py.",
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of prepared data sets; default: the one of the training.")
@@ -56,7 +57,6 @@ def main(argv: list[str]) -> None:
 
 def evaluate_run() -> str:
     """Evaluates the checkpoints of --workdir again, and writes their results and figures."""
-    from configs import plus
     from tsc_jax.report.run import report, side_by_side
 
     for flag in (_PREDICTIONS, _GROUND_TRUTH, _SUBSET, _RATE, _VIDEOS, _AMBIGUOUS, _ALL_PROTOCOLS):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from absl import flags
 
+from configs import plus
 from tsc_jax import cli
 from tsc_jax.errors import InputError
 
@@ -17,7 +18,7 @@ _STORAGE = flags.DEFINE_string("storage", "float32", "Type of the arrays on disk
 _LOCALIZATION = flags.DEFINE_enum(
     "localization",
     None,
-    ("published", "plus"),
+    tuple(plus.CHOICES),
     "How segments are read from the outputs of the export; default: as the run's recipe says. plus is configs/plus.py.",
 )
 _STABLEHLO = flags.DEFINE_list("stablehlo", [], "Lengths in snippets; writes the forward pass of each as StableHLO.")
@@ -27,7 +28,6 @@ flags.mark_flags_as_required(["workdir", "output"])
 def main(argv: list[str]) -> None:
     """Runs the command."""
     del argv
-    from configs import plus
     from tsc_jax.training.export import export_run
 
     invalid = [length for length in _STABLEHLO.value if not (length.isdecimal() and int(length))]

@@ -88,7 +88,7 @@ def as_markdown(compared: Sequence[Compared], published: Sequence, setting: Sett
         f"## Cost\n\nMeasured on {machine}. Training: wall time of a run with its compilation and the evaluation of its"
         " last step, mean of the runs that were not stopped on their way. Inference: from features to segments, after"
         " one pass to warm up, one method after the other in one process. Parameters are the numbers that the optimizer"
-        " moves. A stage (acn) counts neither those of its base nor its training.",
+        " moves. A stage (acn, METHOD_best) counts neither those of its base nor its training.",
         markdown(cost_rows(compared, setting)),
         "## Published results, for orientation",
         "Other features, protocols and selections: these rows are not comparable with the measured ones, and only"

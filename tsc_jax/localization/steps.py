@@ -70,20 +70,12 @@ RULES = {
 }
 
 
-def localize(
-    outputs: Sequence[OfVideo],
-    class_scores: np.ndarray,
-    settings,
-    *,
-    probabilities: bool,
-    shown: np.ndarray | None = None,
-) -> Segments:
+def localize(outputs: Sequence[OfVideo], class_scores: np.ndarray, settings, *, probabilities: bool) -> Segments:
     """The proposals of V videos after NMS: by rising video, then rising class, then in the order of NMS.
 
     The arguments and units are those of `propose`.
     """
-    proposals = propose(outputs, class_scores, settings, probabilities=probabilities, shown=shown)
-    return suppress(proposals, settings)
+    return suppress(propose(outputs, class_scores, settings, probabilities=probabilities), settings)
 
 
 def propose(
