@@ -27,7 +27,7 @@ WALKS = (
 # Documents whose commands another test runs.
 ELSEWHERE = {
     "ablations.md": "tests/ablation/test_ablation.py",
-    "methods.md": "tests/ablation/test_compare.py",
+    "methods.md": "tests/ablation/test_compare_recipes.py",
     "python.md": "tests/test_api.py",
     "thumos14-proposals.md": "tests/evaluation/test_refining.py",
 }
