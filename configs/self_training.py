@@ -38,6 +38,9 @@ def on(method: str, data: str) -> ml_collections.ConfigDict:
         student.label_smoothing = 0.1
         # of the snippet student: class score of a video is the mean of the T // 10 largest activations
         student.topk_ratio = 10
+        # of the snippet student: its share in the mean with its base, from which segments are read; with 1 the student
+        # answers alone, and the base is not needed after training
+        student.weight = 0.5
         # Steps of a round: then the student's own segments become the labels, and a new student begins. 600 train.steps
         # are two rounds
         student.round_steps = 300

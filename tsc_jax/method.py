@@ -5,11 +5,12 @@ Everything that training changes is in `TrainState`: arrays only.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import struct
 
@@ -84,6 +85,18 @@ class Method:
     refresh: Callable | None = None
     # whether "cas" holds values from 0 to 1 that can stand for class probabilities; else it holds logits
     probabilities: bool = False
+
+
+def prefixed(outputs: Outputs, prefix: str) -> Outputs:
+    """The outputs under the names PREFIX/NAME, so that a stage can hand on those of its base beside its own."""
+    named = ({f"{prefix}/{name}": array for name, array in part.items()} for part in (outputs.snippets, outputs.videos))
+    return Outputs(*named)
+
+
+def without_prefix(output: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """Of the outputs of one video, those that `prefixed` renamed, under their own names."""
+    start = f"{prefix}/"
+    return {name.removeprefix(start): array for name, array in output.items() if name.startswith(start)}
 
 
 def class_probabilities(method: Method, outputs: Outputs) -> jax.Array:

@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -10,8 +11,10 @@ from tests.training.small import final_variables, self_train_run, toy_base, toy_
 from tsc_jax import methods
 from tsc_jax.data.dataset import open_dataset
 from tsc_jax.errors import InputError
-from tsc_jax.method import first_state
+from tsc_jax.localization import steps
+from tsc_jax.method import class_probabilities, first_state, without_prefix
 from tsc_jax.methods.self_train.method import moments, say, teacher_of, vote
+from tsc_jax.training.base import open_bases
 from tsc_jax.training.loop import train
 from tsc_jax.training.runs import make_look, sizes_of
 from tsc_jax.training.trained import open_trained
@@ -99,10 +102,44 @@ def test_a_second_round_labels_with_the_student_and_begins_anew(data_dir):
     np.testing.assert_array_equal(renewed["mean"], carried["mean"])
 
 
-def test_inference_needs_neither_the_teacher_nor_the_labels(data_dir, tmp_path):
-    train(self_train_run(data_dir), tmp_path / "run")
-    assert set(final_variables(tmp_path / "run")) == {"params", "mean", "scale"}
-    assert set(open_trained(tmp_path / "run").about["facts"]) == {"pseudo_labels_0", "pseudo_labels_3"}
+def test_inference_needs_neither_the_labels_nor_alone_the_teacher(data_dir, tmp_path):
+    train(self_train_run(data_dir), tmp_path / "together")
+    train(self_train_run(data_dir, **{"student.weight": 1.0}), tmp_path / "alone")
+    together, alone = (final_variables(tmp_path / name) for name in ("together", "alone"))
+    assert set(alone) == {"params", "mean", "scale"}
+    jax.tree.map(np.testing.assert_array_equal, together.pop("base"), final_variables(toy_base(data_dir)))
+    assert set(together) == set(alone)
+    assert set(open_trained(tmp_path / "alone").about["facts"]) == {"pseudo_labels_0", "pseudo_labels_3"}
+
+
+def test_the_answer_is_the_mean_of_student_and_base(data_dir):
+    """In probabilities, attention and class scores, by the weight of the student; with 0 segments are the base's."""
+    split = open_dataset(data_dir, "made_up").test
+    said = {}
+    for weight in (0.0, 0.25, 1.0):
+        config = self_train_run(data_dir, **{"student.weight": weight})
+        method, (params, carried, _), _ = refreshed(config)
+        params = jax.tree.map(lambda leaf: jnp.sin(jnp.arange(leaf.size, dtype=float)).reshape(leaf.shape), params)
+        variables = method.variables(params, carried | {"average": params})
+        features = jnp.asarray(split.features(0))[None]
+        outputs = method.forward(variables, features, jnp.ones(features.shape[:2], bool))
+        of_video = {name: np.asarray(array)[0] for name, array in (outputs.snippets | outputs.videos).items()}
+        tracks = np.asarray(class_probabilities(method, outputs))[0], of_video["attention"]
+        said[weight] = (*tracks, method.class_scores([of_video])[0]), of_video, method
+    base, mean, student = (said[weight][0] for weight in (0.0, 0.25, 1.0))
+    for of_base, of_both, of_student in zip(base, mean, student, strict=True):
+        np.testing.assert_allclose(of_both, 0.25 * of_student + 0.75 * of_base, atol=1e-6)
+        assert np.abs(of_base - of_student).max() > 0.01
+    _, of_video, method = said[0.0]
+    (run,) = open_bases(config)
+    teacher, _ = teacher_of(run)
+    expected = steps.localize(
+        [without_prefix(of_video, "base")], base[2][None], config.proposals, probabilities=teacher.probabilities
+    )
+    found = method.localize([of_video])
+    assert len(found) > 0
+    for column, wanted in zip(vars(found).values(), vars(expected).values(), strict=True):
+        np.testing.assert_allclose(column, wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +148,7 @@ def test_inference_needs_neither_the_teacher_nor_the_labels(data_dir, tmp_path):
         ({"student.round_steps": 0}, r"config\.student\.round_steps is 0, expected 1 or more"),
         ({"student.label_smoothing": 1.0}, r"config\.student\.label_smoothing is 1\.0, expected 0 or more and less"),
         ({"optimizer.clip": 0.0}, r"config\.optimizer\.clip is 0\.0, expected a number above 0"),
+        ({"student.weight": 1.5}, r"config\.student\.weight is 1\.5, expected a number from 0 to 1"),
         ({"labels.fusion": "sum"}, r"config\.labels\.fusion is 'sum'"),
         ({"proposals.tracks": "all"}, r"config\.proposals\.tracks is 'all'"),
     ],

@@ -8,7 +8,7 @@ import numpy as np
 from tsc_jax.localization.nms import hard_nms, tiou
 from tsc_jax.localization.segments import Segments, concatenate, make_segments
 from tsc_jax.localization.video_scores import top_mean
-from tsc_jax.method import Method
+from tsc_jax.method import Method, without_prefix
 from tsc_jax.methods.acn.confidence import confidence, outer_inner_contrast
 from tsc_jax.methods.acn.intervals import Intervals, alive, make_intervals
 from tsc_jax.nn.modalities import modalities
@@ -29,7 +29,7 @@ def localize(outputs: Sequence[OfVideo], base: Method, config) -> Segments:
       streams flow's before RGB's.
     """
     if config.selection.test_classes == "gate":
-        found = base.localize([of_base_alone(output) for output in outputs])
+        found = base.localize([without_prefix(output, "base") for output in outputs])
         classes = [np.unique(found.label[found.video == video]) for video in range(len(outputs))]
     else:
         scp = [output["cas"][:, :-1] for output in outputs]
@@ -41,12 +41,7 @@ def localize(outputs: Sequence[OfVideo], base: Method, config) -> Segments:
 
 def class_scores(outputs: Sequence[OfVideo], base: Method) -> np.ndarray:
     """The class scores [V, C] of V videos, which are those of the base; arguments as in `localize`."""
-    return base.class_scores([of_base_alone(output) for output in outputs])
-
-
-def of_base_alone(output: OfVideo) -> OfVideo:
-    """The outputs of the base among those of a video."""
-    return {name.removeprefix("base/"): array for name, array in output.items() if name.startswith("base/")}
+    return base.class_scores([without_prefix(output, "base") for output in outputs])
 
 
 def selection_scores(scp: Sequence[np.ndarray], base_scores: np.ndarray, settings) -> np.ndarray:

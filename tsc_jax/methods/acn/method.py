@@ -12,7 +12,7 @@ from tsc_jax import settings as rules
 from tsc_jax.data.sampling import steps_within
 from tsc_jax.errors import InputError
 from tsc_jax.inference import Look
-from tsc_jax.method import Method, Outputs, Sizes, class_probabilities
+from tsc_jax.method import Method, Outputs, Sizes, class_probabilities, prefixed
 from tsc_jax.methods.acn.confidence import coherence
 from tsc_jax.methods.acn.intervals import make_intervals
 from tsc_jax.methods.acn.localize import class_scores, localize, selection_scores
@@ -111,8 +111,8 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
             regressed, alike = judge(variables["params"][name], own, scp, mask)
             snippets |= {f"{name}/regressed": regressed, f"{name}/coherence": alike}
             videos[f"{name}/theta"] = jnp.full(len(mask), variables["scale"]["theta"][number])
-        of_base = ({f"base/{key}": array for key, array in part.items()} for part in (outputs.snippets, outputs.videos))
-        return Outputs(*(own | others for own, others in zip((snippets, videos), of_base, strict=True)))
+        of_base = prefixed(outputs, "base")
+        return Outputs(snippets | of_base.snippets, videos | of_base.videos)
 
     def judge(params, features, scp, mask):
         """The outputs of the regressors of a stream [B, T, A, 2], and the coherence of the intervals [B, T, A]."""

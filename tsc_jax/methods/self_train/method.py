@@ -15,6 +15,7 @@ from tsc_jax.localization import steps
 from tsc_jax.localization.segments import concatenate
 from tsc_jax.method import Method, Sizes, class_probabilities
 from tsc_jax.methods.self_train import labels, regression, snippet
+from tsc_jax.methods.self_train.together import with_base
 from tsc_jax.optimizer import check_optimizer
 
 KINDS = {"snippet": snippet.make, "regression": regression.make}
@@ -36,8 +37,10 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
 
     params holds the student. carried holds the moving "average" of params, which is what is used in the end; "mean" and
     "scale" [D], by which features are standardized; and the student's targets for all S training snippets, among them
-    the pseudo "labels" int32 [S]. All but params are filled in by the refresh at step 0; the refresh of each further
-    round renews the targets with the student's own outputs and begins with a new student.
+    the pseudo "labels" int32 [S]. Where the snippet student answers together with its base (`config.student.weight`),
+    the variables of the "base", the first of several, are carried too. All but params are filled in by the refresh at
+    step 0; the refresh of each further round renews the targets with what the method itself says by then, and begins
+    with a new student.
     """
     del axis  # nothing but the sums of the loss crosses devices
     check(config)
@@ -71,8 +74,10 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
             outputs, scores = vote([say(*teacher_of(run), look) for run in look.bases])
             mean, scale = moments(look.split)
             carried = carried | {"mean": mean, "scale": scale}
+            if "base" in carried:
+                carried["base"] = look.bases[0].variables
         else:
-            outputs, scores = say(method, variables(params, carried), look)
+            outputs, scores = say(method, method.variables(params, carried), look)
             params, _ = init(jax.random.fold_in(jax.random.key(look.seed), step))
         shown = np.stack([video.labels for video in look.split.videos])
         segments = labels.pseudo_segments(outputs, scores, shown, config.labels)
@@ -95,6 +100,9 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         refresh=refresh,
         probabilities=student.probabilities,
     )
+    if config.student.kind == "snippet" and config.student.weight < 1:
+        base = methods.make_base(config, sizes, mapped)
+        method = with_base(method, base, config.student.weight, config.proposals)
     return method
 
 

@@ -16,7 +16,7 @@ from tsc_jax.methods.self_train.network import SnippetNetwork, stem_settings
 from tsc_jax.methods.self_train.student import Student
 
 # Of the section `config.student`; configs/self_training.py explains each value.
-RULES = {"label_smoothing": rules.BELOW_1, "topk_ratio": rules.COUNT}
+RULES = {"label_smoothing": rules.BELOW_1, "topk_ratio": rules.COUNT, "weight": rules.SHARE}
 
 
 def make(config, classes: int, mapped: bool) -> Student:
