@@ -66,6 +66,9 @@ def on(method: str, data: str) -> ml_collections.ConfigDict:
 
 
 LABELS = {
+    # "base": what the base finds in the training videos; "annotations": their true segments, where there are any, which
+    # is not weakly supervised, and shows what the student could reach
+    "source": "base",
     # "none": the proposals that NMS leaves; or first each group of proposals becomes one: "gaussian", "ricker"
     "fusion": "none",
     "cover": 0.25,  # share of its length from which on a proposal belongs to a group; of "gaussian"

@@ -17,6 +17,8 @@ def labels(least_share: float) -> Variants:
         "density 0.5": {"labels.density_power": 0.5},
         "attention alone": {"labels.tracks": "attention"},
         "activations": {"labels.score": "activations", "labels.video_score": "added"},
+        "ceiling: true segments": {"labels.source": "annotations", "student.weight": 1.0},
+        "ceiling: true segments, regression": {"labels.source": "annotations", "student.kind": "regression"},
     }
 
 
@@ -24,10 +26,14 @@ def student() -> Variants:
     """Varies the student."""
     return {
         "recipe": {},
+        "student alone": {"student.weight": 1.0},
+        "student 0.75": {"student.weight": 0.75},
+        "regression": {"student.kind": "regression"},
         "no label smoothing": {"student.label_smoothing": 0.0},
         "label smoothing 0.2": {"student.label_smoothing": 0.2},
         "no dropout": {"student.input_dropout": 0.0, "student.dropout": 0.0},
         "dropout 0.5": {"student.input_dropout": 0.5, "student.dropout": 0.5},
+        "no blocks": {"student.blocks": 0},
         "4 blocks": {"student.blocks": 4},
         "published localization": {f"proposals.{key}": value for key, value in steps.PUBLISHED.items()},
     }

@@ -13,6 +13,7 @@ from tsc_jax.data.dataset import open_dataset
 from tsc_jax.errors import InputError
 from tsc_jax.localization import steps
 from tsc_jax.method import class_probabilities, first_state, without_prefix
+from tsc_jax.methods.self_train.labels import annotated_segments
 from tsc_jax.methods.self_train.method import moments, say, teacher_of, vote
 from tsc_jax.training.base import open_bases
 from tsc_jax.training.loop import train
@@ -86,6 +87,24 @@ def test_several_teachers_are_read_and_another_data_set_is_refused(data_dir, tmp
         self_train_run(data_dir, **{"base.workdir": f"{one},{tmp_path / 'missing'}"})
     with pytest.raises(InputError, match=r"config\.base\.workdir is .*, expected the workdir of a finished run, or"):
         self_train_run(data_dir, **{"base.workdir": f"{one},"})
+
+
+def test_the_annotations_can_be_the_labels_and_are_asked_for(data_dir):
+    _, (_, carried, _), look = refreshed(self_train_run(data_dir, **{"labels.source": "annotations"}))
+    truth = []
+    for video in look.split.videos:
+        middles = (np.arange(video.num_snippets) + 0.5) * video.duration / video.num_snippets
+        own = np.full(video.num_snippets, 3)
+        for (start, end), label in zip(video.segments, video.segment_labels, strict=True):
+            own[(middles >= start) & (middles < end)] = label
+        truth.append(own)
+    np.testing.assert_array_equal(carried["labels"], np.concatenate(truth))
+    bare = [
+        dataclasses.replace(video, segments=np.zeros((0, 2)), segment_labels=np.zeros(0, int))
+        for video in look.split.videos
+    ]
+    with pytest.raises(InputError, match=r"config\.labels\.source is 'annotations', but no training video has annot"):
+        annotated_segments(bare)
 
 
 def test_a_second_round_labels_with_the_student_and_begins_anew(data_dir):

@@ -5,13 +5,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tsc_jax import settings as rules
+from tsc_jax.data.dataset import Video
+from tsc_jax.errors import InputError
 from tsc_jax.localization import steps
 from tsc_jax.localization.fusion import gaussian_fusion, ricker_fusion
 from tsc_jax.localization.groups import best_scores
-from tsc_jax.localization.segments import Segments
+from tsc_jax.localization.segments import Segments, concatenate, make_segments
 
 # Of the section `config.labels`, beside those of the steps; configs/self_training.py explains each value.
 RULES = {
+    "source": rules.one_of("base", "annotations"),
     "fusion": rules.one_of("none", "gaussian", "ricker"),
     "cover": rules.SHARE,
     "temperature": rules.POSITIVE,
@@ -37,6 +40,23 @@ def pseudo_segments(
         segments = ricker_fusion(segments)
     segments = steps.suppress(segments, settings)
     return segments[segments.score >= settings.least_share * best_scores(segments)]
+
+
+def annotated_segments(videos: Sequence[Video]) -> Segments:
+    """The true segments of videos, in snippets, as if the snippets of each video divided its duration evenly.
+
+    Raises InputError where no video has any.
+    """
+    parts = [
+        make_segments(index, video.segment_labels, *video.segments.T).scaled(video.num_snippets / video.duration)
+        for index, video in enumerate(videos)
+    ]
+    segments = concatenate(parts)
+    if not len(segments):
+        raise InputError(
+            "config.labels.source is 'annotations', but no training video has annotated segments; expected 'base'"
+        )
+    return segments
 
 
 def snippet_labels(segments: Segments, lengths: Sequence[int], classes: int) -> np.ndarray:

@@ -79,9 +79,13 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         else:
             outputs, scores = say(method, method.variables(params, carried), look)
             params, _ = init(jax.random.fold_in(jax.random.key(look.seed), step))
-        shown = np.stack([video.labels for video in look.split.videos])
-        segments = labels.pseudo_segments(outputs, scores, shown, config.labels)
-        lengths = [video.num_snippets for video in look.split.videos]
+        videos = look.split.videos
+        if config.labels.source == "annotations":
+            segments = labels.annotated_segments(videos)
+        else:
+            shown = np.stack([video.labels for video in videos])
+            segments = labels.pseudo_segments(outputs, scores, shown, config.labels)
+        lengths = [video.num_snippets for video in videos]
         known = sum(lengths)
         targets = student.targets(segments, [*lengths, sizes.snippets - known])
         share = float(np.mean(targets["labels"][:known] < sizes.classes))
