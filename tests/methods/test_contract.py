@@ -46,6 +46,13 @@ def made(request, data_dir):
     return request.param, config, dataset, sizes, jax.tree.map(jnp.asarray, state)
 
 
+@pytest.fixture(scope="module")
+def step(made):
+    """The train step on one device, compiled once for all tests of a method."""
+    _, config, _, sizes, _ = made
+    return jax.jit(lambda state, batch: train_step(methods.make(config, sizes), None, state, batch))
+
+
 def batches(config, dataset, devices: int, steps: int) -> list[dict]:
     maker = batch_maker(dataset.train, config.train, 3, devices)
     return [maker(step) for step in range(steps)]
@@ -101,10 +108,9 @@ def test_padding_changes_nothing(made):
         np.testing.assert_allclose(array, more.videos[name][:rows], atol=2e-5, err_msg=name)
 
 
-def test_rows_without_a_video_count_for_nothing_and_leave_gradients_finite(made):
-    _, config, dataset, sizes, state = made
+def test_rows_without_a_video_count_for_nothing_and_leave_gradients_finite(made, step):
+    _, config, dataset, _, state = made
     # Dropout and other draws belong to a video by its place, so both batches draw the same.
-    step = jax.jit(lambda state, batch: train_step(methods.make(config, sizes), None, state, batch))
     batch = alone(batches(config, dataset, 1, 1)[0])
     plain, values = step(state, batch)
     # The same length: what is drawn may depend on it.
@@ -128,16 +134,15 @@ def test_eight_devices_equal_one_and_hold_the_same_bytes(made):
     close(ends[1], ends[8], 1e-3)
 
 
-def test_several_seeds_in_one_program_equal_each_alone(made):
+def test_several_seeds_in_one_program_equal_each_alone(made, step):
     _, config, dataset, sizes, start = made
     several = make_train_step(methods.make(config, sizes, mapped=True), 2)
-    single = jax.jit(lambda state, batch: train_step(methods.make(config, sizes), None, state, batch))
     batch = batches(config, dataset, 1, 1)[0]
     states = [start, start.replace(seed=start.seed + 1)]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves)[:, None], *states)
     _, values = several(stacked, {name: np.concatenate([array, array]) for name, array in batch.items()})
     for number, state in enumerate(states):
-        _, own = single(state, alone(batch))
+        _, own = step(state, alone(batch))
         close(own, {name: value.ravel()[number] for name, value in values.items()}, 1e-4)
 
 

@@ -1,6 +1,7 @@
-"""Two processes with two devices each train as one process with four."""
+"""Processes that work as one run take the steps of one process, and tell each other what process 0 holds."""
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -19,6 +20,22 @@ from tsc_jax.training.trained import open_trained
 
 pytestmark = pytest.mark.slow
 
+ROOT = Path(__file__).resolve().parents[2]
+LATE_SECONDS = 35  # a collective gives up after 30
+WORKER = f"""
+import json, sys, time
+import numpy as np
+from tsc_jax import processes
+
+port, process = sys.argv[1], int(sys.argv[2])
+processes.join("localhost:" + port, process, 2)
+for late in ({LATE_SECONDS}, 0):
+    first = processes.is_first()
+    time.sleep(late if first else 0)
+    array, facts = processes.of_first(np.array([process + 1 / 3, -0.0]), {{"late": late}} if first else {{}})
+    print("told", json.dumps([array.tolist(), str(array.dtype), facts]), flush=True)
+"""
+
 
 def free_port() -> int:
     with socket.socket() as listener:
@@ -35,7 +52,7 @@ def start(
     return [
         subprocess.Popen(
             [*program, *shape, str(i), str(devices), data_dir, workdirs[i], name, *map(str, more)],
-            cwd=Path(__file__).resolve().parents[2],
+            cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -59,6 +76,28 @@ def scalars(workdir: Path) -> list[dict]:
     return [json.loads(line) for line in (workdir / "scalars.jsonl").read_text().splitlines()]
 
 
+@pytest.fixture(scope="module")
+def late():
+    """Two processes, of which the first keeps the second waiting while other tests run."""
+    port = str(free_port())
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER, port, str(process)],
+            cwd=ROOT,
+            env=os.environ | {"JAX_PLATFORMS": "cpu"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for process in range(2)
+    ]
+    yield workers
+    for worker in workers:
+        worker.kill()
+        worker.communicate()
+
+
+@pytest.mark.usefixtures("late")
 def test_any_number_of_processes_takes_the_same_steps(data_dir, tmp_path):
     losses = {}
     for processes, devices in ((1, 8), (2, 4), (4, 2)):
@@ -141,3 +180,18 @@ def test_process_0_decides_which_step_is_damaged(data_dir, tmp_path, monkeypatch
     )
     with pytest.raises(InputError, match=r"step 6: damaged: .*but process 0 could read it"):
         loop.train(config, tmp_path)
+
+
+def test_the_others_wait_for_the_first_and_learn_its_numbers_bit_for_bit(late):
+    outputs = [worker.communicate(timeout=300)[0] for worker in late]
+    for worker, output in zip(late, outputs, strict=True):
+        told = [json.loads(line[5:]) for line in output.splitlines() if line.startswith("told ")]
+        assert worker.returncode == 0 and len(told) == 2, output
+        for (array, dtype, facts), seconds in zip(told, (LATE_SECONDS, 0), strict=True):
+            assert dtype == "float64" and facts == {"late": seconds}
+            assert np.array(array).tobytes() == np.array([1 / 3, -0.0]).tobytes()
+
+
+def test_one_process_holds_what_it_held():
+    array, facts = pods.of_first(np.arange(3, dtype=np.float32), {"converged": True, "loss": 0.1})
+    assert array.dtype == np.float32 and array.tolist() == [0, 1, 2] and facts == {"converged": True, "loss": 0.1}

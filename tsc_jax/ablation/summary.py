@@ -11,7 +11,7 @@ import ml_collections
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
-import scipy.stats
+import scipy.special
 
 from tsc_jax.ablation.grid import Outcome
 from tsc_jax.evaluation.results import averages
@@ -34,7 +34,8 @@ def spread(values: np.ndarray) -> Spread:
     """Of values [seeds]."""
     seeds = len(values)
     deviation = float(np.std(values, ddof=1)) if seeds > 1 else float("nan")
-    return Spread(float(values.mean()), deviation, float(scipy.stats.t.ppf(0.975, seeds - 1)) * deviation / seeds**0.5)
+    quantile = float(scipy.special.stdtrit(seeds - 1, 0.975))
+    return Spread(float(values.mean()), deviation, quantile * deviation / seeds**0.5)
 
 
 def average(outcome: Outcome, split: str) -> tuple[str, np.ndarray]:

@@ -10,9 +10,6 @@ from typing import Any
 
 import ml_collections
 import numpy as np
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
 from tsc_jax import processes
@@ -60,6 +57,8 @@ def fit_rows(
     settings: ml_collections.ConfigDict, split: Split, count: int, seed: int
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Returns `count` rows, float64 [K, D], and the facts except `source` and `seed`."""
+    from sklearn.exceptions import ConvergenceWarning
+
     if settings.source == "class_means":
         snippets = sum(video.num_snippets for video in split.videos)
         facts = {"snippets": snippets, "iterations": 0, "log_likelihood": 0.0, "converged": True}
@@ -79,6 +78,8 @@ def fit_rows(
 
 def mixture(settings: ml_collections.ConfigDict, x: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, dict]:
     """The means of a Gaussian mixture of standardized snippets [S, D], started from k-means, and facts."""
+    from sklearn.mixture import GaussianMixture
+
     model = GaussianMixture(
         count,
         covariance_type=settings.covariance,
@@ -92,6 +93,8 @@ def mixture(settings: ml_collections.ConfigDict, x: np.ndarray, count: int, seed
 
 def kmeans(settings: ml_collections.ConfigDict, x: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, dict]:
     """The centres of k-means of standardized snippets [S, D], started by k-means++, and facts."""
+    from sklearn.cluster import KMeans
+
     model = KMeans(count, n_init=1, max_iter=settings.max_iterations, random_state=seed).fit(x)
     converged = model.n_iter_ < settings.max_iterations
     facts = {"iterations": model.n_iter_, "log_likelihood": -model.inertia_ / len(x), "converged": converged}
