@@ -20,7 +20,7 @@ RULES = {"label_smoothing": rules.BELOW_1, "topk_ratio": rules.COUNT}
 
 
 def make(config, classes: int, mapped: bool) -> Student:
-    """Builds the student of `config.student`, whose answer is class logits [B, T, C + 1]; for `mapped` see `methods`."""
+    """Builds the student of `config.student`, whose answer is class logits [B, T, C + 1]."""
     settings = config.student
 
     def loss(logits, targets, mask):
