@@ -28,6 +28,12 @@ _LOCALIZATION = flags.DEFINE_enum(
     "How segments are read from the outputs of the run; default: as its recipe says. plus is configs/plus.py.",
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of prepared data sets; default: the one of the training.")
+_OUTPUT = flags.DEFINE_string(
+    "output",
+    None,
+    "Folder for metrics.json, predictions.json, report.html and figures/; default: --workdir, or none where flags"
+    " override its recipe.",
+)
 _PREDICTIONS = flags.DEFINE_string("predictions", None, "Results file to score.")
 _GROUND_TRUTH = flags.DEFINE_string("ground_truth", None, "Annotations to score against.")
 _SUBSET = flags.DEFINE_string(
@@ -56,7 +62,7 @@ def main(argv: list[str]) -> None:
 
 
 def evaluate_run() -> str:
-    """Evaluates the checkpoints of --workdir again, and writes their results and figures."""
+    """Evaluates the checkpoints of --workdir again."""
     from tsc_jax.report.run import report, side_by_side
 
     for flag in (_PREDICTIONS, _GROUND_TRUTH, _SUBSET, _RATE, _VIDEOS, _AMBIGUOUS, _ALL_PROTOCOLS):
@@ -66,7 +72,12 @@ def evaluate_run() -> str:
     changes = {key: value for key, value in given.items() if value is not None}
     changes |= plus.CHOICES.get(_LOCALIZATION.value, {})
     workdirs = [Path(part) for part in _WORKDIR.value.split(",")]
-    return report(*workdirs, changes) if len(workdirs) == 1 else side_by_side(workdirs, changes)
+    output = _OUTPUT.value and Path(_OUTPUT.value)
+    if len(workdirs) == 1:
+        return report(*workdirs, changes, output)
+    if output:
+        raise InputError("--output goes with a single --workdir, of which it holds the files")
+    return side_by_side(workdirs, changes)
 
 
 def score_file() -> str:
@@ -76,7 +87,7 @@ def score_file() -> str:
     for flag in (_PREDICTIONS, _GROUND_TRUTH):
         if flag.value is None:
             raise InputError(f"--{flag.name} is missing: give --workdir, or --predictions and --ground_truth")
-    for flag in (_DATA_DIR, _LOCALIZATION):
+    for flag in (_DATA_DIR, _LOCALIZATION, _OUTPUT):
         if flag.value is not None:
             raise InputError(f"--{flag.name} does not go with --predictions, only with --workdir")
     if _RATE.value <= 0:

@@ -6,6 +6,7 @@ python -m launch.prepare --name mine --layout per_video --source DIR
 """
 
 import dataclasses
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +30,8 @@ _MODALITY = flags.DEFINE_enum("modality", "both", MODALITIES, "Which I3D feature
 _RATE = flags.DEFINE_float("snippets_per_second", None, "Rate of the snippet features; default: from the files.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Whether to replace an existing data set.")
 
-RECIPES = {
-    "watch_sessions": "configs/demo.py",
-    "thumos14": "configs/thumos14.py",
-    "activitynet12": "configs/activitynet12.py",
+RECIPES = {"watch_sessions": "configs/demo.py"} | {
+    name: f"configs/{name}.py" for name in ("thumos14", "activitynet12", "activitynet13")
 }
 
 
@@ -44,8 +43,9 @@ def main(argv: list[str]) -> None:
     check_flags()
     written = prepare(read_source, name, data_dir, _OVERWRITE.value)
     print(f"{folder}: prepared" if written else f"{folder}: already there (--overwrite prepares it anew)")
-    print(describe(open_dataset(data_dir, name)))
-    print(f"next: {train_command(name, data_dir)}")
+    dataset = open_dataset(data_dir, name)
+    print(describe(dataset))
+    print(f"next: {train_command(dataset, data_dir)}")
 
 
 def check_flags() -> None:
@@ -100,14 +100,17 @@ def describe(dataset: Dataset) -> str:
     return "\n".join(lines)
 
 
-def train_command(name: str, data_dir: str) -> str:
-    """Returns the command that trains on the data set."""
-    words = ["python -m launch.train", f"--config={RECIPES.get(name, RECIPES['thumos14'])}", f"--workdir=runs/{name}"]
+def train_command(dataset: Dataset, data_dir: str) -> str:
+    """Returns the command that trains on the data set; unknown videos are resampled to their median length."""
+    name = dataset.name
+    words = ["python", "-m", "launch.train", f"--config={RECIPES.get(name, RECIPES['thumos14'])}"]
+    words.append(f"--workdir=runs/{name}")
     if name not in RECIPES:
-        words.append(f"--config.data.name={name}")
+        median = int(np.median([video.num_snippets for video in dataset.train.videos]))
+        words += [f"--config.data.name={name}", "--config.eval.protocol=seconds", f"--config.train.snippets={median}"]
     if data_dir != _DATA_DIR.default:
         words.append(f"--config.data.data_dir={data_dir}")
-    return " ".join(words)
+    return shlex.join(words)
 
 
 if __name__ == "__main__":

@@ -26,14 +26,13 @@ def main(argv: list[str]) -> None:
     del argv
     from tsc_jax import processes
     from tsc_jax.report.run import report
-    from tsc_jax.training.loop import train
+    from tsc_jax.training.loop import train_and_evaluate
 
     if _DISTRIBUTED.value:
         processes.join(_COORDINATOR.value, _PROCESS_ID.value, _NUM_PROCESSES.value)
     workdir = Path(_WORKDIR.value)
     with processes.ends_with_its_peers():
-        train(_CONFIG.value, workdir)
-        table = report(workdir, {})
+        table = report(workdir, {}, known=train_and_evaluate(_CONFIG.value, workdir))
     if processes.is_first():
         print(table)
         print(

@@ -5,6 +5,7 @@ import csv
 import dataclasses
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -102,6 +103,8 @@ def test_bad_features_are_one_sentence(finished, test_videos):
         "the video: features have shape (0, 16): the video is empty": good[:0],
         "the video: features have shape (16,), expected (snippets, width)": good[0],
         "video 1: features have shape (1, 12, 16), expected": [good, good[None, :12]],
+        "the video: the network's output is not finite": 1e30 * good,
+        "the video: is a masked array": np.ma.masked_array(good, good > 1),
         "the video: holds features of type <U1, expected numbers": "x",
     }
     for sentence, features in wrong.items():
@@ -122,8 +125,11 @@ def test_a_folder_without_what_is_asked_for_is_one_sentence(finished, tmp_path):
         tsc_jax.load(finished, "best_on_holdout")
     with pytest.raises(tsc_jax.InputError, match="selection is 'best', expected one of last, best_on_holdout"):
         tsc_jax.load(finished, "best")
-    with pytest.raises(tsc_jax.InputError, match="snippets_per_second is -1"):
-        tsc_jax.load(finished, snippets_per_second=-1)
+    for rate in (-1, "2", True, float("nan")):
+        with pytest.raises(tsc_jax.InputError, match=f"snippets_per_second is {rate!r}, expected"):
+            tsc_jax.load(finished, snippets_per_second=rate)
+        with pytest.raises(tsc_jax.InputError, match=f"snippets_per_second is {rate!r}, expected"):
+            tsc_jax.prepare("mine", {}, {}, rate, data_dir=tmp_path)
     (tmp_path / "runs" / "seed_3").mkdir(parents=True)
     with pytest.raises(tsc_jax.InputError, match="several seeds, expected one of them: seed_3"):
         tsc_jax.load(tmp_path / "runs")
@@ -141,6 +147,12 @@ def test_results_are_readable_in_a_notebook(finished, test_videos):
     )
     assert repr(found).startswith(f"Localization({len(features) / 2:.2f} seconds, {len(found.segments)} segments, best")
     assert [each.score for each in found.segments] == sorted((each.score for each in found.segments), reverse=True)
+
+
+def test_a_localizer_is_pickled(finished, test_videos):
+    localizer, features = tsc_jax.load(finished), next(iter(test_videos.values()))
+    copied = pickle.loads(pickle.dumps(localizer))
+    assert repr(copied) == repr(localizer) and copied(features) == localizer(features)
 
 
 def test_a_network_is_loaded_while_an_event_loop_runs_as_in_a_notebook(finished, test_videos):
@@ -180,6 +192,7 @@ def test_the_document_runs_as_it_stands(finished, test_videos, tmp_path, monkeyp
     ("train", "test", "sentence"),
     [
         ({"a": (1, "run")}, {}, 'video "a": expected its features, then a list of labels or segments'),
+        ({3: (1, "run")}, {}, "a video has the name 3, expected text"),
         ({"a": (1, [3])}, {}, 'video "a": label 3 is not a class name'),
         ({}, {"b": (1, [("run", 1)])}, "video \"b\": segment ('run', 1) is not a class, a start and an end"),
         ({}, {"b": (1, [("run", 2, 1)])}, 'video "b": segment (2, 1) is not finite or ends before it starts'),

@@ -1,5 +1,6 @@
 """Commands as people start them: one sentence on stderr, exit code 1, never a traceback."""
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -8,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.data.layouts import make_examples, write_per_video
+from tsc_jax.data.dataset import open_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
 
 COMMAND = """
-import sys
+import os, sys
 from absl import flags
 from ml_collections import config_flags
 from tsc_jax import cli
@@ -32,6 +34,8 @@ def main(argv):
         import time
         print("begun", flush=True)
         time.sleep(60)
+    if WORKDIR.value.startswith("/home"):
+        print(WORKDIR.value, CONFIG.value.data.name, os.environ["JAX_COMPILATION_CACHE_DIR"])
     if WORKDIR.value == "said":
         print(argv[1])
     print(CONFIG.value.train.steps if CONFIG.value else None, argv[1:])
@@ -55,12 +59,10 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-def start(folder: Path, *arguments: str, operands: str = "") -> subprocess.Popen:
+def start(folder: Path, *arguments: str, operands: str = "", output=subprocess.PIPE) -> subprocess.Popen:
     command = [sys.executable, str(folder / "command.py"), operands, *arguments]
-    environment = {"PYTHONPATH": str(ROOT), "PATH": ""}
-    return subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "", "HOME": "/home/x"}
+    return subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.PIPE, text=True)
 
 
 BAD_INPUT = {
@@ -75,6 +77,8 @@ BAD_INPUT = {
     "--config=syntax.py: invalid syntax": ["--config=syntax.py", "--workdir=x"],
     "found the arguments y z, expected nothing but flags": ["--workdir=x", "y", "z"],
     "the workdir is bad": ["--workdir=bad"],
+    "--workdir gs://bucket/run: is an address, expected a file or folder of this machine": ["--workdir=gs://bucket/run"],
+    "--config.data.name s3://b/x: is an address": ["--config=config.py", "--config.data.name=s3://b/x", "--workdir=x"],
     "/proc/nowhere: No such file or directory": ["--workdir=unwritable"],
 }  # fmt: skip
 
@@ -97,6 +101,20 @@ def test_good_input_and_faults_of_the_program_pass_through(folder):
     assert broken.returncode == 1
 
 
+def test_the_home_folder_is_meant_by_a_tilde_in_every_path(folder):
+    paths = ["--workdir=~/a,~/b", "--config.data.name=~", "~/c", "d~"]
+    done = start(folder, "--config=config.py", *paths, operands="FILE...").communicate(timeout=120)
+    cache = "/home/x/.cache/tsc_jax"
+    assert done == (f"/home/x/a,/home/x/b /home/x {cache}\n3 ['/home/x/c', 'd~']\n", "")
+
+
+def test_an_output_that_cannot_be_written_is_one_sentence(folder):
+    with open("/dev/full", "w") as full:
+        process = start(folder, "--workdir=x", output=full)
+        assert process.communicate(timeout=120)[1] == "standard output: cannot be written (No space left on device)\n"
+    assert process.returncode == 1
+
+
 def test_ctrl_c_ends_with_130_and_no_traceback(folder):
     # Tests that run in the background inherit that Ctrl-C is ignored; a user's command does not.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -115,16 +133,21 @@ def prepare(*arguments: str | Path) -> subprocess.CompletedProcess:
 
 def test_prepare_says_what_it_found_and_what_comes_next(tmp_path):
     source = write_per_video(tmp_path / "source", make_examples(), meta={"snippets_per_second": 0.25})
-    flags = ["--name", "small", "--layout", "per_video", "--source", source, "--data_dir", tmp_path / "data"]
+    flags = ["--name", "small", "--layout", "per_video", "--source", source, "--data_dir", tmp_path / "d a"]
     first = prepare(*flags)
     assert (first.returncode, first.stderr) == (0, "")
     lines = first.stdout.splitlines()
-    assert lines[0] == f"{tmp_path}/data/wtal/small/1.0.0: prepared"
+    assert lines[0] == f"{tmp_path}/d a/wtal/small/1.0.0: prepared"
     assert lines[1].startswith("train  3 videos, ") and lines[1].endswith(" 5 segments")
     assert lines[2].startswith("test   2 videos, ") and lines[2].endswith(" 3 segments")
     assert lines[3:5] == ["width 6, 0.25 snippets per second", "2 classes: Jump, Run"]
     assert lines[5].startswith("warning: at 0.25 snippets per second, the snippets last ")  # of videos of 8 seconds
-    assert lines[6].startswith("next: python -m launch.train --config=configs/thumos14.py --workdir=runs/small")
+    assert lines[6].startswith("next: python -m launch.train --config=configs/thumos14.py --workdir=runs/small ")
+    snippets = sorted(video.num_snippets for video in open_dataset(tmp_path / "d a", "small").train.videos)
+    assert shlex.split(lines[6])[6:] == [
+        "--config.data.name=small", "--config.eval.protocol=seconds", f"--config.train.snippets={snippets[1]}",
+        f"--config.data.data_dir={tmp_path}/d a",
+    ]  # fmt: skip
     second = prepare(*flags)
     assert (second.returncode, second.stderr) == (0, "")
     assert "already there (--overwrite prepares it anew)" in second.stdout.splitlines()[0]

@@ -1,11 +1,14 @@
 """A file or folder is replaced as a whole, or stays as it was."""
 
 import os
+import resource
+import stat
 
 import pytest
 
+from tsc_jax.errors import InputError
 from tsc_jax.evaluation import results
-from tsc_jax.files import replacing, write_text
+from tsc_jax.files import check_target, local_path, replacing, write_text
 
 LONGEST = "n" * 255  # bytes; no usual file system takes a longer name
 
@@ -43,14 +46,14 @@ def test_after_an_error_everything_is_as_before(tmp_path, as_folder):
 
 
 def test_a_block_that_writes_nothing_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError), replacing(tmp_path / "file"):
+    with pytest.raises(InputError, match=r"file: cannot be written \(No such file"), replacing(tmp_path / "file"):
         pass
     assert not os.listdir(tmp_path)
 
 
 @pytest.mark.parametrize("as_folder", [False, True])
 def test_what_a_killed_process_left_behind_is_replaced(tmp_path, as_folder):
-    with pytest.raises(FileNotFoundError), replacing(tmp_path / "file") as temporary:
+    with pytest.raises(InputError), replacing(tmp_path / "file") as temporary:
         pass
     if as_folder:
         temporary.mkdir()
@@ -77,3 +80,74 @@ def test_results_may_have_the_longest_name(tmp_path):
 def test_text_has_the_same_bytes_on_every_machine(tmp_path):
     write_text(tmp_path / "a", "é\n\ntwo")
     assert (tmp_path / "a").read_bytes() == "é\n\ntwo".encode()
+
+
+def test_what_a_link_points_to_is_written(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("there", "not yet there"):
+        (tmp_path / name).symlink_to(tmp_path / "elsewhere" / name)
+    (tmp_path / "elsewhere" / "there").write_text("before")
+    for name in ("there", "not yet there"):
+        write_text(tmp_path / name, "after")
+        assert (tmp_path / name).is_symlink() and (tmp_path / "elsewhere" / name).read_text() == "after"
+
+
+def test_a_device_stays_a_device(tmp_path):
+    check_target("output", "/dev/null")
+    write_text("/dev/null", "text")
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    with pytest.raises(InputError, match=r"/dev/full: cannot be written \(No space left on device\)"):
+        write_text("/dev/full", "text")
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_text(tmp_path / "pipe", "text")
+    assert os.read(reader, 9) == b"text"
+    os.close(reader)
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
+def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path):
+    (tmp_path / "file").write_text("before")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(InputError, match=r"/file: cannot be written \(File too large\)"):
+            write_text(tmp_path / "file", "after" * 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert os.listdir(tmp_path) == ["file"] and (tmp_path / "file").read_text() == "before"
+
+
+def test_an_error_of_another_file_keeps_its_name(tmp_path):
+    with pytest.raises(FileNotFoundError, match="input"), replacing(tmp_path / "file"):
+        (tmp_path / "input").read_text()
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("", "is a folder"),
+        ("missing/file", "its folder does not exist"),
+        ("n" * 300, r"cannot be written \(File name too long\)"),
+        ("file/below", "its folder does not exist"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_told_before_the_work(tmp_path, path, message):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=message):
+        check_target("output", tmp_path / path)
+    check_target("output", tmp_path / "file")
+
+
+def test_a_folder_that_takes_no_file_is_told_before_the_work():
+    with pytest.raises(InputError, match=r"--output /proc/file: cannot be written"):
+        check_target("output", "/proc/file")
+
+
+def test_an_address_is_no_path(tmp_path, monkeypatch):
+    for address in ("gs://bucket/run", "s3:/bucket", "https://x.org/a.npy"):
+        with pytest.raises(InputError, match="is an address"):
+            local_path(address)
+    monkeypatch.setenv("HOME", "/home/x")
+    others = ["a~", "C:/a", "a:b"]
+    assert [local_path(path) for path in ("~", "~/a", *others)] == ["/home/x", "/home/x/a", *others]

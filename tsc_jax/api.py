@@ -9,10 +9,12 @@ from typing import Any
 import jax
 import numpy as np
 
+from tsc_jax import settings as rules
 from tsc_jax.data.dataset import unlabelled
 from tsc_jax.data.features import check_features
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation.evaluate import Localized, localize
+from tsc_jax.files import local_path
 from tsc_jax.inference import Inference, make_inference
 from tsc_jax.training import checkpoints
 from tsc_jax.training.trained import Trained, open_trained
@@ -74,6 +76,11 @@ class Localizer:
         takes = f"width {self.width}, {self.snippets_per_second:g} snippets a second"
         return f"Localizer({checkpoint}: {len(self.classes)} classes, {takes})"
 
+    def __reduce__(self) -> tuple:
+        """What a pickle holds: the variables as NumPy arrays, and nothing that is compiled."""
+        trained = dataclasses.replace(self.trained, variables=jax.device_get(self.trained.variables))
+        return _localizer, (trained, self.snippets_per_second)
+
     def __call__(self, features: Any) -> list[Segment] | list[list[Segment]]:
         """Returns the actions in a video, best first; for a list of videos, a list of these.
 
@@ -130,11 +137,16 @@ def load(
     Raises:
       InputError: no such checkpoint, a damaged one, an unknown rate.
     """
-    if snippets_per_second is not None and not 0 < snippets_per_second < np.inf:
-        raise InputError(f"snippets_per_second is {snippets_per_second}, expected a positive number")
-    trained = open_trained(Path(directory), selection)
+    if snippets_per_second is not None and not rules.POSITIVE.holds(snippets_per_second):
+        raise InputError(f"snippets_per_second is {snippets_per_second!r}, expected {rules.POSITIVE.expected}")
+    trained = open_trained(Path(local_path(directory)), selection)
     rate = snippets_per_second or trained.about["snippets_per_second"]
     if rate is None:
         raise InputError(f"{directory}: does not say how many snippets make a second: give snippets_per_second")
+    return _localizer(trained, rate)
+
+
+def _localizer(trained: Trained, snippets_per_second: float) -> Localizer:
+    """A localizer of a run whose variables are anywhere."""
     trained = dataclasses.replace(trained, variables=jax.device_put(trained.variables))
-    return Localizer(trained, rate, make_inference(trained.config, trained.sizes))
+    return Localizer(trained, snippets_per_second, make_inference(trained.config, trained.sizes))

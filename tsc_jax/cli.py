@@ -1,5 +1,6 @@
 """Starts and ends every command of launch/; reports bad input in one sentence."""
 
+import contextlib
 import io
 import os
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 from absl import app, flags, logging
 
 from tsc_jax.errors import InputError, PreemptedError
+from tsc_jax.files import local_path
 
 
 def run(main: Callable[[list[str]], None], operands: Sequence[str] = ()) -> None:
@@ -22,15 +24,19 @@ def run(main: Callable[[list[str]], None], operands: Sequence[str] = ()) -> None
     `main` receives the program's name and its operands, the arguments that are not flags. `operands` names them for
     messages; "..." after the last means one or more.
     """
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "tsc_jax"))
+    home = os.path.expanduser("~")
+    if home != "~":  # the user has a home folder
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(home, ".cache", "tsc_jax")))
     # A file's name may hold characters that the terminal cannot show.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        app.run(main, flags_parser=lambda argv: _parse(argv, operands))
+        app.run(lambda argv: _flushed(main(argv)), flags_parser=lambda argv: _parse(argv, operands))
     except InputError as error:
         _end(str(error), 1)
+    except BrokenPipeError:  # whoever reads the output has read enough
+        _end("", 1)
     except OSError as error:
         _end(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
     except PreemptedError as notice:
@@ -40,16 +46,38 @@ def run(main: Callable[[list[str]], None], operands: Sequence[str] = ()) -> None
 
 
 def _end(sentence: str, code: int) -> None:
-    sys.stdout.flush()
-    print(sentence, file=sys.stderr)
+    try:
+        sys.stdout.flush()
+    except OSError:  # nothing can be written there, so Python is not to try again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sentence:
+        with contextlib.suppress(OSError):
+            print(sentence, file=sys.stderr)
     sys.exit(code)
+
+
+def _flushed(code: int | None) -> int | None:
+    """Returns the exit code of a command whose output was written to its end."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise InputError(f"standard output: cannot be written ({error.strerror})") from None
+    return code
 
 
 def _parse(argv: list[str], operands: Sequence[str]) -> list[str]:
     try:
         arguments = flags.FLAGS(argv)
-        for value in flags.FLAGS.flag_values_dict().values():
-            getattr(value, "keys", None)  # shows whether a config file is missing
+        arguments[1:] = [local_path(argument) for argument in arguments[1:]]
+        for name, value in flags.FLAGS.flag_values_dict().items():
+            if isinstance(value, str):
+                flags.FLAGS[name].value = local_paths(value, f"--{name} ")
+            if hasattr(value, "update_from_flattened_dict"):  # shows whether a config file is missing
+                _localize(value, f"--{name}.")
+    except InputError:
+        raise
     except flags.Error as error:
         lines = _lines(error)  # "flag --config=...: Error whilst parsing config file:", then a traceback
         raise InputError(" ".join(dict.fromkeys([lines[0], lines[-1]]))) from None
@@ -63,6 +91,21 @@ def _parse(argv: list[str], operands: Sequence[str]) -> list[str]:
     if flags.FLAGS["verbosity"].using_default_value:
         flags.FLAGS.verbosity = logging.ERROR  # absl, TFDS and orbax are talkative
     return arguments
+
+
+def local_paths(text: str, what: str) -> str:
+    """Paths with commas between them, each as `files.local_path` gives it; other text stays as it is."""
+    return ",".join(local_path(part, what) for part in text.split(","))
+
+
+def _localize(config, what: str) -> None:
+    """Does the same with every text of a config, in place."""
+    for key, value in config.items():
+        if hasattr(value, "items"):
+            _localize(value, f"{what}{key}.")
+        elif isinstance(value, str):
+            with config.unlocked():
+                config[key] = local_paths(value, f"{what}{key} ")
 
 
 def _config_error(error: Exception, argv: list[str]) -> str:

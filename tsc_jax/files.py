@@ -1,46 +1,115 @@
-"""Writes files and folders whole, or not at all."""
+"""Paths that users give, and files and folders that are written whole, or not at all."""
 
 import contextlib
+import errno
 import hashlib
 import os
+import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from tsc_jax.errors import InputError
+
+# What happens to a file that is open: its error has no name.
+OF_OPEN_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ESTALE)
+
+
+def local_path(path: str | os.PathLike, what: str = "") -> str:
+    """A path as the user gave it, with ~ as the home folder; InputError, which begins with `what`, for an address."""
+    path = os.fspath(path)
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", path) and not os.path.lexists(path):
+        way = "; launch/tpu_pod.sh is the way to train with a bucket" if path.startswith("gs:") else ""
+        raise InputError(f"{what}{path}: is an address, expected a file or folder of this machine{way}")
+    return os.path.expanduser(path)
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike) -> Iterator[None]:
+    """Turns the errors of writing the file or folder `path` into one sentence that names it, an InputError."""
+    try:
+        yield
+    except OSError as error:
+        names = [os.fspath(name) for name in (error.filename, error.filename2) if isinstance(name, str | os.PathLike)]
+        own = [part for name in names for part in (Path(name), *Path(name).parents)]
+        if any(part == Path(path) or part.suffix == ".partial" for part in own) or (
+            not names and error.errno in OF_OPEN_FILES
+        ):
+            raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+        raise
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Yields a temporary path in the same folder, which must exist, and renames it to `path` when the block ends.
 
-    If the block raises, its output is deleted. A file replaces a file; a folder replaces only an empty folder.
+    If the block raises, its output is deleted. A file replaces a file; a folder replaces only an empty folder. Where
+    `path` is a link, what it points to is replaced; a device or a pipe gets the content of the file.
+
+    Raises:
+      InputError: it cannot be written there.
     """
-    path = Path(path)
-    # A short name, because path.name may be as long as the disk allows, of this process alone: two may write one file.
-    name = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
-    for leftover in path.parent.glob(f".{name}.*.partial"):
-        try:
-            os.kill(int(leftover.name.split(".")[2]), 0)
-        except ProcessLookupError:  # a killed process left it
-            _delete(leftover)
-        except OSError:  # the process of another user, which runs
-            pass
-    temporary = path.with_name(f".{name}.{os.getpid()}.partial")
-    _delete(temporary)
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
+    with writing(path):
+        if is_stream(path):
+            with tempfile.TemporaryDirectory() as folder:
+                content = Path(folder, "content")
+                yield content
+                Path(path).write_bytes(content.read_bytes())
+            return
+        path = Path(os.path.realpath(path))
+        # A short name, because path.name may be as long as the disk allows, of this process alone: two may write it.
+        name = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+        for leftover in path.parent.glob(f".{name}.*.partial"):
+            try:
+                os.kill(int(leftover.name.split(".")[2]), 0)
+            except ProcessLookupError:  # a killed process left it
+                _delete(leftover)
+            except OSError:  # the process of another user, which runs
+                pass
+        temporary = path.with_name(f".{name}.{os.getpid()}.partial")
         _delete(temporary)
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            _delete(temporary)
+
+
+def is_stream(path: str | os.PathLike) -> bool:
+    """Whether a path names a device, a pipe or a file that is open, such as /dev/stdout: it cannot be replaced."""
+    if os.path.dirname(path) in ("/dev", "/dev/fd", "/proc/self/fd"):
+        return True
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
 def check_target(flag: str, path: str | os.PathLike) -> None:
-    """Raises InputError if the file that --`flag` names cannot be written: it is a folder, or its folder is missing."""
-    if Path(path).is_dir():
-        raise InputError(f"--{flag} {path}: is a folder, expected the name of a file")
-    if not Path(path).absolute().parent.is_dir():
-        raise InputError(f"--{flag} {path}: its folder does not exist")
+    """Raises InputError if the file that --`flag` names cannot be written, before anything is computed for it."""
+    where, target = f"--{flag} {path}", Path(os.path.realpath(path))
+    if os.path.isdir(path):
+        raise InputError(f"{where}: is a folder, expected the name of a file")
+    if is_stream(path):
+        return
+    if not os.path.isdir(target.parent):
+        raise InputError(f"{where}: its folder does not exist")
+    try:
+        target.lstat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise InputError(f"{where}: cannot be written ({error.strerror})") from None
+    check_folder(where, target.parent)
+
+
+def check_folder(where: str, folder: str | os.PathLike) -> None:
+    """Raises InputError, which begins with `where`, if no file can be written into a folder; it need not exist yet."""
+    folder = Path(folder).absolute()
+    there = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+    try:
+        with tempfile.TemporaryFile(dir=there) as file:
+            file.write(b"0")
+    except OSError as error:
+        raise InputError(f"{where}: cannot be written ({there}: {error.strerror})") from None
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -3,7 +3,6 @@
 import optax
 
 from tsc_jax import settings as rules
-from tsc_jax.errors import InputError
 
 
 def make_optimizer(settings) -> optax.GradientTransformation:
@@ -23,10 +22,17 @@ def learning_rate(settings) -> float | optax.Schedule:
     return optax.piecewise_constant_schedule(settings.learning_rate, factors)
 
 
+RULES = dict.fromkeys(("learning_rate", "weight_decay", "milestone_factor"), rules.NOT_NEGATIVE) | {
+    "beta1": rules.BELOW_1,
+    "beta2": rules.BELOW_1,
+    "epsilon": rules.POSITIVE,
+    "milestones": rules.Rule(
+        lambda value: all(map(rules.COUNT.holds, value)) and list(value) == sorted(set(value)),
+        "rising numbers of steps",
+    ),
+}
+
+
 def check_optimizer(settings) -> None:
     """Raises InputError for values of `config.optimizer` that no optimizer can use."""
-    numbers = dict.fromkeys(("learning_rate", "weight_decay", "epsilon", "milestone_factor"), rules.NOT_NEGATIVE)
-    rules.check("optimizer", settings, numbers | {"beta1": rules.BELOW_1, "beta2": rules.BELOW_1})
-    steps = list(settings.milestones)
-    if steps != sorted(set(steps)) or any(step < 1 for step in steps):
-        raise InputError(f"config.optimizer.milestones is {tuple(steps)}, expected rising numbers of steps")
+    rules.check("optimizer", settings, RULES)

@@ -30,7 +30,7 @@ from tsc_jax.training.loop import train
         ({"data.min_snippets": 31}, r"config\.data\.min_snippets is 31, but no training video"),
         ({"model.tce_heads": 3}, r"config\.model\.tce_heads is 3, expected a divisor of the feature width 16"),
         ({"model.pyramid_kernels": (1, 2, 5)}, r"config\.model\.pyramid_kernels is \(1, 2, 5\), expected odd"),
-        ({"model.pyramid_fuse_kernel": 4}, r"config\.model\.pyramid_fuse_kernel is 4, expected odd"),
+        ({"model.pyramid_fuse_kernel": 4}, r"config\.model\.pyramid_fuse_kernel is 4, expected an odd"),
         ({"proposals.nms_sigma": 0.0}, r"config\.proposals\.nms_sigma is 0.0, expected"),
         ({"proposals.topk_ratio": 0}, r"config\.proposals\.topk_ratio is 0, expected 1 or more"),
         ({"proposals.classification_topk_ratio": 0}, r"config\.proposals\.classification_topk_ratio is 0"),

@@ -6,11 +6,13 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.training.small import CLASSES, arrays, losses, scalars, small_run, toy_run
+from tests.training.small import CLASSES, arrays, losses, scalars, small_run, steps, toy_run
 from tsc_jax.data.dataset import open_dataset
 from tsc_jax.errors import InputError
+from tsc_jax.evaluation.evaluate import evaluate
+from tsc_jax.report import run
 from tsc_jax.report.run import report
-from tsc_jax.training import checkpoints, recipes
+from tsc_jax.training import checkpoints, loop, recipes
 from tsc_jax.training.loop import train
 from tsc_jax.training.trained import open_trained
 
@@ -70,6 +72,37 @@ def test_a_report_knows_nothing_of_the_method(toy_finished):
     assert "last (step 6)" in table
     page = (toy_finished / "report.html").read_text()
     assert "pull" in page and "Bank" not in page
+
+
+def test_other_settings_leave_the_files_of_a_run_as_they_are(toy_finished, tmp_path):
+    own = report(toy_finished, {})
+    before = {path: path.stat().st_mtime_ns for path in toy_finished.rglob("*")}
+    table = report(toy_finished, {"eval.protocol": "seconds"})
+    assert "protocol seconds" in table and "--output=DIR writes these" in table
+    report(toy_finished, {"eval.protocol": "seconds"}, tmp_path / "out")
+    assert {path: path.stat().st_mtime_ns for path in toy_finished.rglob("*")} == before
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["protocol"] == "seconds"
+    assert (tmp_path / "out" / "report.html").exists() and (tmp_path / "out" / "best_on_test").is_dir()
+    assert "--output" not in own
+    with pytest.raises(InputError, match=r"config\.eval\.protocol is 'Seconds', expected one of"):
+        report(toy_finished, {"eval.protocol": "Seconds"})
+
+
+def test_the_test_videos_are_evaluated_once_after_each_step(data_dir, tmp_path, monkeypatch):
+    evaluated = []
+
+    def counted(inference, variables, step, dataset, split, config):
+        evaluated.append((step, split is dataset.test or len(split.videos)))
+        return evaluate(inference, variables, step, dataset, split, config)
+
+    monkeypatch.setattr(loop, "evaluate", counted)
+    monkeypatch.setattr(run, "evaluate", counted)
+    known = loop.train_and_evaluate(toy_run(data_dir, **{"eval.holdout": 0.3}), tmp_path)
+    table = report(tmp_path, {}, known=known)
+    assert evaluated == [(3, True), (3, 4), (6, True), (6, 4)]
+    assert report(tmp_path, {}) == table
+    chosen = {steps(tmp_path, selection)[-1] for selection in checkpoints.SELECTIONS}
+    assert evaluated[4:] == [(step, True) for step in sorted(chosen, reverse=True)]
 
 
 def test_the_holdout_chooses_a_step_without_the_test_videos(data_dir, tmp_path):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
+from tsc_jax import settings as rules
 from tsc_jax.data import builder
 from tsc_jax.data.annotations import as_labels, as_video
 from tsc_jax.data.source import Source, SourceVideo, labels_of
@@ -38,6 +39,8 @@ def prepare(
     Raises:
       InputError: invalid arrays or labels.
     """
+    if not rules.POSITIVE.holds(snippets_per_second):
+        raise InputError(f"snippets_per_second is {snippets_per_second!r}, expected {rules.POSITIVE.expected}")
     trained, tested = (
         tuple(_video(each, given, is_test) for each, given in videos.items())
         for videos, is_test in ((train, False), (test, True))
@@ -55,6 +58,8 @@ def prepare(
 
 
 def _video(name: str, given: Any, is_test: bool) -> SourceVideo:
+    if not isinstance(name, str):
+        raise InputError(f"a video has the name {name!r}, expected text")
     where = f'video "{name}"'
     if not (isinstance(given, tuple | list) and len(given) == 2 and isinstance(given[1], tuple | list | set)):
         raise InputError(f"{where}: expected its features, then a list of labels or segments")

@@ -27,6 +27,7 @@ from tsc_jax.data.features import check_features
 from tsc_jax.data.source import SPLITS, Source, SourceVideo
 from tsc_jax.data.watch import watch_sessions
 from tsc_jax.errors import InputError
+from tsc_jax.files import local_path
 
 
 @dataclasses.dataclass(eq=False)
@@ -151,6 +152,7 @@ def prepared_folder(data_dir: str | os.PathLike, name: str) -> Path:
     """Returns the folder of data set `name`, which need not exist; raises InputError for an invalid name."""
     if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
         raise InputError(f"--name {name!r} is not a name: expected letters, digits, dots, dashes and underscores")
+    data_dir = local_path(data_dir, "--data_dir ")
     earlier = Path(data_dir, name, str(Wtal.VERSION))  # where former versions put the embedded data set
     if config_of(name).read_embedded and earlier.exists():
         return earlier
@@ -169,6 +171,7 @@ def prepare(read_source: Callable[[], Source], name: str, data_dir: str | os.Pat
     known = config_of(name)
     source = with_known(read_source(), known)
     check_source(source)
+    data_dir = local_path(data_dir)
     Path(data_dir).mkdir(parents=True, exist_ok=True)
     # Written to a temporary folder, so that an error or Ctrl-C leaves nothing behind.
     with tempfile.TemporaryDirectory(prefix="incomplete.", dir=data_dir) as scratch:

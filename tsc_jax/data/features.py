@@ -17,6 +17,8 @@ def check_features(features: Any, origin: str, modality: str = "both", refuse: R
     requested of a width other than 2048. `refuse` receives the error about NaN or infinity; if it returns, the
     features are returned as they are. Messages name `origin`.
     """
+    if isinstance(features, np.ma.MaskedArray):
+        raise InputError(f"{origin}: is a masked array, expected numbers only", "feature_arrays")
     features = np.asarray(features)
     if features.dtype.kind not in "iuf":
         raise InputError(f"{origin}: holds features of type {features.dtype}, expected numbers", "feature_arrays")

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tsc_jax.data.dataset import Dataset, Split
+from tsc_jax.errors import InputError
 from tsc_jax.evaluation import classification, detection, protocols, results
 from tsc_jax.evaluation.ambiguous import read_ambiguous, shares_snippet
 from tsc_jax.inference import Inference, OfVideo, infer_everywhere
@@ -35,7 +36,7 @@ def evaluate(inference: Inference, variables: Any, step: int, dataset: Dataset, 
     """Localizes the actions in all videos of a split and computes the metrics.
 
     Videos of fewer than `config.data.min_snippets` snippets get no predictions; their ground truth counts. Predictions
-    in the stretches of the file `config.eval.ambiguous` are dropped.
+    in the stretches of the file `config.eval.ambiguous` are dropped. Raises as `localize` does.
     """
     localized = localize(inference, variables, split, dataset.snippets_per_second, config)
     predictions = without_ambiguous(localized.segments, split, dataset.snippets_per_second, config.eval.ambiguous)
@@ -58,6 +59,9 @@ def localize(
     """Localizes the actions in all videos of a split; processes share the work.
 
     `variables` are those of `Method.variables`, `title` is that of a progress bar on the terminal (None: no bar).
+
+    Raises:
+      InputError: the outputs of a video are not finite, from which no segments could be read.
     """
     lengths = np.array([video.num_snippets for video in split.videos])
     used = np.flatnonzero(lengths >= config.data.min_snippets)
@@ -65,6 +69,13 @@ def localize(
         inference.whole, inference.chunked, variables, split, used, config.eval.batch_snippets, title
     )
     of_used = [outputs[index] for index in used]
+    for index, output in zip(used, of_used, strict=True):
+        wrong = [name for name, array in output.items() if not np.isfinite(array).all()]
+        if wrong:
+            raise InputError(
+                f"{split.videos[index].name}: the network's output is not finite ({wrong[0]}); expected finite weights,"
+                " and features as large as those of the training"
+            )
     segments, scores = inference.method.localize(of_used), inference.method.class_scores(of_used)
     segments = dataclasses.replace(segments, video=used[segments.video]).scaled(1 / snippets_per_second)
     return Localized(segments, [outputs.get(index) for index in range(len(lengths))], used, scores)

@@ -22,6 +22,8 @@ def to_protocol(
     weakly-supervised methods on THUMOS-14: it rounds ground truth half to even, which leaves some instances without
     length, and does not round predictions.
     """
+    if protocol not in PROTOCOLS:
+        raise InputError(f"the protocol is {protocol!r}, expected one of {', '.join(PROTOCOLS)}")
     if protocol == "seconds":
         return ground_truth, predictions
     ground_truth, predictions = ground_truth.scaled(snippets_per_second), predictions.scaled(snippets_per_second)

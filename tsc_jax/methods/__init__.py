@@ -38,9 +38,10 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
 def by_steps(method: Method, config) -> Method:
     """The method whose segments are read by `localization.steps` where `config.localization.by` says so."""
     settings = config.get("localization")
+    if settings is not None:
+        rules.check("localization", settings, {"by": rules.one_of("published", "steps")} | steps.RULES)
     if settings is None or settings.by == "published":
         return method
-    rules.check("localization", settings, {"by": rules.one_of("published", "steps")} | steps.RULES)
 
     def localize(outputs):
         return steps.localize(outputs, method.class_scores(outputs), settings, probabilities=method.probabilities)

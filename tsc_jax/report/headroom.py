@@ -12,6 +12,7 @@ from tsc_jax.evaluation.evaluate import evaluate, ground_truth, localize
 from tsc_jax.evaluation.headroom import SHARES, Headroom, LabelQuality, headroom, label_quality, pseudo_labels
 from tsc_jax.evaluation.protocols import parse_tious, to_protocol
 from tsc_jax.evaluation.rescore import Request, comparable
+from tsc_jax.files import check_folder
 from tsc_jax.inference import Inference, make_inference
 from tsc_jax.training import checkpoints
 from tsc_jax.training.trained import Trained, open_trained, seed_folders, with_dataset
@@ -27,6 +28,7 @@ def of_runs(workdir: Path, selection: str, changes: Mapping[str, Any]) -> str:
     config values other than those trained with. Returns the tables. Raises InputError if there is no such checkpoint or
     the data set is not the one of the training.
     """
+    check_folder(f"--workdir {workdir}", workdir)
     texts, inference = [], None
     for folder in seed_folders(workdir) or [workdir]:
         trained, dataset = with_dataset(open_trained(folder, selection), changes)

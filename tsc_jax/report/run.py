@@ -12,6 +12,7 @@ from tsc_jax.errors import InputError
 from tsc_jax.evaluation import results
 from tsc_jax.evaluation.evaluate import Evaluation, evaluate, ground_truth
 from tsc_jax.evaluation.protocols import FLOOR
+from tsc_jax.files import check_folder
 from tsc_jax.inference import Inference, make_inference
 from tsc_jax.report.figures import draw_video
 from tsc_jax.report.sections import write_training_report
@@ -27,23 +28,44 @@ class Report(NamedTuple):
     notes: list[str]  # sentences on the videos and weights behind the numbers
 
 
-def report(workdir: Path, changes: Mapping[str, Any]) -> str:
+# The evaluations of runs that were made while they trained, by folder and step.
+Known = Mapping[Path, Mapping[int, Evaluation]]
+
+UNCHANGED = (
+    "other settings than those of the run: its own metrics.json, predictions.json, report.html and figures/ stay as"
+    " they are; --output=DIR writes these"
+)
+
+
+def report(workdir: Path, changes: Mapping[str, Any], output: Path | None = None, known: Known | None = None) -> str:
     """Evaluates every kept checkpoint of a run, or of the runs of several seeds, on the test videos.
 
     Writes metrics.json, predictions.json, report.html and figures/ of the last step into `workdir`, those of the
     best steps into `workdir`/best_on_holdout (where there is a holdout) and `workdir`/best_on_test.
     Each of several seeds has its own folder in `workdir`; seeds.json holds their mean and standard deviation.
 
-    `changes` are config values other than those trained with, "eval.protocol" for example. Returns a table of mAP and
-    its floor; for several seeds one table per selection. Raises InputError if there is no checkpoint or the data set is
-    not the one of the training.
+    Args:
+      workdir: of the run.
+      changes: config values other than those trained with, "eval.protocol" for example. If they change the results,
+        nothing is written into `workdir`.
+      output: folder to write into instead.
+      known: evaluations that need not be made again.
+
+    Returns:
+      A table of mAP and its floor; for several seeds one table per selection.
+
+    Raises:
+      InputError: there is no checkpoint, the data set is not the one of the training, nothing can be written.
     """
     seeds, reports, inference = seed_folders(workdir), {}, None
+    target = output or (None if changes_results(changes) else Path(workdir))
     for folder in seeds or [Path(workdir)]:
-        reports[folder.name], inference = report_run(folder, changes, inference)
+        own = target and (target / folder.name if seeds else target)
+        evaluations = {} if changes_results(changes) else (known or {}).get(folder, {})
+        reports[folder.name], inference = report_run(folder, changes, inference, own, evaluations)
     runs = {name: of_run.metrics for name, of_run in reports.items()}
-    if seeds and processes.is_first():
-        results.write_json(Path(workdir, "seeds.json"), summarise(runs))
+    if seeds and target and processes.is_first():
+        results.write_json(target / "seeds.json", summarise(runs))
     floor, metrics, notes = next(iter(reports.values()))
     if seeds:
         selections = common_selections(runs)
@@ -51,20 +73,27 @@ def report(workdir: Path, changes: Mapping[str, Any]) -> str:
     else:
         groups = [{named(each): each for each in metrics.values()}]
     tables = [table(floor, rows, sample=list(rows) if seeds else ()) for rows in groups]
-    return "\n".join(["\n\n".join(tables), *notes])
+    return "\n".join(["\n\n".join(tables), *notes, *([] if target else [UNCHANGED])])
+
+
+def changes_results(changes: Mapping[str, Any]) -> bool:
+    """Whether some of these config values may change the results of a run."""
+    return bool(changes.keys() - {"data.data_dir"})
 
 
 def side_by_side(workdirs: Sequence[Path], changes: Mapping[str, Any]) -> str:
     """Evaluates the last steps of several runs on one data set; returns one table, a row per run.
 
-    Writes into each workdir what `report` does. Raises InputError for runs of several seeds, and of different data.
+    Writes into each workdir what `report` does, unless `changes` may change the results. Raises InputError for runs of
+    several seeds, and of different data.
     """
     reports = {}
     for workdir in workdirs:
         trained = open_trained(workdir)
         first = next(iter(reports.values()))[0] if reports else trained
         check_comparable(first, trained)
-        reports[workdir] = trained, report_run(workdir, changes, None)[0]
+        target = None if changes_results(changes) else workdir
+        reports[workdir] = trained, report_run(workdir, changes, None, target, {})[0]
     rows = {f"{path}: {named(each.metrics['last'])}": each.metrics["last"] for path, (_, each) in reports.items()}
     _, last = next(iter(reports.values()))
     return "\n".join([table(last.floor, rows), *last.notes])
@@ -82,20 +111,33 @@ def check_comparable(first: Trained, other: Trained) -> None:
             )
 
 
-def report_run(workdir: Path, changes: Mapping[str, Any], inference: Inference | None) -> tuple[Report, Inference]:
-    """Evaluates every kept checkpoint of one run, then writes the results.
+def report_run(
+    workdir: Path,
+    changes: Mapping[str, Any],
+    inference: Inference | None,
+    target: Path | None,
+    known: Mapping[int, Evaluation],
+) -> tuple[Report, Inference]:
+    """Evaluates every kept checkpoint of one run, each step once, then writes the results into `target` if it is given.
 
-    `inference` is that of an earlier run of the same recipe; None: it is made, and returned for the next one.
+    `inference` is that of an earlier run of the same recipe; None: it is made, and returned for the next one. `known`
+    are evaluations that were made already, by step.
     """
-    evaluated = []
+    if target and processes.is_first():
+        check_folder(str(target), target)
+    evaluated, of_steps = [], dict(known)
     for selection in selections_of(workdir) or [checkpoints.LAST]:
         trained, dataset = with_dataset(open_trained(workdir, selection), changes)
         inference = inference or make_inference(trained.config, trained.sizes)
-        evaluation = evaluate(inference, trained.variables, trained.step, dataset, dataset.test, trained.config)
+        if trained.step not in of_steps:
+            of_steps[trained.step] = evaluate(
+                inference, trained.variables, trained.step, dataset, dataset.test, trained.config
+            )
+        evaluation = of_steps[trained.step]
         evaluated.append((selection, trained, evaluation, evaluation.metrics | {"selection": trained.selection}))
     # Written last: no process waits for process 0 between two evaluations.
-    for selection, trained, evaluation, metrics in evaluated if processes.is_first() else ():
-        folder = workdir if selection == checkpoints.LAST else workdir / selection
+    for selection, trained, evaluation, metrics in evaluated if target and processes.is_first() else ():
+        folder = target if selection == checkpoints.LAST else target / selection
         module = methods.part(trained.config.method, "report")
         write_report(folder, evaluation, metrics, dataset, trained.config.eval.figures)
         sections = module.sections(trained, dataset) if module else []

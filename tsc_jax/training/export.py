@@ -14,7 +14,7 @@ import numpy as np
 import tsc_jax
 from tsc_jax import methods
 from tsc_jax.errors import InputError
-from tsc_jax.files import replacing
+from tsc_jax.files import check_folder, replacing
 from tsc_jax.training import checkpoints
 from tsc_jax.training.trained import Trained, open_trained
 
@@ -61,6 +61,7 @@ def export_run(
         raise InputError(f"--storage is {storage!r}, expected one of {', '.join(STORAGE)}")
     if output.exists():
         raise InputError(f"--output {output}: is there already; give another folder")
+    check_folder(f"--output {output}", output)
     trained = open_trained(workdir, selection)
     config = trained.config.copy_and_resolve_references()
     config.update_from_flattened_dict(dict(changes or {}))

@@ -11,7 +11,7 @@ import numpy as np
 import tqdm
 
 from tsc_jax.errors import InputError
-from tsc_jax.files import write_text
+from tsc_jax.files import write_text, writing
 
 
 class RunLog:
@@ -33,7 +33,8 @@ class RunLog:
         self.every, self.steps = train.log_every, train.steps
         self.pending = None
         self.writes = jax.process_index() == 0
-        self.noted = (first_step, time.monotonic())
+        self.noted: tuple[int, float] | None = None  # a step, and when it was done
+        self.done: float | None = None  # when the step was done whose losses are noted
         for path in filter(Path.exists, self.paths) if self.writes else ():
             kept = [line for line in whole_lines(path) if json.loads(line)["step"] <= first_step]
             write_text(path, "".join(f"{line}\n" for line in kept))
@@ -43,16 +44,26 @@ class RunLog:
     def losses(self, step: int, means: dict[str, jax.Array]) -> None:
         """Notes the loss terms of a step, per run; raises InputError as soon as a noted one is not finite."""
         self.bar.update()
+        if self.noted is None:  # nothing else is computed yet: a step that is waited for begins a stretch
+            self.noted = (step, ready(means))
+        self.look()
         if step % self.every == 0 or step == self.steps:
             self.flush()
             self.pending = (step, means)
+            self.look()
+
+    def look(self) -> None:
+        """Takes the time if the noted losses are ready by now."""
+        if self.pending is not None and self.done is None and self.pending[1]["total"].is_ready():
+            self.done = time.monotonic()
 
     def flush(self) -> None:
         """Writes what is noted."""
         if self.pending is None:
             return
         step, means = self.pending
-        self.pending = None
+        done = self.done or ready(means)
+        self.pending = self.done = None
         # Past the runs there may be copies that fill the devices up.
         runs = len(self.paths)
         means = {name: np.ravel(value)[:runs] for name, value in sorted(jax.device_get(means).items())}
@@ -68,9 +79,13 @@ class RunLog:
         means = {name: values.mean() for name, values in means.items()}
         self.bar.set_postfix_str(f"loss {means['total']:.3f}", refresh=False)
         if self.bar.disable:
-            (before, then), self.noted = self.noted, (step, time.monotonic())
-            rate = (step - before) / (self.noted[1] - then)
-            self.line(f"step {step}/{self.steps}  {rate:.2g} steps/s  loss {means['total']:.3f}")
+            (before, then), self.noted = self.noted, (step, done)
+            rate = f"{(step - before) / (done - then):.2g} steps/s  " if step > before and done > then else ""
+            self.line(f"step {step}/{self.steps}  {rate}loss {means['total']:.3f}")
+
+    def pause(self) -> None:
+        """To be called when something else than steps was computed: its time is in no rate."""
+        self.noted = None
 
     def metrics(self, step: int, number: int, split: str, metrics: dict) -> None:
         """Notes and prints what the evaluation of run `number` on a split gave (see `results.make_metrics`)."""
@@ -89,7 +104,7 @@ class RunLog:
     def scalars(self, path: Path, step: int, values: dict[str, float]) -> None:
         """Appends one line to a run's scalars."""
         if self.writes:
-            with path.open("a") as file:
+            with writing(path), path.open("a") as file:
                 file.write(json.dumps({"step": step, **values}) + "\n")
 
     def line(self, text: str) -> None:
@@ -108,6 +123,12 @@ class RunLog:
                 self.flush()
         finally:
             self.bar.close()
+
+
+def ready(values: dict[str, jax.Array]) -> float:
+    """Waits until the values of a step are computed; returns the time."""
+    jax.block_until_ready(values)
+    return time.monotonic()
 
 
 def whole_lines(path: Path) -> list[str]:

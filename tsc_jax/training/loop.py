@@ -11,7 +11,8 @@ from tsc_jax import methods, processes
 from tsc_jax.data.batches import batch_maker, deal_batch, training_batches
 from tsc_jax.data.dataset import Dataset, open_dataset
 from tsc_jax.errors import PreemptedError
-from tsc_jax.evaluation.evaluate import evaluate
+from tsc_jax.evaluation.evaluate import Evaluation, evaluate
+from tsc_jax.files import local_path
 from tsc_jax.inference import Inference, make_inference
 from tsc_jax.method import AXIS, TrainState
 from tsc_jax.training import checkpoints
@@ -33,14 +34,21 @@ def train(config: ml_collections.ConfigDict, workdir: Path) -> None:
         made with another config, a loss or state that is not finite, a checkpoint that cannot be written.
       PreemptedError: SIGTERM came; the run is saved.
     """
+    train_and_evaluate(config, workdir)
+
+
+def train_and_evaluate(config: ml_collections.ConfigDict, workdir: Path) -> dict[Path, dict[int, Evaluation]]:
+    """Does what `train` says; returns how the test videos were evaluated meanwhile, by the folder of a run and step."""
+    workdir = Path(local_path(workdir))
     dataset = open_dataset(config.data.data_dir, config.data.name)
     check_values(config, dataset)
-    with open_runs(config, Path(workdir), dataset) as runs:
+    with open_runs(config, workdir, dataset) as runs:
         stopped_at = train_runs(dataset, runs)
     if stopped_at is not None:
         raise PreemptedError(
             f"told to end after step {stopped_at}, which is saved; the same command goes on from there"
         )
+    return {run.workdir: run.evaluations for run in runs}
 
 
 def train_runs(dataset: Dataset, runs: Sequence[Run]) -> int | None:
@@ -82,6 +90,7 @@ def train_runs(dataset: Dataset, runs: Sequence[Run]) -> int | None:
                     judge(run, number, step, own, inference, dataset, log)
                 if saved:
                     checkpoints.save(run.last, step, own, run.about)
+            log.pause()
             if saved:
                 clock.reset()
             if stops and not ends:
@@ -98,12 +107,18 @@ def local_devices(shared_by: int) -> slice:
 def judge(
     run: Run, number: int, step: int, state: TrainState, inference: Inference, dataset: Dataset, log: RunLog
 ) -> None:
-    """Evaluates one run, and keeps its state where process 0 finds it the best so far."""
+    """Evaluates one run, and keeps its state and evaluation where process 0 finds it the best so far."""
     variables = inference.method.variables(state.params, state.carried)
     for selection, split in run.judges.items():
-        metrics = evaluate(inference, variables, step, dataset, split, run.config).metrics
+        evaluation = evaluate(inference, variables, step, dataset, split, run.config)
+        if selection == checkpoints.BEST_ON_TEST:
+            run.evaluations[step] = evaluation
+        metrics = evaluation.metrics
         log.metrics(step, number, selection.removeprefix("best_on_"), metrics)
         score = metrics["average_mAP"][run.config.eval.select_by]
         if processes.from_first(score > run.scores.get(selection, -np.inf)):
             run.scores[selection] = score
             checkpoints.save(run.best[selection], step, state, run.about | {"score": score})
+    kept = {step, *(max(manager.all_steps(), default=0) for manager in run.best.values())}
+    for other in run.evaluations.keys() - kept:
+        del run.evaluations[other]

@@ -1,12 +1,29 @@
-"""Recipes of earlier runs: which of their keys may differ now, and what a key that they lack means."""
+"""Recipes: what the sections that all share may hold, and how those of earlier runs are read.
+
+Of earlier runs: which of their keys may differ now, and what a key that they lack means.
+"""
 
 import copy
 from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
+import numpy as np
 
+from tsc_jax import settings as rules
+from tsc_jax.errors import InputError
+from tsc_jax.evaluation import protocols, results
 from tsc_jax.localization import steps
+
+# By section. `data.batches` checks what batches are, and `methods.make` the sections that are not here.
+RULES = {
+    "data": {"min_snippets": rules.COUNT},
+    "train": {"seed": rules.COUNT_OR_0} | dict.fromkeys(("seeds", "steps", "log_every"), rules.COUNT),
+    "checkpoint": {"every_minutes": rules.POSITIVE} | dict.fromkeys(("every_steps", "keep"), rules.COUNT),
+    "eval": {"protocol": rules.one_of(*protocols.PROTOCOLS), "holdout": rules.BELOW_1}
+    | dict.fromkeys(("every", "batch_snippets"), rules.COUNT)
+    | dict.fromkeys(("after", "figures"), rules.COUNT_OR_0),
+}
 
 # Keys that may change when a run goes on: they say how long and how loud it runs, and how it recovers.
 FREE = (
@@ -30,6 +47,24 @@ ADDED: dict[str, Any] = {
     "refine.bandwidth": "median",
     "localization.by": "published",
 } | {f"localization.{key}": value for key, value in steps.PUBLISHED.items()}
+
+
+def check_sections(config: ml_collections.ConfigDict) -> None:
+    """Raises InputError for a value of a shared section that cannot be, whatever the data are."""
+    for section, of_section in RULES.items():
+        rules.check(section, config[section], of_section)
+    train, evaluation = config.train, config.eval
+    if train.seed + train.seeds > 2**31:
+        raise InputError(
+            f"config.train.seed is {train.seed} and config.train.seeds {train.seeds}, expected seeds below 2147483648"
+        )
+    tious = protocols.parse_tious(evaluation.tiou)
+    averages = results.averages(tious, np.zeros(len(tious)))
+    if evaluation.select_by not in averages:
+        raise InputError(
+            f"config.eval.select_by is {evaluation.select_by!r}, but the averages that config.eval.tiou"
+            f" {evaluation.tiou} covers are {', '.join(averages)}"
+        )
 
 
 def complete(recipe: Mapping[str, Any]) -> ml_collections.ConfigDict:

@@ -22,6 +22,7 @@ from flax.traverse_util import flatten_dict
 from tsc_jax import processes
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.errors import DamagedCheckpointError, InputError
+from tsc_jax.evaluation.evaluate import Evaluation
 from tsc_jax.inference import Look
 from tsc_jax.method import Method, Sizes, TrainState, first_state
 from tsc_jax.training import base, checkpoints, recipes
@@ -40,6 +41,8 @@ class Run:
     last: ocp.CheckpointManager  # its newest checkpoints
     best: Mapping[str, ocp.CheckpointManager]  # its best ones, by selection
     scores: dict[str, float]  # of the best so far, by selection; updated while it trains
+    # of the test videos, by step: those of this process after the newest step and after the best ones
+    evaluations: dict[int, Evaluation]
 
     @property
     def managers(self) -> list[ocp.CheckpointManager]:
@@ -97,7 +100,7 @@ def open_run(
             base.check_held_out(config, train_and_holdout(recipe, dataset)[0], holdout)
     judges = {checkpoints.BEST_ON_TEST: dataset.test}
     judges |= {checkpoints.BEST_ON_HOLDOUT: holdout} if holdout.videos else {}
-    return Run(config, workdir, train_split, judges, about, last, {each: opened(each) for each in judges}, {})
+    return Run(config, workdir, train_split, judges, about, last, {each: opened(each) for each in judges}, {}, {})
 
 
 @contextlib.contextmanager

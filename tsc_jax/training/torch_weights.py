@@ -22,6 +22,7 @@ from tsc_jax.data import builder
 from tsc_jax.data.annotations import read_lines
 from tsc_jax.data.dataset import open_dataset
 from tsc_jax.errors import InputError
+from tsc_jax.files import check_folder, check_target
 from tsc_jax.method import Sizes, TrainState, first_state
 from tsc_jax.torch.files import read_state_dict, write_state_dict
 from tsc_jax.training import checkpoints
@@ -74,6 +75,7 @@ def import_weights(
     """
     if checkpoints.folder_of(workdir, checkpoints.LAST).exists():
         raise InputError(f"--output {workdir}: holds a run already; give another folder")
+    check_folder(f"--output {workdir}", workdir)
     module, origin = torch_part(config.method), ", ".join(map(str, models))
     tensors = read_tensors(models, file_names(module, config))
     try:
@@ -135,6 +137,7 @@ def export_weights(workdir: Path, output: Path, selection: str, layout: str | No
     MODEL_flow.pkl. `layout` is one of the method's layouts; None: as the weights were imported, or as the data set
     implies.
     """
+    check_target("output", output)
     trained = open_trained(workdir, selection)
     module = torch_part(trained.config.method)
     if layout is not None and layout not in getattr(module, "LAYOUTS", ()):

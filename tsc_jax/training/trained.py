@@ -13,7 +13,7 @@ from tsc_jax.data.dataset import Dataset, open_dataset
 from tsc_jax.errors import InputError
 from tsc_jax.method import Sizes, first_state
 from tsc_jax.training import checkpoints
-from tsc_jax.training.recipes import complete
+from tsc_jax.training.recipes import check_sections, complete
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -101,6 +101,7 @@ def with_dataset(trained: Trained, changes: Mapping[str, Any]) -> tuple[Trained,
     """
     config = trained.config.copy_and_resolve_references()
     config.update_from_flattened_dict(dict(changes))
+    check_sections(config)
     dataset = open_dataset(config.data.data_dir, config.data.name)
     check_data(trained.about, dataset, f"--workdir {trained.directory}")
     return dataclasses.replace(trained, config=config), dataset

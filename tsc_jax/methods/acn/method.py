@@ -25,7 +25,7 @@ RULES = {
         "hidden": rules.COUNT,
         "input": rules.one_of("features", "features+scp"),
         "dilation": rules.one_of("skipped", "quarter"),
-        "dtype": rules.one_of("float32", "bfloat16"),
+        "dtype": rules.DTYPE,
     },
     "evidence": {
         "scale": rules.one_of("range", "none"),
@@ -35,7 +35,7 @@ RULES = {
     },
     "intervals": {
         "anchors": rules.Rule(
-            lambda value: len(value) > 0 and all(isinstance(size, int) and size >= 1 for size in value)
+            lambda value: len(value) > 0 and all(map(rules.COUNT.holds, value))
             and list(value) == sorted(set(value)),
             "rising numbers of snippets",
         ),
@@ -52,7 +52,7 @@ RULES = {
         "topk_ratio": rules.COUNT,
         "class_threshold": rules.NUMBER,
     },
-    "proposals": {"nms_limit": rules.SHARE, "fusion_limit": rules.SHARE, "rgb_weight": rules.NUMBER},
+    "proposals": {"nms_limit": rules.SHARE, "fusion_limit": rules.SHARE, "rgb_weight": rules.NOT_NEGATIVE},
     "optimizer": {
         "learning_rate": rules.NOT_NEGATIVE,
         "epoch_factors": rules.Rule(
@@ -202,7 +202,7 @@ def check(config, sizes: Sizes) -> None:
     """Raises InputError for settings that ACN cannot use."""
     for section, of_section in RULES.items():
         rules.check(section, config[section], of_section)
-    rules.check("loss.weights", config.loss.weights, {"confidence": rules.NUMBER})
+    rules.check("loss.weights", config.loss.weights, {"confidence": rules.NOT_NEGATIVE})
     if "," in config.base.workdir:
         raise InputError(f"config.base.workdir is {config.base.workdir}, but ACN stands on a single run")
     number, theta = config.model.modalities, config.evidence.attention_thresholds

@@ -92,7 +92,7 @@ def check_model(model, width: int) -> None:
         model,
         numbers
         | {
-            "dtype": rules.one_of("float32", "bfloat16"),
+            "dtype": rules.DTYPE,
             "embedding_width": rules.COUNT,
             "dropout": rules.BELOW_1,
             "temperatures": rules.Rule(

@@ -21,7 +21,7 @@ from tsc_jax.optimizer import check_optimizer, make_optimizer
 from tsc_jax.refine import strength_of
 
 MODEL_RULES = {
-    "dtype": rules.one_of("float32", "bfloat16"),
+    "dtype": rules.DTYPE,
     "hidden": rules.COUNT,
     "class_bias": rules.BOOLEAN,
     "embedding": rules.BOOLEAN,
@@ -31,7 +31,7 @@ MODEL_RULES = {
     "norm_epsilon": rules.POSITIVE,
     "pool": rules.one_of("mean", "topk"),
     "pool_ratio": rules.COUNT,
-    "test_snippets": rules.Rule(lambda value: value == 0 or rules.COUNT.holds(value), "0 or more"),
+    "test_snippets": rules.COUNT_OR_0,
 }
 
 
@@ -107,7 +107,7 @@ def check(config, sizes: Sizes) -> None:
     rules.check("model", config.model, MODEL_RULES)
     rules.check("graph", config.graph, graph.RULES | {"refine": rules.BOOLEAN})
     rules.check("loss", config.loss, LOSS_RULES)
-    rules.check("loss.weights", config.loss.weights, dict.fromkeys(("affinity", "classification"), rules.NUMBER))
+    rules.check("loss.weights", config.loss.weights, dict.fromkeys(config.loss.weights, rules.NOT_NEGATIVE))
     rules.check("proposals", config.proposals, PROPOSAL_RULES)
     rules.check("optimizer", config.optimizer, dict.fromkeys(("graph_after", "graph_factor"), rules.NOT_NEGATIVE))
     check_optimizer(config.optimizer)

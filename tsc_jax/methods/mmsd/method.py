@@ -110,7 +110,7 @@ def check_model(model, width: int) -> None:
         "model",
         model,
         {
-            "dtype": rules.one_of("float32", "bfloat16"),
+            "dtype": rules.DTYPE,
             "embedding_width": rules.COUNT,
             "dropout": rules.BELOW_1,
             "scale": rules.POSITIVE,

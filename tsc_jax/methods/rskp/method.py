@@ -131,10 +131,11 @@ def check(config) -> None:
     counts = dict.fromkeys(("embedding_width", "prototypes", "em_rounds"), rules.COUNT)
     positive = dict.fromkeys(("assignment_scale", "scale"), rules.POSITIVE)
     shares = {"walk_weight": rules.BELOW_1, "dropout": rules.BELOW_1, "main_weight": rules.SHARE}
-    whole = rules.Rule(lambda value: isinstance(value, int) and value >= 0, "0 or more")
-    types = {"dtype": rules.one_of("float32", "bfloat16"), "test_snippets": whole}
+    types = {"dtype": rules.DTYPE, "test_snippets": rules.COUNT_OR_0}
     rules.check("model", config.model, counts | positive | shares | types)
-    rules.check("memory", config.memory, {"slots": rules.COUNT, "warmup_epochs": whole, "labels": whole})
+    rules.check(
+        "memory", config.memory, {"slots": rules.COUNT, "warmup_epochs": rules.COUNT_OR_0, "labels": rules.COUNT_OR_0}
+    )
     rules.check("train", config.train, {"batches": rules.one_of("epochs"), "batch_size": rules.COUNT})
     check_loss(config.loss)
     check_optimizer(config.optimizer)

@@ -18,7 +18,7 @@ RULES = {
     "fusion": rules.one_of("none", "gaussian", "ricker"),
     "cover": rules.SHARE,
     "temperature": rules.POSITIVE,
-    "least_share": rules.NUMBER,
+    "least_share": rules.SHARE,
 }
 
 

@@ -21,9 +21,9 @@ from tsc_jax.optimizer import check_optimizer
 KINDS = {"snippet": snippet.make, "regression": regression.make}
 STUDENT_RULES = {
     "kind": rules.one_of(*KINDS),
-    "dtype": rules.one_of("float32", "bfloat16"),
+    "dtype": rules.DTYPE,
     "channels": rules.COUNT,
-    "blocks": rules.Rule(lambda value: isinstance(value, int) and value >= 0, "0 or more"),
+    "blocks": rules.COUNT_OR_0,
     "input_dropout": rules.BELOW_1,
     "dropout": rules.BELOW_1,
     "average": rules.BELOW_1,
@@ -176,7 +176,8 @@ def make_optimizer(config) -> optax.GradientTransformation:
 
 def check(config) -> None:
     """Raises InputError for settings that self-training cannot use."""
-    rules.check("student", config.student, STUDENT_RULES)
+    rules.check("student", config.student, STUDENT_RULES | snippet.RULES)
+    rules.check("student.regression", config.student.regression, regression.RULES)
     rules.check("optimizer", config.optimizer, OPTIMIZER_RULES)
     check_optimizer(config.optimizer)
     labels.check(config.labels)

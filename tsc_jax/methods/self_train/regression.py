@@ -41,7 +41,7 @@ def make(config, classes: int, mapped: bool) -> Student:
     the cell of each level that holds the snippet says, as in `Cells`.
 
     Raises:
-      InputError: an invalid value of this student's own.
+      InputError: batches from which it cannot learn.
     """
     check(config)
     settings = config.student.regression
@@ -158,7 +158,6 @@ def candidates(video: int, output: Mapping[str, np.ndarray], settings) -> Segmen
 
 def check(config) -> None:
     """Raises InputError for settings that the regression student cannot use."""
-    rules.check("student.regression", config.student.regression, RULES)
     if config.train.batches != "epochs" or config.train.sampling not in ("all", "crop"):
         raise InputError(
             f"config.train.batches is {config.train.batches!r} and config.train.sampling {config.train.sampling!r}, but"

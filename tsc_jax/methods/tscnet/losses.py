@@ -97,4 +97,6 @@ def loss_terms(outputs: Outputs, labels: jax.Array, mask: jax.Array, paired: jax
 
 def check_loss(settings) -> None:
     """Raises InputError for values of `config.loss` that no loss can use."""
-    rules.check("loss", settings, {"topk_ratio": rules.COUNT, "label_smoothing": rules.NOT_NEGATIVE})
+    numbers = dict.fromkeys(("label_smoothing", "margin"), rules.NOT_NEGATIVE)
+    rules.check("loss", settings, {"topk_ratio": rules.COUNT} | numbers)
+    rules.check("loss.weights", settings.weights, dict.fromkeys(settings.weights, rules.NOT_NEGATIVE))

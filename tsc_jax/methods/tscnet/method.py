@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from tsc_jax.errors import InputError
+from tsc_jax import settings as rules
 from tsc_jax.method import Method, Sizes
 from tsc_jax.method import Outputs as MethodOutputs
 from tsc_jax.methods.tscnet.bank.fit import check_bank, fit_bank, number_of_rows
@@ -85,6 +85,27 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
     )
 
 
+def is_odd(value: object) -> bool:
+    """Whether a value is an odd number above 0."""
+    return rules.COUNT.holds(value) and value % 2 == 1
+
+
+MODEL_RULES = dict.fromkeys(
+    ("dsa_bank_dropout", "dsa_dropout", "classifier_dropout", "attention_dropout"), rules.BELOW_1
+) | {
+    "dtype": rules.DTYPE,
+    "slope": rules.NOT_NEGATIVE,
+    "pyramid_kernels": rules.Rule(lambda value: len(value) > 0 and all(map(is_odd, value)), "odd numbers of snippets"),
+    "pyramid_fuse_kernel": rules.Rule(is_odd, "an odd number of snippets"),
+    "dsa_heads": rules.COUNT,
+    "dsa_head_width": rules.COUNT,
+    "attention_channels": rules.PART,
+    "norm_momentum": rules.SHARE,
+    "norm_epsilon": rules.POSITIVE,
+    "fusion_weight": rules.SHARE,
+}
+
+
 def rows_of(params, carried) -> jax.Array:
     """The rows of the bank [K, D], wherever the update rule keeps them."""
     return params["bank"] if "bank" in params else carried["bank"].rows
@@ -101,13 +122,7 @@ def check(config, sizes: Sizes) -> None:
 
 def check_model(model, width: int) -> None:
     """Raises InputError for values of `config.model` that make no network for features of width D."""
-    if model.tce_heads < 1 or width % model.tce_heads:
-        raise InputError(
-            f"config.model.tce_heads is {model.tce_heads}, expected a divisor of the feature width {width}"
-        )
-    for key, kernels in (
-        ("pyramid_kernels", model.pyramid_kernels),
-        ("pyramid_fuse_kernel", [model.pyramid_fuse_kernel]),
-    ):
-        if not all(kernel >= 1 and kernel % 2 for kernel in kernels):
-            raise InputError(f"config.model.{key} is {model[key]}, expected odd numbers of snippets")
+    divisor = rules.Rule(
+        lambda value: rules.COUNT.holds(value) and width % value == 0, f"a divisor of the feature width {width}"
+    )
+    rules.check("model", model, MODEL_RULES | {"tce_heads": divisor})

@@ -24,6 +24,7 @@ from markupsafe import Markup
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation.results import write_json
+from tsc_jax.files import check_folder
 from tsc_jax.methods.tscnet.bank.state import drift
 from tsc_jax.methods.tscnet.bank_attention import attend, class_attention, means, sums_by_class
 from tsc_jax.report import charts
@@ -77,6 +78,7 @@ def report_bank(workdir: Path, selection: str, split: str, changes: dict) -> str
     trained = open_trained(workdir, selection)
     if trained.config.method != "tscnet" or not trained.config.model.dsa:
         raise InputError(f"--workdir {workdir}: no snippet attends to a bank there (config.method, config.model.dsa)")
+    check_folder(f"--workdir {workdir}", workdir)
     trained, dataset = with_dataset(trained, changes)
     bank = inspect(trained, dataset, getattr(dataset, split))
 

@@ -175,7 +175,7 @@ def test_more_rows_than_snippets_are_refused(source):
         ({"update_rule": "EMA"}, r"config\.bank\.update_rule is 'EMA'.* gradient, frozen, ema"),
         ({"update_rule": "ema", "rows": 9}, r"update_rule is 'ema'.* config\.bank\.rows is 9; expected 4"),
         ({"source": "class_means", "rows": 9}, r"source is 'class_means'.* config\.bank\.rows is 9; expected 4"),
-        ({"momentum": 1.5}, r"config\.bank\.momentum is 1\.5, expected 0 to 1"),
+        ({"momentum": 1.5}, r"config\.bank\.momentum is 1\.5, expected a number from 0 to 1"),
         ({"rows": -1}, r"config\.bank\.rows is -1, expected 0 or more"),
         ({"snippets_per_video": 0}, r"config\.bank\.snippets_per_video is 0, expected 1 or more"),
         ({"max_iterations": 0}, r"config\.bank\.max_iterations is 0, expected 1 or more"),

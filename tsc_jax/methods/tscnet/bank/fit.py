@@ -13,6 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tsc_jax import processes
+from tsc_jax import settings as rules
 from tsc_jax.data.dataset import Split
 from tsc_jax.errors import InputError
 from tsc_jax.methods.tscnet.bank.update import UPDATE_RULES
@@ -112,14 +113,21 @@ def class_means(split: Split, classes: int) -> np.ndarray:
     return np.where(counts > 0, sums, sums[-1]) / np.where(counts > 0, counts, counts[-1])
 
 
+RULES = {
+    "rows": rules.COUNT_OR_0,
+    "source": rules.one_of(*SOURCES),
+    "covariance": rules.one_of(*COVARIANCES),
+    "update_rule": rules.one_of(*UPDATE_RULES),
+    "momentum": rules.SHARE,
+    "snippets_per_video": rules.COUNT,
+    "max_iterations": rules.COUNT,
+    "tolerance": rules.NOT_NEGATIVE,
+}
+
+
 def check_bank(settings: ml_collections.ConfigDict, classes: int) -> None:
     """Raises InputError if a value of `config.bank` is invalid."""
-    for key, known in (("source", SOURCES), ("covariance", COVARIANCES), ("update_rule", UPDATE_RULES)):
-        if settings[key] not in known:
-            raise InputError(f"config.bank.{key} is {settings[key]!r}, expected one of {', '.join(known)}")
-    for key, least in (("rows", 0), ("snippets_per_video", 1), ("max_iterations", 1), ("tolerance", 0)):
-        if not settings[key] >= least:
-            raise InputError(f"config.bank.{key} is {settings[key]}, expected {least} or more")
+    rules.check("bank", settings, RULES)
     rows = number_of_rows(settings, classes)
     for key, value in (("source", "class_means"), ("update_rule", "ema")):
         if settings[key] == value and rows != classes + 1:
@@ -127,8 +135,6 @@ def check_bank(settings: ml_collections.ConfigDict, classes: int) -> None:
                 f"config.bank.{key} is {value!r}, which needs one row per class and one for background, but"
                 f" config.bank.rows is {rows}; expected {classes + 1} or 0"
             )
-    if not 0 <= settings.momentum <= 1:
-        raise InputError(f"config.bank.momentum is {settings.momentum}, expected 0 to 1")
 
 
 def numbers(videos: int, per_video: int) -> tuple[int, int]:
