@@ -17,9 +17,13 @@ def labels(least_share: float) -> Variants:
         "density 0.5": {"labels.density_power": 0.5},
         "attention alone": {"labels.tracks": "attention"},
         "activations": {"labels.score": "activations", "labels.video_score": "added"},
-        "ceiling: true segments": {"labels.source": "annotations", "student.weight": 1.0},
-        "ceiling: true segments, regression": {"labels.source": "annotations", "student.kind": "regression"},
     }
+
+
+def ceiling() -> Variants:
+    """What the students reach with the true segments of the training videos; the base takes no part."""
+    truth = {"labels.source": "annotations", "student.weight": 1.0}
+    return {"recipe": {}, "true segments": truth, "true segments, regression": truth | {"student.kind": "regression"}}
 
 
 def student() -> Variants:
@@ -56,6 +60,7 @@ def votes(config: ml_collections.ConfigDict) -> Variants:
 STUDIES = {
     "labels": lambda config, classes: labels(config.labels.least_share),
     "student": lambda config, classes: student(),
+    "ceiling": lambda config, classes: ceiling(),
     "rounds": lambda config, classes: rounds(config.student.round_steps),
     "votes": lambda config, classes: votes(config),
 }

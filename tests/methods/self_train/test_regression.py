@@ -96,7 +96,7 @@ def test_a_student_of_true_segments_finds_those_of_other_videos(taught):
     shown = np.zeros((24, CLASSES), bool)
     shown[truth.video, truth.label] = True
     scores = taught[0].class_scores(outputs)
-    assert scores[shown].min() > 0.3 and scores[~shown].mean() < 0.2
+    assert scores[shown].mean() > 0.4 and scores[~shown].mean() < 0.2
 
 
 def test_class_scores_of_snippets_tell_actions_from_background(taught):
