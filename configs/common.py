@@ -103,7 +103,7 @@ def base_section() -> ml_collections.ConfigDict:
 
 def for_demo(config: ml_collections.ConfigDict) -> None:
     """Points a recipe at the embedded recordings of smartwatches, with settings for two CPU cores."""
-    config.data.name = "watch_sessions"
+    config.data.name = "watch_workouts"
     config.train.log_every = 20
     config.checkpoint.every_steps = 100
     config.eval.protocol = "seconds"

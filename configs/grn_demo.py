@@ -1,6 +1,6 @@
-"""GRN on the embedded recordings: smartwatch sessions with 5 exercises as actions.
+"""GRN on the embedded recordings: smartwatch workouts with 5 exercises as actions.
 
-python -m launch.prepare --name watch_sessions
+python -m launch.prepare --name watch_workouts
 python -m launch.train --config=configs/grn_demo.py --workdir=runs/grn_demo
 """
 
@@ -17,8 +17,8 @@ def get_config() -> ml_collections.ConfigDict:
         config.model.modalities = 1
         config.model.hidden = 64
         config.model.channels = (32, 32, 16)
-        config.optimizer.learning_rate = 5e-4  # the best of 5e-4, 1e-3, 2e-3 and 4e-3 on held-out training videos
+        config.optimizer.learning_rate = 5e-4  # the best of 5e-4, 1e-3, 2e-3 and 4e-3 on held-out watch sessions
         config.optimizer.graph_after = 200
         config.train.steps = 800
-        config.train.snippets = 96  # of about 140 per video
+        config.train.snippets = 96  # more than a video has; of about 140 per watch session
     return config

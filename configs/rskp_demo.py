@@ -1,6 +1,6 @@
-"""RSKP on the embedded recordings: smartwatch sessions with 5 exercises as actions.
+"""RSKP on the embedded recordings: smartwatch workouts with 5 exercises as actions.
 
-python -m launch.prepare --name watch_sessions
+python -m launch.prepare --name watch_workouts
 python -m launch.train --config=configs/rskp_demo.py --workdir=runs/rskp_demo
 """
 
@@ -17,6 +17,6 @@ def get_config() -> ml_collections.ConfigDict:
         config.model.embedding_width = 64
         config.memory.labels = 0  # a session shows all 5 exercises
         config.memory.warmup_epochs = 20
-        config.optimizer.learning_rate = 5e-4  # the best of 5e-4, 1e-3, 2e-3 and 4e-3 on held-out training videos
+        config.optimizer.learning_rate = 5e-4  # the best of 5e-4, 1e-3, 2e-3 and 4e-3 on held-out watch sessions
         config.train.steps = 400
     return config

@@ -1,13 +1,13 @@
 """Compares methods on one data set on equal terms: trains each by its recipe, writes tables and a picture.
 
-  python -m launch.compare --data=watch_sessions --methods=tscnet,facnet --seeds=8 --workdir=runs/compare
+  python -m launch.compare --data=watch_workouts --methods=tscnet,facnet --seeds=8 --workdir=runs/compare
   python -m launch.compare --data=mine --methods=tscnet,rskp --workdir=runs/mine --all eval.protocol=published \
       --set tscnet:train.steps=800
 
 METHOD_plus reads the segments of METHOD's runs with configs/plus.py; METHOD_best trains a student on them
 (configs/self_training.py):
 
-  python -m launch.compare --data=watch_sessions --methods=rskp,rskp_plus,rskp_best --workdir=runs/rskp
+  python -m launch.compare --data=watch_workouts --methods=rskp,rskp_plus,rskp_best --workdir=runs/rskp
 
 Videos, seeds, tIoUs, protocol and holdout are the same for all, and every number is that of the last step. The same
 command resumes; a method that fails is reported and does not stop the others. A recipe is configs/METHOD_KIND.py with

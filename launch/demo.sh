@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 source launch/venv.sh requirements.txt
-python -m launch.prepare --name watch_sessions
+python -m launch.prepare --name watch_workouts
 python -m launch.train --config=configs/demo.py --workdir=runs/demo
 python -m launch.train --config=configs/tscnet_best.py:demo --workdir=runs/demo_best
 echo

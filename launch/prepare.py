@@ -1,6 +1,6 @@
 """Prepares a data set: writes it in the form that training and evaluation read.
 
-python -m launch.prepare --name watch_sessions
+python -m launch.prepare --name watch_workouts
 python -m launch.prepare --name thumos14 --layout joint --source DIR
 python -m launch.prepare --name mine --layout per_video --source DIR
 """
@@ -22,7 +22,9 @@ from tsc_jax.data.per_video import read_per_video
 from tsc_jax.data.source import Source
 from tsc_jax.errors import InputError
 
-_NAME = flags.DEFINE_string("name", None, "Name of the data set; watch_sessions is the embedded one.", required=True)
+_NAME = flags.DEFINE_string(
+    "name", None, "Name of the data set; watch_workouts and watch_sessions are embedded.", required=True
+)
 _LAYOUT = flags.DEFINE_enum("layout", None, ["per_video", "joint"], "Layout of the files in --source.")
 _SOURCE = flags.DEFINE_string("source", None, "Folder that holds the data set.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "data", "Folder for prepared data sets.")
@@ -30,7 +32,7 @@ _MODALITY = flags.DEFINE_enum("modality", "both", MODALITIES, "Which I3D feature
 _RATE = flags.DEFINE_float("snippets_per_second", None, "Rate of the snippet features; default: from the files.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Whether to replace an existing data set.")
 
-RECIPES = {"watch_sessions": "configs/demo.py"} | {
+RECIPES = {"watch_workouts": "configs/demo.py"} | {
     name: f"configs/{name}.py" for name in ("thumos14", "activitynet12", "activitynet13")
 }
 

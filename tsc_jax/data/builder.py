@@ -25,7 +25,7 @@ import tqdm
 from tsc_jax.data.checks import check_source
 from tsc_jax.data.features import check_features
 from tsc_jax.data.source import SPLITS, Source, SourceVideo
-from tsc_jax.data.watch import watch_sessions
+from tsc_jax.data.watch import PLANS, watch_source
 from tsc_jax.errors import InputError
 from tsc_jax.files import local_path
 
@@ -61,7 +61,7 @@ class Wtal(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         _published("thumos14", "validation", "test"),
         _published("activitynet12", "training", "validation"),
         _published("activitynet13", "training", "validation"),
-        WtalConfig(name="watch_sessions", read_embedded=watch_sessions),
+        *(WtalConfig(name=name, read_embedded=functools.partial(watch_source, plan)) for name, plan in PLANS.items()),
     )
     # Otherwise TFDS looks beside this file for checksums of downloads, with a package that it does not require.
     code_path = None
