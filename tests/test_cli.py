@@ -182,3 +182,14 @@ def test_a_name_that_is_no_utf8_is_printed_all_the_same(folder):
     environment = {"PYTHONPATH": str(ROOT), "PATH": "", "PYTHONIOENCODING": "utf-8:strict"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "caf\\udce9\nNone ['caf\\udce9']\n", "")
+
+
+def test_a_warning_of_input_is_one_sentence_on_stderr(folder):
+    (folder / "warned.py").write_text(
+        "import warnings\nfrom tsc_jax import cli\nfrom tsc_jax.errors import InputWarning\n"
+        "def main(argv):\n    for name in 'aab':\n        warnings.warn(InputWarning(f'{name}: is short'))\ncli.run(main)\n"
+    )
+    environment = {"PYTHONPATH": str(ROOT), "PATH": ""}
+    command = [sys.executable, str(folder / "warned.py")]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines() == [f"warning: {name}: is short" for name in "aab"]

@@ -14,7 +14,9 @@ import numpy as np
 
 from tsc_jax.errors import InputError
 from tsc_jax.video import i3d, weights
-from tsc_jax.video.decode import FRAMES_PER_SECOND, load_decoder, read_frames
+from tsc_jax.video.container import load_decoder
+from tsc_jax.video.decode import read_frames
+from tsc_jax.video.times import FRAMES_PER_SECOND
 
 SNIPPET = 16
 SNIPPETS_PER_SECOND = FRAMES_PER_SECOND / SNIPPET
