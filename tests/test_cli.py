@@ -187,7 +187,10 @@ def test_a_name_that_is_no_utf8_is_printed_all_the_same(folder):
 def test_a_warning_of_input_is_one_sentence_on_stderr(folder):
     (folder / "warned.py").write_text(
         "import warnings\nfrom tsc_jax import cli\nfrom tsc_jax.errors import InputWarning\n"
-        "def main(argv):\n    for name in 'aab':\n        warnings.warn(InputWarning(f'{name}: is short'))\ncli.run(main)\n"
+        "def main(argv):\n"
+        "    for name in 'aab':\n"
+        "        warnings.warn(InputWarning(f'{name}: is short'))\n"
+        "cli.run(main)\n"
     )
     environment = {"PYTHONPATH": str(ROOT), "PATH": ""}
     command = [sys.executable, str(folder / "warned.py")]

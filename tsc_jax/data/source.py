@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +31,7 @@ class Source:
     snippets_per_second: float | None  # rate of the features; None: the files do not give it
     splits: Mapping[str, tuple[SourceVideo, ...]]  # the videos of "train" and "test"
     unlisted: tuple[str, ...] = ()  # names of annotated videos in neither split
+    extractor: Any = None  # what meta.json says of the extractor of the features; None: nothing
     # For messages: the files of "classes", "rate" and each split.
     origins: Mapping[str, str] = dataclasses.field(default_factory=dict)
 

@@ -12,7 +12,7 @@ from tsc_jax.errors import InputError
 from tsc_jax.evaluation import results
 from tsc_jax.evaluation.evaluate import Evaluation, evaluate, ground_truth
 from tsc_jax.evaluation.protocols import FLOOR
-from tsc_jax.files import check_folder
+from tsc_jax.files import check_folder, file_name
 from tsc_jax.inference import Inference, make_inference
 from tsc_jax.report.figures import draw_video
 from tsc_jax.report.sections import write_training_report
@@ -203,7 +203,7 @@ def write_report(folder: Path, evaluation: Evaluation, metrics: Mapping, dataset
     for place in np.linspace(0, len(seen) - 1, min(figures, len(seen))).astype(int):
         index = seen[place]
         draw_video(
-            folder / "figures" / f"{names[index].replace('/', '_')}.png",
+            folder / "figures" / file_name(names[index], ".png"),
             f"{names[index]}   {metrics['selection']}, step {metrics['step']}",
             dataset.classes,
             *(segments[segments.video == index] for segments in both),

@@ -21,6 +21,14 @@ from tsc_jax.video.times import FRAMES_PER_SECOND
 SNIPPET = 16
 SNIPPETS_PER_SECOND = FRAMES_PER_SECOND / SNIPPET
 WIDTH = i3d.WIDTH
+DTYPES = ("float32", "bfloat16")
+# Change this with every change of the features, so that old and new ones are not mixed.
+NAME = "I3D, RGB, Kinetics-400; 16 frames at 25 a second; 224 x 224 of a shorter side of 256"
+
+
+def account(dtype: str) -> dict[str, str]:
+    """Returns what meta.json says of this extractor with a network of type `dtype`."""
+    return {"name": NAME, "dtype": dtype, "weights_sha256": weights.SHA256}
 
 
 def make_extractor(dtype: str = "float32", batch_size: int | None = None) -> Callable[..., np.ndarray]:
