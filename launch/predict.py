@@ -9,7 +9,6 @@ CSV file, a name that a spreadsheet would run as a formula gets an apostrophe in
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from absl import flags
@@ -60,9 +59,9 @@ def main(argv: list[str]) -> None:
         localized = predict.find_actions(inputs, localizer, _MIN_SCORE.value)
         found, names = localized.segments, [video.name for video in inputs]
         unwritten = [
-            *written(_OUTPUT, lambda path: results.write_predictions(path, found, names, classes)),
-            *written(_CSV, lambda path: write_text(path, predict.as_csv(inputs, found, classes))),
-            *written(_REPORT, lambda path: predict.write_report(path, inputs, localized, truth, localizer)),
+            *predict.written(_OUTPUT, lambda path: results.write_predictions(path, found, names, classes)),
+            *predict.written(_CSV, lambda path: write_text(path, predict.as_csv(inputs, found, classes))),
+            *predict.written(_REPORT, lambda path: predict.write_report(path, inputs, localized, truth, localizer)),
         ]
         print(predict.as_table(inputs, found, classes, _TOP.value))
     number = f"{len(failures)} of {len(inputs) + len(failures)} inputs could not be used"
@@ -70,16 +69,6 @@ def main(argv: list[str]) -> None:
         sys.stdout.flush()
         print("".join(f"{problem}\n" for problem in problems[:-1]), end="", file=sys.stderr)
         raise InputError(problems[-1])
-
-
-def written(flag: flags.FlagHolder, write: Callable[[Path], None]) -> list[str]:
-    """Writes the file of a flag if it is given; returns a sentence if it cannot be written."""
-    try:
-        if flag.value is not None:
-            write(Path(flag.value))
-    except OSError as error:
-        return [f"--{flag.name} {flag.value}: {error.strerror or error}"]
-    return []
 
 
 def check_flags() -> None:

@@ -11,6 +11,7 @@ import pytest
 from tsc_jax import predict
 from tsc_jax.errors import InputError, InputWarning
 from tsc_jax.evaluation.evaluate import Localized
+from tsc_jax.files import write_text
 from tsc_jax.localization.segments import make_segments
 from tsc_jax.video import decode, extract
 
@@ -122,3 +123,10 @@ def test_a_file_of_another_kind_is_taken_for_a_video(tmp_path):
     (failure,) = predict.open_inputs([tmp_path / "a.npz"], narrow)[1]
     assert failure.startswith(f"{tmp_path / 'a.npz'}: ")
     assert all(fact in failure for fact in (".npy", "video", "width 1024", "width 96"))
+
+
+def test_an_output_that_cannot_be_written_costs_no_other(tmp_path):
+    flags = [types.SimpleNamespace(name="csv", value=value) for value in ("/proc/none/a", None, str(tmp_path / "b"))]
+    told = [predict.written(flag, lambda path: write_text(path, "text")) for flag in flags]
+    assert told == [["--csv /proc/none/a: No such file or directory"], [], []]
+    assert (tmp_path / "b").read_text() == "text"

@@ -1,6 +1,7 @@
 """Starts and ends every command of launch/; reports bad input in one sentence."""
 
 import contextlib
+import importlib
 import io
 import os
 import re
@@ -22,7 +23,8 @@ def run(main: Callable[[list[str]], None], operands: Sequence[str] = ()) -> None
 
     Bad input (InputError, an invalid flag or config value, a file that cannot be read or written) ends with one
     sentence on stderr and exit code 1, Ctrl-C with 130, a preempted run that has saved with 75. Any other exception is
-    a fault of the program and keeps its traceback. An InputWarning is one sentence on stderr. XLA keeps compiled
+    a fault of the program and keeps its traceback. Devices that JAX_PLATFORMS names and that are not there are bad
+    input. An InputWarning is one sentence on stderr. XLA keeps compiled
     programs in JAX_COMPILATION_CACHE_DIR.
 
     `main` receives the program's name and its operands, the arguments that are not flags. `operands` names them for
@@ -48,6 +50,10 @@ def run(main: Callable[[list[str]], None], operands: Sequence[str] = ()) -> None
         _end(str(notice), 75)
     except KeyboardInterrupt:
         _end("interrupted", 130)
+    except Exception:
+        if "jax" in sys.modules and (sentence := importlib.import_module("tsc_jax.hardware").missing_platform()):
+            _end(sentence, 1)
+        raise
 
 
 def _show_input_warnings() -> None:

@@ -208,6 +208,16 @@ def _cell(name: str) -> str:
     return sayable(f"'{name}" if is_formula else name)
 
 
+def written(flag: Any, write: Callable[[Path], None]) -> list[str]:
+    """Writes the file that an absl flag names, if it is given; returns a sentence if it cannot be written."""
+    try:
+        if flag.value is not None:
+            write(Path(flag.value))
+    except OSError as error:
+        return [f"--{flag.name} {flag.value}: {error.strerror or error}"]
+    return []
+
+
 def write_report(
     path: Path, inputs: Sequence[Input], localized: Localized, truth: Mapping[str, Segments], localizer: Localizer
 ) -> None:
