@@ -55,7 +55,7 @@ def test_a_video_without_pictures_is_an_input_all_the_same(tmp_path, monkeypatch
     def fail(path, number):
         raise InputError(f"{path}: cannot be decoded (Operation not permitted)")
 
-    monkeypatch.setattr(extract, "make_extractor", lambda dtype: lambda path: np.zeros((4, 1024), np.float32))
+    monkeypatch.setattr(extract, "make_extractor", lambda dtype: lambda path, progress: np.zeros((4, 1024), np.float32))
     monkeypatch.setattr(decode, "thumbnails", fail)
     inputs, failures = predict.open_inputs([tmp_path / "a.mpg"], LOCALIZER)
     assert ([each.name for each in inputs], failures) == (["a"], [])
@@ -75,7 +75,7 @@ def test_a_video_is_extracted_as_the_training_videos_were(tmp_path, monkeypatch)
 
     def make(dtype):
         made.append(dtype)
-        return lambda path: np.ones((2, 1024))
+        return lambda path, progress: np.ones((2, 1024))
 
     monkeypatch.setattr(extract, "make_extractor", make)
     files = [tmp_path / "a.mp4", tmp_path / "b.mp4"]
@@ -106,7 +106,7 @@ def test_a_video_is_refused_by_a_network_for_other_features(tmp_path, monkeypatc
 
 
 def test_an_unknown_extractor_is_told_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(extract, "make_extractor", lambda dtype: lambda path: np.ones((2, 1024)))
+    monkeypatch.setattr(extract, "make_extractor", lambda dtype: lambda path, progress: np.ones((2, 1024)))
     run = types.SimpleNamespace(**vars(LOCALIZER) | {"extractor": None})
     with pytest.warns(InputWarning, match="does not say which extractor") as told:
         inputs, failures = predict.open_inputs([tmp_path / "a.mp4", tmp_path / "b.mp4"], run)

@@ -118,7 +118,7 @@ def choose_dtype(localizer: Localizer, dtype: str | None = None) -> str:
 
 
 def _open_video(
-    path: Path, localizer: Localizer, choose: Callable[[], str], extractor: Callable[[], Callable[[Path], np.ndarray]]
+    path: Path, localizer: Localizer, choose: Callable[[], str], extractor: Callable[[], Callable[..., np.ndarray]]
 ) -> Input:
     width, rate = extract.WIDTH, extract.SNIPPETS_PER_SECOND
     if (localizer.width, localizer.snippets_per_second) != (width, rate):
@@ -131,7 +131,8 @@ def _open_video(
         choose()
     except InputError as error:
         raise InputError(f"{path}: is a video, but {error}") from None
-    features = localizer.check(extractor()(path), str(path))
+    with tqdm.tqdm(total=extract.expected_snippets([path]), unit="snippet", desc=path.stem, disable=None) as bar:
+        features = localizer.check(extractor()(path, bar.update), str(path))
     duration = len(features) / rate
 
     def thumbnails() -> list[tuple[float, bytes]]:

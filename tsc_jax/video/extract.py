@@ -4,9 +4,10 @@ One feature [1024] per 16 frames at 25 per second; the remainder of fewer than 1
 numbers differ from those of the public THUMOS and ActivityNet archives: train and use a model with the same extractor.
 """
 
+import contextlib
 import functools
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import jax
@@ -15,7 +16,7 @@ import numpy as np
 from tsc_jax.errors import InputError
 from tsc_jax.video import i3d, weights
 from tsc_jax.video.container import load_decoder
-from tsc_jax.video.decode import read_frames
+from tsc_jax.video.decode import read_frames, seconds
 from tsc_jax.video.times import FRAMES_PER_SECOND
 
 SNIPPET = 16
@@ -59,6 +60,15 @@ def make_extractor(dtype: str = "float32", batch_size: int | None = None) -> Cal
         return np.concatenate(parts)
 
     return extract
+
+
+def expected_snippets(videos: Iterable[Path]) -> int:
+    """Returns about how many snippets videos have; 0 for those that cannot be opened, which extraction reports."""
+    total = 0.0
+    for video in videos:
+        with contextlib.suppress(InputError, OSError):
+            total += (seconds(video) or 0) * SNIPPETS_PER_SECOND
+    return round(total)
 
 
 def _snippets(path: Path) -> Iterator[np.ndarray]:

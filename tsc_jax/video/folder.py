@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,7 @@ from tsc_jax.data.features import check_features
 from tsc_jax.data.pickles import load_npy
 from tsc_jax.errors import InputError
 from tsc_jax.files import LONGEST_NAME, replacing, write_text
-from tsc_jax.video import decode
-from tsc_jax.video.extract import SNIPPETS_PER_SECOND, WIDTH, account, make_extractor
+from tsc_jax.video.extract import SNIPPETS_PER_SECOND, WIDTH, account, expected_snippets, make_extractor
 
 
 def extract_folder(
@@ -55,7 +54,7 @@ def extract_folder(
                 wanted[video] = file
     extract = make_extractor(dtype, batch_size) if wanted else None
     # disable=None: no bar unless stderr is a terminal
-    with tqdm.tqdm(total=_expected(wanted), unit="snippet", dynamic_ncols=True, disable=None) as bar:
+    with tqdm.tqdm(total=expected_snippets(wanted), unit="snippet", dynamic_ncols=True, disable=None) as bar:
         for video, file in wanted.items():
             bar.set_description(video.stem)
             with _noting(video, failures):
@@ -114,12 +113,3 @@ def _is_whole(path: Path) -> bool:
         return check_features(load_npy(path), str(path)).shape[1] == WIDTH
     except InputError:
         return False
-
-
-def _expected(videos: Iterable[Path]) -> int:
-    """Returns about how many snippets the videos have; extraction reports those that cannot be opened."""
-    total = 0.0
-    for video in videos:
-        with contextlib.suppress(InputError):
-            total += (decode.seconds(video) or 0) * SNIPPETS_PER_SECOND
-    return round(total)
