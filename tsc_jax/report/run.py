@@ -1,11 +1,15 @@
 """The report of a run, or of several seeds: the results of each kept checkpoint, as files, pictures and a table."""
 
+import datetime
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
+import tsc_jax
 from tsc_jax import methods, processes
 from tsc_jax.data.dataset import Dataset
 from tsc_jax.errors import InputError
@@ -141,7 +145,8 @@ def report_run(
         module = methods.part(trained.config.method, "report")
         write_report(folder, evaluation, metrics, dataset, trained.config.eval.figures)
         sections = module.sections(trained, dataset) if module else []
-        write_training_report(folder, evaluation, metrics, dataset, workdir / "scalars.jsonl", sections)
+        scalars, origin = workdir / "scalars.jsonl", origin_of(trained, dataset)
+        write_training_report(folder, evaluation, metrics, dataset, scalars, sections, origin)
     by_selection = {selection: metrics for selection, *_, metrics in evaluated}
     return Report(evaluation.floor, by_selection, list(notes_on(trained, dataset))), inference
 
@@ -176,6 +181,19 @@ def summarise(runs: Mapping[str, Mapping[str, dict]]) -> dict[str, Any]:
             for name, rows in columns.items()
         }
     return summary
+
+
+def origin_of(trained: Trained, dataset: Dataset) -> dict[str, str]:
+    """Facts by name that tell which run an evaluation is of: time, run, data, versions, recipe."""
+    config = trained.config
+    written = datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    return {
+        "evaluated": written,
+        "run": f"{trained.directory.resolve().name}, method {config.method}, seed {config.train.seed}",
+        "data": f"{config.data.name} in {config.data.data_dir}, {len(dataset.train.videos)} training videos",
+        "versions": f"tsc_jax {tsc_jax.__version__}, jax {jax.__version__}",
+        "recipe": json.dumps(json.loads(config.to_json()), indent=1),
+    }
 
 
 def notes_on(trained: Trained, dataset: Dataset) -> Iterator[str]:
