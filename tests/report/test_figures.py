@@ -48,7 +48,7 @@ def test_a_name_of_several_folders_is_one_file(tmp_path):
     assert drawn == ["figures/.._.._tuesday.png", "figures/monday_cam 1.png"]
 
 
-@pytest.mark.parametrize(("classes", "letters"), [(1, 3), (4, 20), (12, 60)])
+@pytest.mark.parametrize(("classes", "letters"), [(1, 3), (4, 20), (6, 60)])
 def test_the_legend_hides_no_curve(tmp_path, monkeypatch, classes, letters):
     boxes = []
 

@@ -31,9 +31,9 @@ class Source:
     snippets_per_second: float | None  # rate of the features; None: the files do not give it
     splits: Mapping[str, tuple[SourceVideo, ...]]  # the videos of "train" and "test"
     unlisted: tuple[str, ...] = ()  # names of annotated videos in neither split
-    extractor: Any = None  # what meta.json says of the extractor of the features; None: nothing
     # For messages: the files of "classes", "rate" and each split.
     origins: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    extractor: Any = None  # what meta.json says of the extractor of the features; None: nothing
 
 
 def labels_of(videos: Iterable[SourceVideo]) -> tuple[str, ...]:
