@@ -128,5 +128,5 @@ def test_a_file_of_another_kind_is_taken_for_a_video(tmp_path):
 def test_an_output_that_cannot_be_written_costs_no_other(tmp_path):
     flags = [types.SimpleNamespace(name="csv", value=value) for value in ("/proc/none/a", None, str(tmp_path / "b"))]
     told = [predict.written(flag, lambda path: write_text(path, "text")) for flag in flags]
-    assert told == [["--csv /proc/none/a: No such file or directory"], [], []]
+    assert told == [["--csv /proc/none/a: cannot be written (No such file or directory)"], [], []]
     assert (tmp_path / "b").read_text() == "text"

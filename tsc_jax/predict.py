@@ -214,8 +214,8 @@ def written(flag: Any, write: Callable[[Path], None]) -> list[str]:
     try:
         if flag.value is not None:
             write(Path(flag.value))
-    except OSError as error:
-        return [f"--{flag.name} {flag.value}: {error.strerror or error}"]
+    except InputError as error:
+        return [f"--{flag.name} {error}"]
     return []
 
 

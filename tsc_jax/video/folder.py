@@ -71,7 +71,8 @@ def _noting(video: Path, failures: dict[Path, str]) -> Iterator[None]:
     try:
         yield
     except (InputError, OSError) as error:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        reason = error if isinstance(error, OSError) else error.__cause__
+        if isinstance(reason, OSError) and reason.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             raise
         failures[video] = str(error) if isinstance(error, InputError) else f"{video}: {error.strerror or error}"
         tqdm.tqdm.write(failures[video], sys.stderr)
