@@ -7,6 +7,7 @@ An INPUT is a file of snippet features (.npy, [T, D]), a folder of such files, o
 CSV file, a name that a spreadsheet would run as a formula gets an apostrophe in front.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -14,16 +15,16 @@ from absl import flags
 
 from tsc_jax import cli
 from tsc_jax.errors import InputError
-from tsc_jax.files import check_target, write_text
+from tsc_jax.files import check_target, is_stream, write_text
 
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Workdir of launch.train, or output of launch.export.")
 _SELECTION = flags.DEFINE_string("selection", "last", "Checkpoint: last, best_on_holdout or best_on_test.")
 _RATE = flags.DEFINE_float("snippets_per_second", None, "Rate of the features; default: from the checkpoint.")
 _DTYPE = flags.DEFINE_enum(
     "dtype",
-    "float32",
+    None,
     ["float32", "bfloat16"],
-    "Type of the I3D network that extracts features of videos; as in launch.extract.",
+    "Type of the I3D network that extracts features of videos; default: that of the training videos.",
 )
 _TOP = flags.DEFINE_integer("top", 5, "Number of segments to print per video.", lower_bound=0)
 _MIN_SCORE = flags.DEFINE_float("min_score", None, "Drop segments with a lower score.")
@@ -53,27 +54,32 @@ def main(argv: list[str]) -> None:
             )
     inputs, unusable = predict.open_inputs(files, localizer, _DTYPE.value)
     failures += unusable
+    unwritten = []
     if inputs:
         localized = predict.find_actions(inputs, localizer, _MIN_SCORE.value)
-        print(predict.as_table(inputs, localized.segments, classes, _TOP.value))
-        if _OUTPUT.value is not None:
-            names = [video.name for video in inputs]
-            results.write_predictions(Path(_OUTPUT.value), localized.segments, names, classes)
-        if _CSV.value is not None:
-            write_text(Path(_CSV.value), predict.as_csv(inputs, localized.segments, classes))
-        if _REPORT.value is not None:
-            predict.write_report(Path(_REPORT.value), inputs, localized, truth, localizer)
-    if failures:
+        found, names = localized.segments, [video.name for video in inputs]
+        unwritten = [
+            *predict.written(_OUTPUT, lambda path: results.write_predictions(path, found, names, classes)),
+            *predict.written(_CSV, lambda path: write_text(path, predict.as_csv(inputs, found, classes))),
+            *predict.written(_REPORT, lambda path: predict.write_report(path, inputs, localized, truth, localizer)),
+        ]
+        print(predict.as_table(inputs, found, classes, _TOP.value))
+    number = f"{len(failures)} of {len(inputs) + len(failures)} inputs could not be used"
+    if problems := [*failures, *unwritten, *[number] * bool(failures)]:
         sys.stdout.flush()
-        print("\n".join(failures), file=sys.stderr)
-        raise InputError(f"{len(failures)} of {len(inputs) + len(failures)} inputs could not be used")
+        print("".join(f"{problem}\n" for problem in problems[:-1]), end="", file=sys.stderr)
+        raise InputError(problems[-1])
 
 
 def check_flags() -> None:
     """Raises InputError for invalid flags, before anything is computed."""
+    files = {}
     for flag in (_OUTPUT, _CSV, _REPORT):
         if flag.value is not None:
             check_target(flag.name, flag.value)
+            other = flag if is_stream(flag.value) else files.setdefault(os.path.realpath(flag.value), flag)
+            if other is not flag:
+                raise InputError(f"--{flag.name} {flag.value}: is the file of --{other.name} too, expected another one")
     if _GROUND_TRUTH.value is not None and _REPORT.value is None:
         raise InputError("--ground_truth needs --report, which shows it")
 

@@ -182,3 +182,38 @@ def test_a_name_that_is_no_utf8_is_printed_all_the_same(folder):
     environment = {"PYTHONPATH": str(ROOT), "PATH": "", "PYTHONIOENCODING": "utf-8:strict"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "caf\\udce9\nNone ['caf\\udce9']\n", "")
+
+
+def test_a_warning_of_input_is_one_sentence_on_stderr(folder):
+    (folder / "warned.py").write_text(
+        "import warnings\nfrom tsc_jax import cli\nfrom tsc_jax.errors import InputWarning\n"
+        "def main(argv):\n"
+        "    for name in 'aab':\n"
+        "        warnings.warn(InputWarning(f'{name}: is short'))\n"
+        "cli.run(main)\n"
+    )
+    environment = {"PYTHONPATH": str(ROOT), "PATH": ""}
+    command = [sys.executable, str(folder / "warned.py")]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines() == [f"warning: {name}: is short" for name in "aab"]
+
+
+def test_devices_that_are_not_there_are_one_sentence(folder):
+    (folder / "device.py").write_text(
+        "from tsc_jax import cli\n"
+        "def main(argv):\n"
+        "    import jax\n"
+        "    print(len(jax.numpy.zeros(3)))\n"
+        "    raise KeyError('a fault of the program')\n"
+        "cli.run(main)\n"
+    )
+    for platforms in ("nonsense", "cpu"):
+        environment = {"PYTHONPATH": str(ROOT), "PATH": "", "JAX_PLATFORMS": platforms}
+        command = [sys.executable, str(folder / "device.py")]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        if platforms == "cpu":
+            assert done.stdout == "3\n" and "KeyError: 'a fault of the program'" in done.stderr
+        else:
+            expected = f"JAX_PLATFORMS is {platforms!r}, but JAX finds no such devices here, only cpu; "
+            assert done.stderr.startswith(expected) and done.stderr.count("\n") == 1

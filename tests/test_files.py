@@ -1,6 +1,7 @@
 """A file or folder is replaced as a whole, or stays as it was."""
 
 import os
+import platform
 import resource
 import stat
 
@@ -8,7 +9,7 @@ import pytest
 
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation import results
-from tsc_jax.files import check_target, local_path, replacing, write_text
+from tsc_jax.files import check_target, file_name, local_path, replacing, write_text
 
 LONGEST = "n" * 255  # bytes; no usual file system takes a longer name
 
@@ -151,3 +152,38 @@ def test_an_address_is_no_path(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", "/home/x")
     others = ["a~", "C:/a", "a:b"]
     assert [local_path(path) for path in ("~", "~/a", *others)] == ["/home/x", "/home/x/a", *others]
+
+
+@pytest.mark.parametrize("form", ["/dev/fd/{}", "/proc/self/fd/{}"])
+def test_an_open_stream_goes_on(tmp_path, form):
+    reading, writing = os.pipe()
+    write_text(form.format(writing), "piped")
+    assert os.read(reading, 100) == b"piped"
+    with (tmp_path / "all.txt").open("wb", buffering=0) as file:
+        file.write(b"before ")
+        check_target("csv", form.format(file.fileno()))
+        write_text(form.format(file.fileno()), "table ")
+        file.write(b"after")
+    assert (tmp_path / "all.txt").read_text() == "before table after"
+    os.close(reading), os.close(writing)
+
+
+def test_partial_files_of_other_machines_are_left_alone(tmp_path, monkeypatch):
+    with monkeypatch.context() as other, replacing(tmp_path / "a") as theirs:
+        other.setattr(platform, "node", lambda: "another machine")
+        theirs.write_text("theirs")
+        dead = theirs.with_name(theirs.name.replace(str(os.getpid()), str(2**22 + 1)))
+        dead.write_text("of a process that this machine does not have")
+        with replacing(tmp_path / "a") as ours:
+            ours.write_text("ours")
+        assert theirs.exists() and dead.exists()
+    assert (tmp_path / "a").read_text() == "theirs"
+
+
+@pytest.mark.parametrize("letter", "a動")
+def test_names_of_videos_become_names_of_files(tmp_path, letter):
+    names = ["a/b", letter * 300, letter * 301, letter * 84 + "x"]
+    files = [file_name(name, ".png") for name in names]
+    assert files[0] == "a_b.png" and len(set(files)) == 4
+    for file in files:
+        write_text(tmp_path / file, "")

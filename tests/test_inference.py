@@ -85,13 +85,17 @@ def test_infer_gives_every_video_what_it_gets_alone(made):
 def test_long_videos_alone_go_in_chunks():
     cut = []
 
-    def chunked(variables, features, chunk):
+    def chunked(variables, features, chunk, progress):
         cut.append((len(features), chunk))
+        progress(len(features))
         return Outputs({"sum": np.asarray(features + variables).sum(axis=-1)[None]})
 
     whole = jax.jit(lambda variables, features, mask: Outputs({"sum": jnp.sum(features + variables, axis=-1)}))
     outputs = infer_everywhere(whole, chunked, np.float32(1), SPLIT, np.arange(len(LENGTHS)), batch_snippets=64)
     assert sorted(cut) == [(65, 64), (150, 64)]
+    done = []
+    everything = (np.float32(1), SPLIT, np.arange(len(LENGTHS)), 64, done.append)
+    assert len(list(infer(whole, chunked, *everything))) == len(LENGTHS) and sorted(done) == sorted(LENGTHS)
     for index, length in enumerate(LENGTHS):
         np.testing.assert_allclose(outputs[index]["sum"], (video(length) + 1).sum(axis=-1), rtol=1e-5)
 

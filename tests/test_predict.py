@@ -6,10 +6,12 @@ import types
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tsc_jax import predict
-from tsc_jax.errors import InputError
+from tsc_jax.errors import InputError, InputWarning
 from tsc_jax.evaluation.evaluate import Localized
+from tsc_jax.files import write_text
 from tsc_jax.localization.segments import make_segments
 from tsc_jax.video import decode, extract
 
@@ -45,7 +47,7 @@ def test_a_name_that_is_no_utf8_is_written_all_the_same():
 
 LOCALIZER = types.SimpleNamespace(
     classes=("run",), width=1024, snippets_per_second=25 / 16, trained=types.SimpleNamespace(selection="last", step=3),
-    directory=Path(), check=lambda features, origin: features,
+    directory=Path(), check=lambda features, origin: features, extractor=extract.account("float32"),
 )  # fmt: skip
 
 
@@ -53,7 +55,7 @@ def test_a_video_without_pictures_is_an_input_all_the_same(tmp_path, monkeypatch
     def fail(path, number):
         raise InputError(f"{path}: cannot be decoded (Operation not permitted)")
 
-    monkeypatch.setattr(extract, "make_extractor", lambda dtype: lambda path: np.zeros((4, 1024), np.float32))
+    monkeypatch.setattr(extract, "make_extractor", lambda dtype: lambda path, progress: np.zeros((4, 1024), np.float32))
     monkeypatch.setattr(decode, "thumbnails", fail)
     inputs, failures = predict.open_inputs([tmp_path / "a.mpg"], LOCALIZER)
     assert ([each.name for each in inputs], failures) == (["a"], [])
@@ -73,12 +75,47 @@ def test_a_video_is_extracted_as_the_training_videos_were(tmp_path, monkeypatch)
 
     def make(dtype):
         made.append(dtype)
-        return lambda path: np.ones((2, 1024))
+        return lambda path, progress: np.ones((2, 1024))
 
     monkeypatch.setattr(extract, "make_extractor", make)
     files = [tmp_path / "a.mp4", tmp_path / "b.mp4"]
-    assert len(predict.open_inputs(files, LOCALIZER, "bfloat16")[0]) == 2
-    assert made == ["bfloat16"]
+    for known, given, expected in [("bfloat16", None, "bfloat16"), ("float32", None, "float32"), ("bfloat16",) * 3]:
+        run = types.SimpleNamespace(**vars(LOCALIZER) | {"extractor": extract.account(known)})
+        assert len(predict.open_inputs(files, run, given)[0]) == 2
+        assert made.pop() == expected and not made
+
+
+FOREIGN = [
+    ({"name": "CLIP ViT-L/14", "dtype": "float16"}, None),
+    ({"name": "CLIP ViT-L/14"}, "float32"),
+    ("VideoMAE", None),
+    (["I3D"], None),
+    (extract.account("float32") | {"weights_sha256": "0"}, None),
+    (extract.account("float16"), None),
+    (extract.account("float32"), "bfloat16"),
+]
+
+
+@pytest.mark.parametrize(("known", "dtype"), FOREIGN)
+def test_a_video_is_refused_by_a_network_for_other_features(tmp_path, monkeypatch, known, dtype):
+    monkeypatch.setattr(extract, "make_extractor", lambda dtype: pytest.fail("features are made in vain"))
+    run = types.SimpleNamespace(**vars(LOCALIZER) | {"extractor": known, "directory": Path("runs/clip")})
+    inputs, failures = predict.open_inputs([tmp_path / "a.mp4", tmp_path / "b.mp4"], run, dtype)
+    assert (inputs, len(failures)) == ([], 2)
+    assert failures[0].startswith(f"{tmp_path / 'a.mp4'}: is a video, but runs/clip was trained on features of")
+
+
+def test_an_unknown_extractor_is_told_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(extract, "make_extractor", lambda dtype: lambda path, progress: np.ones((2, 1024)))
+    run = types.SimpleNamespace(**vars(LOCALIZER) | {"extractor": None})
+    with pytest.warns(InputWarning, match="does not say which extractor") as told:
+        inputs, failures = predict.open_inputs([tmp_path / "a.mp4", tmp_path / "b.mp4"], run)
+    assert (len(inputs), failures, len(told)) == (2, [], 1)
+
+
+def test_times_over_an_hour_have_hours():
+    times = {0: "0:00.0", 75.24: "1:15.2", 3599.96: "1:00:00.0", 3601.5: "1:00:01.5", 50_000: "13:53:20.0"}
+    assert {seconds: predict.clock(seconds) for seconds in times} == times
 
 
 def test_a_file_of_another_kind_is_taken_for_a_video(tmp_path):
@@ -86,3 +123,10 @@ def test_a_file_of_another_kind_is_taken_for_a_video(tmp_path):
     (failure,) = predict.open_inputs([tmp_path / "a.npz"], narrow)[1]
     assert failure.startswith(f"{tmp_path / 'a.npz'}: ")
     assert all(fact in failure for fact in (".npy", "video", "width 1024", "width 96"))
+
+
+def test_an_output_that_cannot_be_written_costs_no_other(tmp_path):
+    flags = [types.SimpleNamespace(name="csv", value=value) for value in ("/proc/none/a", None, str(tmp_path / "b"))]
+    told = [predict.written(flag, lambda path: write_text(path, "text")) for flag in flags]
+    assert told == [["--csv /proc/none/a: cannot be written (No such file or directory)"], [], []]
+    assert (tmp_path / "b").read_text() == "text"

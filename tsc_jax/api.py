@@ -71,6 +71,11 @@ class Localizer:
         """D, the width of the features that it takes."""
         return self.trained.sizes.width
 
+    @property
+    def extractor(self) -> Any:
+        """What the data set said of the extractor of its features, None if nothing."""
+        return self.trained.about.get("extractor")
+
     def __repr__(self) -> str:
         checkpoint = f"{self.directory}, {self.trained.selection}, step {self.trained.step}"
         takes = f"width {self.width}, {self.snippets_per_second:g} snippets a second"

@@ -1,16 +1,20 @@
 """Starts and ends every command of launch/; reports bad input in one sentence."""
 
 import contextlib
+import importlib
 import io
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import tqdm
 from absl import app, flags, logging
 
-from tsc_jax.errors import InputError, PreemptedError
+from tsc_jax.errors import InputError, InputWarning, PreemptedError
 from tsc_jax.files import local_path
 
 
@@ -19,7 +23,9 @@ def run(main: Callable[[list[str]], None], operands: Sequence[str] = ()) -> None
 
     Bad input (InputError, an invalid flag or config value, a file that cannot be read or written) ends with one
     sentence on stderr and exit code 1, Ctrl-C with 130, a preempted run that has saved with 75. Any other exception is
-    a fault of the program and keeps its traceback. XLA keeps compiled programs in JAX_COMPILATION_CACHE_DIR.
+    a fault of the program and keeps its traceback. Devices that JAX_PLATFORMS names and that are not there are bad
+    input. An InputWarning is one sentence on stderr. XLA keeps compiled
+    programs in JAX_COMPILATION_CACHE_DIR.
 
     `main` receives the program's name and its operands, the arguments that are not flags. `operands` names them for
     messages; "..." after the last means one or more.
@@ -31,6 +37,7 @@ def run(main: Callable[[list[str]], None], operands: Sequence[str] = ()) -> None
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    _show_input_warnings()
     try:
         app.run(lambda argv: _flushed(main(argv)), flags_parser=lambda argv: _parse(argv, operands))
     except InputError as error:
@@ -43,6 +50,24 @@ def run(main: Callable[[list[str]], None], operands: Sequence[str] = ()) -> None
         _end(str(notice), 75)
     except KeyboardInterrupt:
         _end("interrupted", 130)
+    except Exception:
+        if "jax" in sys.modules and (sentence := importlib.import_module("tsc_jax.hardware").missing_platform()):
+            _end(sentence, 1)
+        raise
+
+
+def _show_input_warnings() -> None:
+    """Makes Python print an InputWarning as its sentence alone, above a progress bar."""
+    show_others = warnings.showwarning
+
+    def show(message: Warning, category: type[Warning], *place: Any) -> None:
+        if issubclass(category, InputWarning):
+            tqdm.tqdm.write(f"warning: {message}", sys.stderr)
+        else:
+            show_others(message, category, *place)
+
+    warnings.simplefilter("always", InputWarning)
+    warnings.showwarning = show
 
 
 def _end(sentence: str, code: int) -> None:

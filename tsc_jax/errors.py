@@ -16,6 +16,10 @@ class InputError(ValueError):
         self.about = about  # the check of `tsc_jax.doctor` that finds it
 
 
+class InputWarning(UserWarning):
+    """Input that is used although it is not what it should be. Commands print its sentence to stderr and go on."""
+
+
 # Receives an error. If it returns, the reader leaves the faulty piece out and continues.
 Refuse = Callable[[InputError], None]
 

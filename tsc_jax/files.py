@@ -4,16 +4,22 @@ import contextlib
 import errno
 import hashlib
 import os
+import platform
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from tsc_jax.errors import InputError
 
 # What happens to a file that is open: its error has no name.
 OF_OPEN_FILES = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ESTALE)
+
+LONGEST_NAME = 255  # bytes of a file's name that every usual file system allows
+_STREAMS = {"/dev/stdout": "/dev/fd/1", "/dev/stderr": "/dev/fd/2"}
 
 
 def local_path(path: str | os.PathLike, what: str = "") -> str:
@@ -55,19 +61,20 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
             with tempfile.TemporaryDirectory() as folder:
                 content = Path(folder, "content")
                 yield content
-                Path(path).write_bytes(content.read_bytes())
+                with content.open("rb") as written, _open_stream(path) as stream:
+                    shutil.copyfileobj(written, stream)
             return
         path = Path(os.path.realpath(path))
         # A short name, because path.name may be as long as the disk allows, of this process alone: two may write it.
-        name = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
-        for leftover in path.parent.glob(f".{name}.*.partial"):
+        name, machine = _digest(path.name), _digest(platform.node())  # several machines may share the folder
+        for leftover in path.parent.glob(f".{name}.{machine}.*.partial"):
             try:
-                os.kill(int(leftover.name.split(".")[2]), 0)
+                os.kill(int(leftover.name.split(".")[3]), 0)
             except ProcessLookupError:  # a killed process left it
                 _delete(leftover)
             except OSError:  # the process of another user, which runs
                 pass
-        temporary = path.with_name(f".{name}.{os.getpid()}.partial")
+        temporary = path.with_name(f".{name}.{machine}.{os.getpid()}.partial")
         _delete(temporary)
         try:
             yield temporary
@@ -116,6 +123,27 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     """Writes a text file (UTF-8, line feeds only) whole, or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def file_name(name: str, suffix: str) -> str:
+    """Returns the name of a file that belongs to the video `name`; long names are cut, and stay distinct."""
+    plain = name.replace("/", "_") + suffix
+    if len(os.fsencode(plain)) <= LONGEST_NAME:
+        return plain
+    end = f"~{_digest(name)}{suffix}"
+    return os.fsencode(plain)[: LONGEST_NAME - len(os.fsencode(end))].decode(errors="ignore") + end
+
+
+def _open_stream(path: str | os.PathLike) -> BinaryIO:
+    name = os.fspath(path)
+    opened = re.fullmatch(r"/(?:dev|proc/self)/fd/(\d+)", _STREAMS.get(name, name))
+    # What is open already is continued: opening it anew would overwrite a file to which the shell sends the output.
+    sys.stdout.flush()
+    return os.fdopen(os.dup(int(opened[1])), "wb") if opened else open(path, "wb")
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
 
 
 def _delete(path: Path) -> None:

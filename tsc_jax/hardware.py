@@ -1,5 +1,6 @@
 """What measured numbers depend on besides the code: the machine, the versions and the commit."""
 
+import os
 import platform
 import subprocess
 
@@ -21,6 +22,21 @@ def hardware() -> dict[str, str | int]:
         "jax": jax.__version__,
         "commit": commit,
     }
+
+
+def missing_platform() -> str:
+    """Returns a sentence if JAX_PLATFORMS names devices that are not there, "" otherwise."""
+    wanted = os.environ.get("JAX_PLATFORMS", "")
+    if not wanted:
+        return ""
+    # Without a driver, JAX raises errors of many types, AssertionError among them.
+    try:
+        jax.devices()
+    except Exception:
+        jax.config.update("jax_platforms", None)
+        there = ", ".join(sorted({device.platform for device in jax.devices()}))
+        return f"JAX_PLATFORMS is {wanted!r}, but JAX finds no such devices here, only {there}; unset it or name these"
+    return ""
 
 
 def processor() -> str:

@@ -18,7 +18,7 @@ import tqdm
 from tsc_jax import methods, processes, refine
 from tsc_jax.data.dataset import Split
 from tsc_jax.data.lengths import padded_lengths
-from tsc_jax.method import Method, Outputs, Sizes
+from tsc_jax.method import Method, Outputs, Sizes, no_progress
 
 OfVideo = Mapping[str, np.ndarray]  # the outputs of one video without padding, by name
 
@@ -29,7 +29,7 @@ class Inference:
 
     method: Method  # the method
     whole: Callable  # compiled: (variables, features [B, T, D], mask [B, T]) -> Outputs
-    # (variables, features [T, D], chunk) -> Outputs [1, ...] of one video; None: no video is cut
+    # (variables, features [T, D], chunk, progress) -> Outputs [1, ...] of one video; None: no video is cut
     chunked: Callable | None
 
 
@@ -75,18 +75,25 @@ def infer_everywhere(
     The arguments are those of `infer`; `title` is that of a progress bar on a terminal, None shows none.
     """
     mine = processes.share(indices)
-    inferred = infer(whole, chunked, variables, split, mine, batch_snippets)
     quiet = True if title is None else None  # None: a bar on a terminal only
-    return processes.gather(dict(tqdm.tqdm(inferred, title, len(mine), unit="video", disable=quiet)))
+    total = sum(split.videos[index].num_snippets for index in mine)
+    with tqdm.tqdm(desc=title, total=total, unit="snippet", unit_scale=True, disable=quiet) as bar:
+        return processes.gather(dict(infer(whole, chunked, variables, split, mine, batch_snippets, bar.update)))
 
 
 def infer(
-    whole: Callable, chunked: Callable | None, variables, split: Split, indices: np.ndarray, batch_snippets: int
+    whole: Callable,
+    chunked: Callable | None,
+    variables,
+    split: Split,
+    indices: np.ndarray,
+    batch_snippets: int,
+    progress: Callable[[int], object] = no_progress,
 ) -> Iterator[tuple[int, OfVideo]]:
     """Index and outputs of every video at `indices`, by rising padded length.
 
     For `whole` and `chunked` see `Inference`. A batch has at most `batch_snippets` padded snippets on one device;
-    longer videos go in chunks of as many.
+    longer videos go in chunks of as many. Calls `progress` with numbers of snippets that are done.
     """
     lengths = np.array([split.videos[index].num_snippets for index in indices])
     long = indices[lengths > batch_snippets] if chunked else indices[:0]
@@ -100,6 +107,7 @@ def infer(
     def fetch(chosen: np.ndarray, outputs: Outputs) -> Iterator[tuple[int, OfVideo]]:
         outputs = jax.device_get(outputs)
         for row, index in enumerate(chosen):
+            progress(split.videos[index].num_snippets)
             yield int(index), of_video(outputs, row, split.videos[index].num_snippets)
 
     dispatched = collections.deque()
@@ -110,7 +118,7 @@ def infer(
     for each in dispatched:
         yield from fetch(*each)
     for index in long:
-        outputs = chunked(variables, split.features(index), batch_snippets)
+        outputs = chunked(variables, split.features(index), batch_snippets, progress)
         yield int(index), of_video(outputs, 0, split.videos[index].num_snippets)
 
 

@@ -105,6 +105,10 @@ def class_probabilities(method: Method, outputs: Outputs) -> jax.Array:
     return cas if method.probabilities else jax.nn.softmax(cas)
 
 
+def no_progress(snippets: int) -> None:
+    """Hears that `snippets` more are done, and tells nobody."""
+
+
 def first_state(method: Method, seed: int) -> TrainState:
     """The state before the first step, and before a refresh at step 0."""
     params, carried = method.init(jax.random.key(seed))

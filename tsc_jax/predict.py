@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import io
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import tqdm
 from tsc_jax.api import Localizer
 from tsc_jax.data import annotations
 from tsc_jax.data.pickles import load_npy
-from tsc_jax.errors import InputError
+from tsc_jax.errors import InputError, InputWarning
 from tsc_jax.evaluation.evaluate import Localized
 from tsc_jax.localization.segments import Segments, make_segments
 from tsc_jax.report.page import sayable
@@ -53,16 +54,19 @@ def find_files(paths: Sequence[str]) -> tuple[list[Path], list[str]]:
     return list(files.values()), failures
 
 
-def open_inputs(files: Sequence[Path], localizer: Localizer, dtype: str = "float32") -> tuple[list[Input], list[str]]:
+def open_inputs(files: Sequence[Path], localizer: Localizer, dtype: str | None = None) -> tuple[list[Input], list[str]]:
     """Opens feature files and videos as inputs of a localizer; one sentence per file that cannot be used.
 
-    `dtype` is that of the network that extracts features; it should be the one used for the training videos.
+    `dtype` is that of the network that extracts features of videos; None: that of the training videos. A video cannot
+    be used if the network was trained on features of another extractor; warns where its extractor is unknown.
     """
-    extractor = functools.cache(lambda: extract.make_extractor(dtype))  # made when the first video comes
+    # Both are made when the first video comes.
+    choose = functools.cache(lambda: choose_dtype(localizer, dtype))
+    extractor = functools.cache(lambda: extract.make_extractor(choose()))
 
     def open_input(path: Path) -> Input:
         if path.suffix.lower() != FEATURES:
-            return _open_video(path, localizer, extractor)
+            return _open_video(path, localizer, choose, extractor)
 
         def read() -> np.ndarray:
             return localizer.check(load_npy(path), str(path))
@@ -95,7 +99,27 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def _open_video(path: Path, localizer: Localizer, extractor: Callable[[], Callable[[Path], np.ndarray]]) -> Input:
+def choose_dtype(localizer: Localizer, dtype: str | None = None) -> str:
+    """Returns the type of the extractor for videos; raises InputError if the network was trained on another one's."""
+    known, run = localizer.extractor, localizer.directory
+    if not known:
+        sentence = f"{run}: does not say which extractor made its features; results are wrong unless it was"
+        warnings.warn(InputWarning(f"{sentence} {extract.NAME!r}, which is used for videos"), stacklevel=2)
+        return dtype or extract.DTYPES[0]
+    known = known if isinstance(known, dict) else {"name": known}
+    dtype = dtype or (known.get("dtype") if known.get("dtype") in extract.DTYPES else extract.DTYPES[0])
+    for key, value in extract.account(dtype).items():
+        if known.get(key, None if key == "name" else value) != value:
+            raise InputError(
+                f"{run} was trained on features of an extractor with {key} {known.get(key)!r}, but videos give those of"
+                f" one with {key} {value!r}; expected files of features"
+            )
+    return dtype
+
+
+def _open_video(
+    path: Path, localizer: Localizer, choose: Callable[[], str], extractor: Callable[[], Callable[..., np.ndarray]]
+) -> Input:
     width, rate = extract.WIDTH, extract.SNIPPETS_PER_SECOND
     if (localizer.width, localizer.snippets_per_second) != (width, rate):
         raise InputError(
@@ -103,7 +127,12 @@ def _open_video(path: Path, localizer: Localizer, extractor: Callable[[], Callab
             f" {rate:g} snippets per second, but {localizer.directory} expects width {localizer.width}"
             f" at {localizer.snippets_per_second:g} per second"
         )
-    features = localizer.check(extractor()(path), str(path))
+    try:
+        choose()
+    except InputError as error:
+        raise InputError(f"{path}: is a video, but {error}") from None
+    with tqdm.tqdm(total=extract.expected_snippets([path]), unit="snippet", desc=path.stem, disable=None) as bar:
+        features = localizer.check(extractor()(path, bar.update), str(path))
     duration = len(features) / rate
 
     def thumbnails() -> list[tuple[float, bytes]]:
@@ -153,9 +182,10 @@ def as_table(inputs: Sequence[Input], segments: Segments, classes: Sequence[str]
 
 
 def clock(seconds: float) -> str:
-    """Formats minutes and seconds: 75.24 -> 1:15.2."""
+    """Formats hours, minutes and seconds as players and the page do: 75.24 -> 1:15.2, 3675.24 -> 1:01:15.2."""
     tenths = round(seconds * 10)
-    return f"{tenths // 600}:{tenths % 600 / 10:04.1f}"
+    hours, minutes = tenths // 36000, tenths // 600 % 60
+    return (f"{hours}:{minutes:02d}" if hours else f"{minutes}") + f":{tenths % 600 / 10:04.1f}"
 
 
 def as_csv(inputs: Sequence[Input], segments: Segments, classes: Sequence[str]) -> str:
@@ -177,6 +207,16 @@ def _cell(name: str) -> str:
     """Formats a name as a cell; ids such as "-aB_3" are no formulas."""
     is_formula = name.startswith(("=", "+", "-", "@", "\t", "\r")) and not re.fullmatch(r"-[\w-]*", name)
     return sayable(f"'{name}" if is_formula else name)
+
+
+def written(flag: Any, write: Callable[[Path], None]) -> list[str]:
+    """Writes the file that an absl flag names, if it is given; returns a sentence if it cannot be written."""
+    try:
+        if flag.value is not None:
+            write(Path(flag.value))
+    except InputError as error:
+        return [f"--{flag.name} {error}"]
+    return []
 
 
 def write_report(

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tsc_jax import settings as rules
-from tsc_jax.method import Method, Outputs
+from tsc_jax.method import Method, Outputs, no_progress
 from tsc_jax.nn import graph
 
 
@@ -48,8 +48,8 @@ def refined_chunks(chunked: Callable, config) -> Callable:
         return chunked
     refine = jax.jit(lambda outputs, features, mask: refine_outputs(outputs, features, mask, config.refine))
 
-    def run(variables, features: np.ndarray, chunk: int) -> Outputs:
-        outputs, mask = chunked(variables, features, chunk), np.ones((1, len(features)), bool)
+    def run(variables, features: np.ndarray, chunk: int, progress: Callable = no_progress) -> Outputs:
+        outputs, mask = chunked(variables, features, chunk, progress), np.ones((1, len(features)), bool)
         return jax.device_get(refine(outputs, features[None].astype(np.float32), mask))
 
     return run

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.report.pages import pictures
 from tests.report.test_page import contrast, drawn, themes
 from tsc_jax.localization.segments import make_segments
 from tsc_jax.report import charts, sections
@@ -114,3 +115,22 @@ def test_lines_and_numbers_are_seen_on_their_ground(theme):
     cells = re.findall(r'style="fill:([^"]*)"', charts.heat_map("map", ["a"], ["b", "c"], np.array([[1.0, -1.0]])))
     assert len(cells) == 2
     assert min(contrast(drawn(cell, theme), theme["ink"]) for cell in cells) >= 4.5
+
+
+@given(st.lists(st.floats(26, 200), min_size=1, max_size=14))
+def test_names_at_the_ends_of_lines_do_not_touch(places):
+    moved = charts.spread(places, 12, 26, 206)
+    assert sorted(range(len(places)), key=moved.__getitem__) == sorted(range(len(places)), key=places.__getitem__)
+    assert np.diff(np.sort(moved)).min(initial=12) >= 12 - 1e-6
+    assert min(moved) >= 26 - 1e-6 and max(moved) <= 206 + 1e-6
+    if np.diff(np.sort(places)).min(initial=12) >= 12:
+        np.testing.assert_allclose(moved, places)
+
+
+def test_every_threshold_is_named_at_the_end_of_its_line():
+    tious = [0.1, 0.5, 0.9]
+    curves = {f"test/mAP@{tiou}": (np.array([1, 2]), np.array([3.0, 50 - 40 * tiou])) for tiou in tious}
+    (svg,) = pictures(sections.map_over_steps(curves).body)
+    names = {each.text: float(each.get("y")) for each in svg.iter("text") if each.text and each.text.startswith("tIoU")}
+    ends = [float(each.get("points").split()[-1].split(",")[1]) for each in svg.iter("polyline")]
+    assert [names[f"tIoU {tiou}"] - 4 for tiou in tious] == pytest.approx(ends, abs=0.2)

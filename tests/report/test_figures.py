@@ -8,6 +8,7 @@ import pytest
 
 from tests.report.made_up import made_up_dataset, made_up_evaluation
 from tsc_jax.localization.segments import make_segments
+from tsc_jax.report import figures
 from tsc_jax.report.figures import draw_video, save
 from tsc_jax.report.run import write_report
 
@@ -45,3 +46,23 @@ def test_a_name_of_several_folders_is_one_file(tmp_path):
     write_report(tmp_path / "run" / "it", evaluation, metrics, dataset, 2)
     drawn = sorted(path.relative_to(tmp_path / "run" / "it").as_posix() for path in tmp_path.rglob("*.png"))
     assert drawn == ["figures/.._.._tuesday.png", "figures/monday_cam 1.png"]
+
+
+@pytest.mark.parametrize(("classes", "letters"), [(1, 3), (4, 20), (6, 60)])
+def test_the_legend_hides_no_curve(tmp_path, monkeypatch, classes, letters):
+    boxes = []
+
+    def look(figure, path):
+        figure.canvas.draw()
+        (legend,) = [*figure.legends, *(axes.get_legend() for axes in figure.axes if axes.get_legend())]
+        boxes.append((legend.get_window_extent(), [axes.get_window_extent() for axes in figure.axes], figure.bbox))
+        plt.close(figure)
+
+    monkeypatch.setattr(figures, "save", look)
+    names = [f"{place}".ljust(letters, "x") for place in range(classes)]
+    segments = make_segments(0, np.arange(classes), np.zeros(classes), np.ones(classes), np.ones(classes))
+    draw_video(tmp_path / "a.png", "", names, segments, segments, np.ones((8, classes + 1)), np.ones(8), 2.0)
+    ((legend, axes, whole),) = boxes
+    assert not any(legend.overlaps(each) for each in axes)
+    assert legend.x0 >= 0 and legend.x1 <= whole.x1 and legend.y0 >= 0
+    assert min(each.height for each in axes) > 60

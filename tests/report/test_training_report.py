@@ -162,3 +162,12 @@ def test_of_one_video_there_is_no_best_and_worst(tmp_path, scalars):
     assert len(re.findall(r'aria-label="[^"]*: AP \d+%', text)) == 1
     assert "<h3>Worst</h3>" in text and "<h3>Best</h3>" not in text
     assert "1 instance<" in text and not re.search(r"\b1 instances", text)
+
+
+def test_the_page_says_which_run_it_is_of(tmp_path, scalars):
+    origin = {"run": "<b>mine</b>, seed 3", "recipe": '{\n "method": "<i>"\n}'}
+    evaluation, metrics = made_up_evaluation(DATASET)
+    write_training_report(tmp_path, evaluation, metrics, DATASET, scalars, (), origin)
+    text = (tmp_path / "report.html").read_text()
+    assert "run: &lt;b&gt;mine&lt;/b&gt;, seed 3" in text
+    assert "<summary>recipe</summary><pre>{" in text and "&lt;i&gt;" in text

@@ -95,7 +95,7 @@ def test_a_second_run_restores_what_is_missing(extracted, videos):
 
 def test_a_video_is_an_input_of_the_prediction(extracted, videos):
     def localizer(width):
-        same = {"check": lambda features, origin: features, "directory": Path("run")}
+        same = {"check": lambda features, origin: features, "directory": Path("run"), "extractor": None}
         return types.SimpleNamespace(width=width, snippets_per_second=SNIPPETS_PER_SECOND, **same)
 
     bad = [videos / "short.mp4", videos / "sound.wav"]

@@ -12,7 +12,8 @@ from PIL import Image
 
 from tests.video.videos import grey, moving, write_sound, write_video
 from tsc_jax.errors import InputError
-from tsc_jax.video.decode import read_frames, repetitions, seconds, thumbnails
+from tsc_jax.video.decode import read_frames, seconds, thumbnails
+from tsc_jax.video.times import repetitions
 
 RNG = np.random.default_rng(0)
 TIMES = {

@@ -94,6 +94,7 @@ class Wtal(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 classes=list(self._source.classes),
                 snippets_per_second=float(self._source.snippets_per_second),
                 width=self._width,
+                extractor=self._source.extractor,
             ),
         )
 

@@ -73,6 +73,7 @@ class Dataset:
     fingerprint: str  # sha256 of everything in it
     train: Split
     test: Split
+    extractor: Any = None  # what its files say of the extractor of its features; None: nothing
 
 
 def unlabelled(
@@ -111,6 +112,7 @@ def open_dataset(data_dir: str | os.PathLike, name: str) -> Dataset:
             classes=tuple(metadata["classes"]),
             **{field: metadata[field] for field in ("snippets_per_second", "width", "fingerprint")},
             **{split: _open_split(builder, split, len(metadata["classes"])) for split in SPLITS},
+            extractor=metadata.get("extractor"),
         )
     # TFDS, protobuf and array_record raise many types of errors for damaged files.
     except Exception as error:

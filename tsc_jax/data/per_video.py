@@ -49,7 +49,8 @@ def read_per_video(directory: Path, modality: str = "both", refuse: Refuse = sto
     origins["classes"] = str(meta_file if classes else directory / "gt.json")
     classes = classes or labels_of(annotated.values())
     unlisted = tuple(name for name in annotated if name not in listed)
-    return Source(classes, meta.get("snippets_per_second"), splits, unlisted, origins)
+    extractor = meta.get("extractor")
+    return Source(classes, meta.get("snippets_per_second"), splits, unlisted, origins=origins, extractor=extractor)
 
 
 def _with_features(video: SourceVideo, folder: Path, split: str, modality: str, refuse: Refuse) -> SourceVideo:

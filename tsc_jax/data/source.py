@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,7 @@ class Source:
     unlisted: tuple[str, ...] = ()  # names of annotated videos in neither split
     # For messages: the files of "classes", "rate" and each split.
     origins: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    extractor: Any = None  # what meta.json says of the extractor of the features; None: nothing
 
 
 def labels_of(videos: Iterable[SourceVideo]) -> tuple[str, ...]:

@@ -87,17 +87,33 @@ def line_chart(
     x_limits: tuple[float, float] | None = None,
     y_limits: tuple[float, float] | None = None,
     size: tuple[int, int] = (320, 200),
+    ends: Sequence[str] = (),
 ) -> Markup:
-    """Draws lines (name, x [N] rising, y [N], CSS colour); an axis without limits shows 0 and all values."""
+    """Draws lines (name, x [N] rising, y [N], CSS colour); an axis without limits shows 0 and all values.
+
+    `ends` are texts at the right ends of the lines, one per line, or none.
+    """
     width, height = size
-    x_axis = make_axis(x_limits or np.concatenate([[0], *(x for _, x, _, _ in lines)]), 38, width - 10)
+    right = width - 10 - (6 + text_width(ends) if ends else 0)
+    x_axis = make_axis(x_limits or np.concatenate([[0], *(x for _, x, _, _ in lines)]), 38, right)
     y_axis = make_axis(y_limits or np.concatenate([[0], *(y for _, _, y, _ in lines)]), height - 34, 26)
     curves = []
     for name, x, y, stroke in lines:
         shown = np.unique(np.linspace(0, len(x) - 1, min(len(x), POINT_LIMIT)).astype(int))
         points = np.stack([x_axis.place(x[shown]), y_axis.place(y[shown])], axis=1).tolist()
         curves.append((stroke, points, f"{name}: {y[-1]:.3g} at {x[-1]:g}" if len(x) else name))
-    return SVG.line_chart(title, width, height, x_axis, y_axis, x_name, curves)
+    last = [points[-1][1] if points else y_axis.begin for _, points, _ in curves]
+    marks = zip(ends, spread(last, 12, y_axis.end, y_axis.begin), strict=True) if ends else ()
+    return SVG.line_chart(title, width, height, x_axis, y_axis, x_name, curves, [*marks])
+
+
+def spread(places: Sequence[float], distance: float, low: float, high: float) -> list[float]:
+    """Moves places from `low` to `high` apart, so that neighbours are at least `distance` apart where there is room."""
+    order = np.argsort(places, kind="stable")
+    steps = distance * np.arange(len(order))
+    moved = np.maximum.accumulate(np.asarray(places, float)[order] - steps) + steps
+    moved = np.minimum(moved, high - steps[::-1])
+    return np.maximum(moved, low)[np.argsort(order)].tolist()
 
 
 def bar_chart(

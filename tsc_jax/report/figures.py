@@ -16,6 +16,7 @@ from tsc_jax.localization.segments import Segments
 from tsc_jax.report.lanes import drawn_predictions, shown_classes
 
 LANE_LIMIT = 12  # classes that have a lane
+LEGEND_WIDTH = 150  # letters
 
 
 @plt.rc_context({"text.parse_math": False})  # names may contain dollars
@@ -57,7 +58,10 @@ def draw_video(
     curve.set(ylim=(0, 1), ylabel="attention")
     activations.plot(seconds, cas[:, -1], color="0.4", linestyle=":", label="background")
     activations.set(ylabel="class activation", xlabel="seconds", xlim=(0, len(attention) / snippets_per_second))
-    activations.legend(loc="upper right", fontsize="small", ncols=min(4, len(shown) + 1), framealpha=0.8)
+    longest = max(len(classes[label]) for label in shown) if shown else 0
+    columns = max(1, min(len(shown) + 1, LEGEND_WIDTH // (longest + 8)))
+    # Below the axes, where it hides nothing.
+    figure.legend(loc="outside lower left", fontsize="small", ncols=columns, frameon=False)
     for each in axes:
         each.spines[["top", "right"]].set_visible(False)
     figure.suptitle(title, x=0.01, ha="left")

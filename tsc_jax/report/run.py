@@ -1,18 +1,22 @@
 """The report of a run, or of several seeds: the results of each kept checkpoint, as files, pictures and a table."""
 
+import datetime
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
+import tsc_jax
 from tsc_jax import methods, processes
 from tsc_jax.data.dataset import Dataset
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation import results
 from tsc_jax.evaluation.evaluate import Evaluation, evaluate, ground_truth
 from tsc_jax.evaluation.protocols import FLOOR
-from tsc_jax.files import check_folder
+from tsc_jax.files import check_folder, file_name
 from tsc_jax.inference import Inference, make_inference
 from tsc_jax.report.figures import draw_video
 from tsc_jax.report.sections import write_training_report
@@ -141,7 +145,8 @@ def report_run(
         module = methods.part(trained.config.method, "report")
         write_report(folder, evaluation, metrics, dataset, trained.config.eval.figures)
         sections = module.sections(trained, dataset) if module else []
-        write_training_report(folder, evaluation, metrics, dataset, workdir / "scalars.jsonl", sections)
+        scalars, origin = workdir / "scalars.jsonl", origin_of(trained, dataset)
+        write_training_report(folder, evaluation, metrics, dataset, scalars, sections, origin)
     by_selection = {selection: metrics for selection, *_, metrics in evaluated}
     return Report(evaluation.floor, by_selection, list(notes_on(trained, dataset))), inference
 
@@ -178,6 +183,19 @@ def summarise(runs: Mapping[str, Mapping[str, dict]]) -> dict[str, Any]:
     return summary
 
 
+def origin_of(trained: Trained, dataset: Dataset) -> dict[str, str]:
+    """Facts by name that tell which run an evaluation is of: time, run, data, versions, recipe."""
+    config = trained.config
+    written = datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    return {
+        "evaluated": written,
+        "run": f"{trained.directory.resolve().name}, method {config.method}, seed {config.train.seed}",
+        "data": f"{config.data.name} in {config.data.data_dir}, {len(dataset.train.videos)} training videos",
+        "versions": f"tsc_jax {tsc_jax.__version__}, jax {jax.__version__}",
+        "recipe": json.dumps(json.loads(config.to_json()), indent=1),
+    }
+
+
 def notes_on(trained: Trained, dataset: Dataset) -> Iterator[str]:
     """Yields sentences on the test videos, those that are too short to be used, and weights from unknown data."""
     data, videos = trained.config.data, dataset.test.videos
@@ -203,7 +221,7 @@ def write_report(folder: Path, evaluation: Evaluation, metrics: Mapping, dataset
     for place in np.linspace(0, len(seen) - 1, min(figures, len(seen))).astype(int):
         index = seen[place]
         draw_video(
-            folder / "figures" / f"{names[index].replace('/', '_')}.png",
+            folder / "figures" / file_name(names[index], ".png"),
             f"{names[index]}   {metrics['selection']}, step {metrics['step']}",
             dataset.classes,
             *(segments[segments.video == index] for segments in both),

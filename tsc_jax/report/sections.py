@@ -46,12 +46,18 @@ class Section(NamedTuple):
 
 
 def write_training_report(
-    folder: Path, evaluation: Evaluation, metrics: Mapping, dataset: Dataset, scalars: Path, extra: Sequence[Section]
+    folder: Path,
+    evaluation: Evaluation,
+    metrics: Mapping,
+    dataset: Dataset,
+    scalars: Path,
+    extra: Sequence[Section],
+    origin: Mapping[str, str] | None = None,
 ) -> None:
     """Writes report.html, a page that is one file, about an evaluation of the test videos.
 
     `metrics` is the content of metrics.json. If the file `scalars`, scalars.jsonl of the run, is missing, the page says
-    so. The sections `extra` of the method come after all others.
+    so. The sections `extra` of the method come after all others. `origin` are facts by name that tell which run it is.
     """
     rate, protocol, truth = dataset.snippets_per_second, metrics["protocol"], ground_truth(dataset.test)
     threshold = min(metrics["tiou"], key=lambda tiou: abs(tiou - 0.5))
@@ -76,6 +82,7 @@ def write_training_report(
         facts=f"{what}; numbers without a threshold are at tIoU {threshold:g}.",
         tiles=tiles(compared, evaluation, metrics),
         sections=[section for section in shown if section is not None],
+        origin=origin or {},
     )
 
 
@@ -120,16 +127,17 @@ def rate_notice(split: Split, snippets_per_second: float) -> Markup:
 
 def map_over_steps(curves: Mapping) -> Section | None:
     """Shows one chart per evaluated split, with one line per tIoU threshold; `curves` are of `read_scalars`."""
-    drawn, legend = [], {}
+    drawn = []
     for split, title in SPLITS.items():
         names = [name for name in curves if name.startswith(f"{split}/mAP@") and ":" not in name and "all" not in name]
         # Shades from the colour to the ink: the first of those from the surface could hardly be seen.
         shades = [charts.shade(share, "var(--ink)", charts.colour(0)) for share in np.linspace(0, 1, len(names))]
         lines = [(name.split("/")[1], *curves[name], shade) for name, shade in zip(names, shades, strict=True)]
         if lines:
-            legend = {name.replace("mAP@", "tIoU "): shade for name, *_, shade in lines}
-            drawn.append(charts.line_chart(f"mAP (%), {title}", lines, "step", y_limits=(0, 100), size=(420, 240)))
-    return section("steps", parts.charts(drawn) + parts.legend(legend)) if drawn else None
+            ends, limits = [name.replace("mAP@", "tIoU ") for name, *_ in lines], (0, 100)
+            chart = charts.line_chart(f"mAP (%), {title}", lines, "step", y_limits=limits, size=(480, 280), ends=ends)
+            drawn.append(chart)
+    return section("steps", parts.charts(drawn)) if drawn else None
 
 
 def losses(curves: Mapping) -> Section:

@@ -20,6 +20,7 @@ from tsc_jax.training.trained import Trained, open_trained
 
 STORAGE = ("float32", "bfloat16")
 KEPT = ("method", "config", "classes", "sizes", "snippets_per_second", "data_fingerprint", "facts", "imported")
+KEPT += ("extractor",)
 
 MODEL_CARD = """# {name}
 

@@ -126,6 +126,7 @@ def about_run(config: ml_collections.ConfigDict, dataset: Dataset, train_split: 
         "sizes": dataclasses.asdict(sizes_of(config, dataset, train_split)),
         "snippets_per_second": dataset.snippets_per_second,
         "data_fingerprint": dataset.fingerprint,
+        "extractor": dataset.extractor,
         "facts": {},
     }
 

@@ -4,9 +4,10 @@ One feature [1024] per 16 frames at 25 per second; the remainder of fewer than 1
 numbers differ from those of the public THUMOS and ActivityNet archives: train and use a model with the same extractor.
 """
 
+import contextlib
 import functools
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import jax
@@ -14,11 +15,21 @@ import numpy as np
 
 from tsc_jax.errors import InputError
 from tsc_jax.video import i3d, weights
-from tsc_jax.video.decode import FRAMES_PER_SECOND, load_decoder, read_frames
+from tsc_jax.video.container import load_decoder
+from tsc_jax.video.decode import read_frames, seconds
+from tsc_jax.video.times import FRAMES_PER_SECOND
 
 SNIPPET = 16
 SNIPPETS_PER_SECOND = FRAMES_PER_SECOND / SNIPPET
 WIDTH = i3d.WIDTH
+DTYPES = ("float32", "bfloat16")
+# Change this with every change of the features, so that old and new ones are not mixed.
+NAME = "I3D, RGB, Kinetics-400; 16 frames at 25 a second; 224 x 224 of a shorter side of 256"
+
+
+def account(dtype: str) -> dict[str, str]:
+    """Returns what meta.json says of this extractor with a network of type `dtype`."""
+    return {"name": NAME, "dtype": dtype, "weights_sha256": weights.SHA256}
 
 
 def make_extractor(dtype: str = "float32", batch_size: int | None = None) -> Callable[..., np.ndarray]:
@@ -49,6 +60,15 @@ def make_extractor(dtype: str = "float32", batch_size: int | None = None) -> Cal
         return np.concatenate(parts)
 
     return extract
+
+
+def expected_snippets(videos: Iterable[Path]) -> int:
+    """Returns about how many snippets videos have; 0 for those that cannot be opened, which extraction reports."""
+    total = 0.0
+    for video in videos:
+        with contextlib.suppress(InputError, OSError):
+            total += (seconds(video) or 0) * SNIPPETS_PER_SECOND
+    return round(total)
 
 
 def _snippets(path: Path) -> Iterator[np.ndarray]:

@@ -52,8 +52,10 @@ def test_chunks_give_the_same_where_parts_are_switched_off(off):
 def test_a_long_video_compiles_no_more_than_one_of_two_chunks(network, caplog):
     _, chunked, variables = network
     chunked(variables, video(17), 16)
+    done = []
     with jax.log_compiles(), caplog.at_level("WARNING", logger="jax"):
-        outputs = chunked(variables, video(300), 16).snippets
+        outputs = chunked(variables, video(300), 16, done.append).snippets
+    assert done == [16] * 18 + [12]
     assert not [record for record in caplog.records if "XLA compilation" in record.getMessage()]
     assert outputs["cas"].shape == (1, 300, CLASSES + 1) and np.isfinite(outputs["cas"]).all()
     assert ((outputs["attention"] > 0) & (outputs["attention"] < 1)).all()

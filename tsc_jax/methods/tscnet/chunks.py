@@ -6,14 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tsc_jax.method import Outputs, Sizes
+from tsc_jax.method import Outputs, Sizes, no_progress
 from tsc_jax.methods.tscnet.network import TSCNet, apply, attention_logits, fuse, make_network, reach
 from tsc_jax.nn.layers import product
 
 
 def make(config, sizes: Sizes, read: Callable | None = None) -> Callable:
-    """A function (variables, features [T, D], chunk) -> Outputs of one video [1, T, ...], NumPy.
+    """A function (variables, features [T, D], chunk, progress) -> Outputs of one video [1, T, ...], NumPy.
 
+    It calls `progress` with the number of snippets of each chunk that is done.
     TCE attends to all snippets of the video, so it takes two passes: the first computes the keys and values of all
     chunks, which wait on the host; in the second the queries of each chunk attend to all of them. `read` makes Outputs
     of (network, variables, arguments of `TSCNet.finish`); by default the fused CAS and attention.
@@ -31,7 +32,7 @@ def make(config, sizes: Sizes, read: Callable | None = None) -> Callable:
         _, total, mixed = read_so_far
         return read(network, variables, m, f, mixed / total[..., None], variables["bank"].rows, mask)
 
-    def run(variables, features: np.ndarray, chunk: int) -> Outputs:
+    def run(variables, features: np.ndarray, chunk: int, progress: Callable = no_progress) -> Outputs:
         length, own = len(features), slice(halo, halo + chunk)
         windows = [window(features, start, chunk, halo) for start in range(0, length, chunk)]
         held = []
@@ -46,6 +47,7 @@ def make(config, sizes: Sizes, read: Callable | None = None) -> Callable:
                 read_so_far = attend(read_so_far, q, *each)
             outputs = jax.device_get(finish(variables, m, f, read_so_far, mask))
             parts.append(jax.tree.map(lambda x: x[:, own], outputs))
+            progress(int(mask[:, own].sum()))
         return jax.tree.map(lambda *each: np.concatenate(each, axis=1)[:, :length], *parts)
 
     return run

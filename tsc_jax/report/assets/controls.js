@@ -48,6 +48,7 @@ function search() {
     item.hidden = !texts.some((text) => text.toLowerCase().includes(words));
     count += item.hidden ? 0 : 1;
   }
+  rove(view.place);
   byId("count").textContent = words ? `${count} of ${index.videos.length}` : index.videos.length;
 }
 
@@ -60,14 +61,23 @@ function step(by) {
   if (place !== undefined) show(place);
 }
 
+// Makes one video of the list a stop of the Tab key: the given one, or the first if it is not listed.
+function rove(place) {
+  const items = listed();
+  const stop = items.find((item) => Number(item.dataset.place) === place) || items[0];
+  for (const item of byId("list").children) item.firstChild.tabIndex = item === stop ? 0 : -1;
+}
+
 function onListKey(event) {
-  const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  if (!by) return;
   const items = listed();
   const at = items.findIndex((item) => item.contains(document.activeElement));
-  const item = items[at + by];
-  if (item) item.firstChild.focus();
-  else if (by < 0) byId("search").focus();
+  const next = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: items.length - 1 }[event.key];
+  if (next === undefined || (at < 0 && event.key !== "ArrowDown")) return;
+  const item = items[next];
+  if (item) {
+    rove(Number(item.dataset.place));
+    item.firstChild.focus();
+  } else if (next < 0) byId("search").focus();
   event.preventDefault();
 }
 
@@ -249,6 +259,8 @@ function listen() {
   new ResizeObserver(redraw).observe(timeline);
   new ResizeObserver(drawAllListed).observe(byId("list"));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => (readTheme(), redraw(), drawAllListed()));
+  window.addEventListener("beforeprint", toPaper);
+  window.addEventListener("afterprint", () => (fromPaper(), drawAllListed()));
   NARROW.addEventListener("change", () => (byId("videos").open = !NARROW.matches));
 }
 

@@ -26,6 +26,7 @@ function show(place) {
     item.firstChild.setAttribute("aria-current", String(current));
     if (current) item.scrollIntoView({ block: "nearest" });
   }
+  rove(place);
   arrange();
 }
 
