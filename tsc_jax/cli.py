@@ -31,8 +31,10 @@ def run(main: Callable[[list[str]], None], operands: Sequence[str] = ()) -> None
     messages; "..." after the last means one or more.
     """
     home = os.path.expanduser("~")
-    if home != "~":  # the user has a home folder
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(home, ".cache", "tsc_jax")))
+    with contextlib.suppress(OSError):  # a user without a home folder, or who cannot write there
+        if home != "~" and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+            Path(home, ".cache", "tsc_jax").mkdir(parents=True, exist_ok=True)
+            os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(home, ".cache", "tsc_jax"))
     # A file's name may hold characters that the terminal cannot show.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

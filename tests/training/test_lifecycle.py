@@ -7,6 +7,7 @@ import shutil
 import threading
 
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 
 import tsc_jax
@@ -95,6 +96,30 @@ def test_a_workdir_that_another_process_trains_in_is_refused(data_dir, tmp_path,
     monkeypatch.setattr(loop, "evaluate", evaluate_twice)
     train(toy_run(data_dir), tmp_path)
     assert refused and open_trained(tmp_path).step == 6
+
+
+def test_every_checkpoint_manager_is_closed_whatever_ends_a_training(toy_finished, data_dir, tmp_path, monkeypatch):
+    """One that is left open prints tracebacks of its threads at the end of the program, now and then."""
+    opened, closed = [], []
+
+    class Watched(ocp.CheckpointManager):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            opened.append(self)
+
+        def close(self):
+            super().close()
+            closed.append(self)
+
+    monkeypatch.setattr(ocp, "CheckpointManager", Watched)
+    not_finite = {"toy.nan_at": 4, "checkpoint.every_steps": 2}
+    for changes, workdir in (({"train.seed": 1}, toy_finished), ({"method": "toi"}, tmp_path), (not_finite, tmp_path)):
+        with pytest.raises(InputError):
+            train(toy_run(data_dir, **changes), workdir)
+    for selection in ("last", "best_on_holdout"):
+        with contextlib.suppress(InputError):
+            open_trained(toy_finished, selection)
+    assert opened and {*map(id, opened)} == {*map(id, closed)}
 
 
 def test_a_run_that_was_left_by_an_exception_goes_on_in_the_same_process(data_dir, tmp_path, monkeypatch):

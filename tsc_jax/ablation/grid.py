@@ -24,6 +24,7 @@ from tsc_jax.errors import InputError
 from tsc_jax.evaluation import results
 from tsc_jax.evaluation.evaluate import evaluate
 from tsc_jax.inference import make_inference
+from tsc_jax.training.checks import check_values
 from tsc_jax.training.loop import train
 from tsc_jax.training.runs import train_and_holdout
 from tsc_jax.training.trained import Trained, open_trained, selections_of
@@ -73,6 +74,8 @@ def run_study(
         raise InputError(f"config.train.seeds is {config.train.seeds}: a study takes their number from --seeds alone")
     dataset = open_dataset(config.data.data_dir, config.data.name)
     config = last_step_only(config)
+    for variant in variants:  # none is refused after others were trained
+        check_values(changed(config, variant.changes), dataset)
     for number, variant in enumerate(variants, 1):
         of_variant = changed(config, variant.changes)
         training = {key: value for key, value in variant.changes.items() if not evaluation_only(key, of_variant)}

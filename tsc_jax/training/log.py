@@ -1,5 +1,6 @@
 """The log of a run: a progress bar on a terminal, plain lines elsewhere, scalars as JSON lines."""
 
+import concurrent.futures
 import json
 import sys
 import time
@@ -34,7 +35,7 @@ class RunLog:
         self.pending = None
         self.writes = jax.process_index() == 0
         self.noted: tuple[int, float] | None = None  # a step, and when it was done
-        self.done: float | None = None  # when the step was done whose losses are noted
+        self.clock = concurrent.futures.ThreadPoolExecutor(1)  # waits for the steps whose losses are noted
         for path in filter(Path.exists, self.paths) if self.writes else ():
             kept = [line for line in whole_lines(path) if json.loads(line)["step"] <= first_step]
             write_text(path, "".join(f"{line}\n" for line in kept))
@@ -46,24 +47,16 @@ class RunLog:
         self.bar.update()
         if self.noted is None:  # nothing else is computed yet: a step that is waited for begins a stretch
             self.noted = (step, ready(means))
-        self.look()
         if step % self.every == 0 or step == self.steps:
             self.flush()
-            self.pending = (step, means)
-            self.look()
-
-    def look(self) -> None:
-        """Takes the time if the noted losses are ready by now."""
-        if self.pending is not None and self.done is None and self.pending[1]["total"].is_ready():
-            self.done = time.monotonic()
+            self.pending = (step, means, self.clock.submit(ready, means))
 
     def flush(self) -> None:
         """Writes what is noted."""
         if self.pending is None:
             return
-        step, means = self.pending
-        done = self.done or ready(means)
-        self.pending = self.done = None
+        step, means, done = self.pending
+        self.pending = None
         # Past the runs there may be copies that fill the devices up.
         runs = len(self.paths)
         means = {name: np.ravel(value)[:runs] for name, value in sorted(jax.device_get(means).items())}
@@ -79,8 +72,8 @@ class RunLog:
         means = {name: values.mean() for name, values in means.items()}
         self.bar.set_postfix_str(f"loss {means['total']:.3f}", refresh=False)
         if self.bar.disable:
-            (before, then), self.noted = self.noted, (step, done)
-            rate = f"{(step - before) / (done - then):.2g} steps/s  " if step > before and done > then else ""
+            (before, then), self.noted = self.noted, (step, done.result())
+            rate = f"{(step - before) / (self.noted[1] - then):.2g} steps/s  " if step > before else ""
             self.line(f"step {step}/{self.steps}  {rate}loss {means['total']:.3f}")
 
     def pause(self) -> None:
@@ -123,6 +116,7 @@ class RunLog:
                 self.flush()
         finally:
             self.bar.close()
+            self.clock.shutdown(wait=False)
 
 
 def ready(values: dict[str, jax.Array]) -> float:
