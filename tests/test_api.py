@@ -145,6 +145,12 @@ def test_results_are_readable_in_a_notebook(finished, test_videos):
     assert eval(repr(first), vars(tsc_jax.api)) == tsc_jax.Segment(
         first.label, round(first.start, 2), round(first.end, 2), round(first.score, 3)
     )
+    html = localizer(features)._repr_html_()
+    assert html.count("<tr>") == len(found.segments) + 1 and f"<td>{first.score:.3f}</td>" in html
+    assert html in found._repr_html_()
+    lanes, _, activations = found.plot().axes
+    assert {each.get_text() for each in lanes.get_yticklabels()} == {each.label for each in found.segments}
+    np.testing.assert_array_equal(activations.lines[-1].get_ydata(), found.cas[:, -1])
     assert repr(found).startswith(f"Localization({len(features) / 2:.2f} seconds, {len(found.segments)} segments, best")
     assert [each.score for each in found.segments] == sorted((each.score for each in found.segments), reverse=True)
 

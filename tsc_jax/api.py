@@ -1,10 +1,11 @@
 """A trained localizer as a Python object: features in, segments in seconds out."""
 
 import dataclasses
+import html
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -16,8 +17,12 @@ from tsc_jax.errors import InputError
 from tsc_jax.evaluation.evaluate import Localized, localize
 from tsc_jax.files import local_path
 from tsc_jax.inference import Inference, make_inference
+from tsc_jax.localization.segments import make_segments
 from tsc_jax.training import checkpoints
 from tsc_jax.training.trained import Trained, open_trained
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,14 +39,40 @@ class Segment:
         return f"Segment(label={self.label!r}, {times}, score={self.score:.3f})"
 
 
+class SegmentList(list[Segment]):
+    """The segments of a video: a list, which a notebook shows as a table."""
+
+    def _repr_html_(self) -> str:
+        rows = (
+            f"<tr><td>{html.escape(each.label)}</td><td>{each.start:.2f}</td><td>{each.end:.2f}</td>"
+            f"<td>{each.score:.3f}</td></tr>"
+            for each in self
+        )
+        header = "<tr><th>label</th><th>start (s)</th><th>end (s)</th><th>score</th></tr>"
+        return f"<table>{header}{''.join(rows)}</table>"
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Localization:
     """The segments of one video, and the activations that they were read from."""
 
-    segments: list[Segment]  # best first
+    segments: SegmentList  # best first
     cas: np.ndarray  # class activations, float32 [T, C + 1]; the last column is background
     attention: np.ndarray  # float32 [T], from 0 to 1
     duration: float  # of the T snippets, in seconds
+    classes: tuple[str, ...]  # names of the C classes
+
+    def plot(self, title: str = "") -> "Figure":
+        """Returns a matplotlib figure of the segments, the attention and the class activations over time."""
+        from tsc_jax.report.figures import draw_video
+
+        labels = [self.classes.index(each.label) for each in self.segments]
+        times = np.array([(each.start, each.end, each.score) for each in self.segments]).reshape(-1, 3)
+        segments, rate = make_segments(0, labels, *times.T), len(self.attention) / self.duration
+        return draw_video(title, self.classes, segments[:0], segments, self.cas, self.attention, rate)
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self.duration:.2f} seconds</p>{self.segments._repr_html_()}"
 
     def __repr__(self) -> str:
         best = f", best {self.segments[0]!r}" if self.segments else ""
@@ -106,9 +137,9 @@ class Localizer:
         localizations = []
         for index, outputs in enumerate(localized.outputs):
             rows = localized.segments.of_video(index).rows()
-            segments = [Segment(self.classes[label], start, end, score) for label, start, end, score in rows]
+            segments = SegmentList(Segment(self.classes[label], *times) for label, *times in rows)
             duration = len(arrays[index]) / self.snippets_per_second
-            localizations.append(Localization(segments, outputs["cas"], outputs["attention"], duration))
+            localizations.append(Localization(segments, outputs["cas"], outputs["attention"], duration, self.classes))
         return localizations if several else localizations[0]
 
     def check(self, features: Any, origin: str) -> np.ndarray:

@@ -112,7 +112,7 @@ def test_every_checkpoint_manager_is_closed_whatever_ends_a_training(toy_finishe
             closed.append(self)
 
     monkeypatch.setattr(ocp, "CheckpointManager", Watched)
-    not_finite = {"toy.nan_at": 4, "checkpoint.every_steps": 2}
+    not_finite = NAN | {"checkpoint.every_steps": 2}
     for changes, workdir in (({"train.seed": 1}, toy_finished), ({"method": "toi"}, tmp_path), (not_finite, tmp_path)):
         with pytest.raises(InputError):
             train(toy_run(data_dir, **changes), workdir)

@@ -9,6 +9,9 @@ from typing import Any
 import matplotlib
 
 matplotlib.use("agg")
+import matplotlib
+
+matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
 

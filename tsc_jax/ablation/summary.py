@@ -9,6 +9,9 @@ import matplotlib
 import ml_collections
 
 matplotlib.use("agg")
+import matplotlib
+
+matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import scipy.special

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
-
-matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,9 +17,8 @@ LANE_LIMIT = 12  # classes that have a lane
 LEGEND_WIDTH = 150  # letters
 
 
-@plt.rc_context({"text.parse_math": False})  # names may contain dollars
+@matplotlib.rc_context({"text.parse_math": False})  # names may contain dollars
 def draw_video(
-    path: Path,
     title: str,
     classes: Sequence[str],
     truth: Segments,
@@ -29,19 +26,18 @@ def draw_video(
     cas: np.ndarray,
     attention: np.ndarray,
     snippets_per_second: float,
-) -> None:
-    """Draws ground truth, predictions, attention and class activations over time into a PNG file.
+) -> Figure:
+    """Draws ground truth, predictions, attention and class activations over time.
 
     `truth` and `predictions` are of this video, in seconds; `cas` [T, C + 1] are class activations and background,
     `attention` is [T].
     """
     shown = shown_classes(truth, predictions)[:LANE_LIMIT]
-    colours = [plt.get_cmap("tab10")(lane % 10) for lane in range(len(shown))]
+    colours = [matplotlib.colormaps["tab10"](lane % 10) for lane in range(len(shown))]
     seconds = (np.arange(len(attention)) + 0.5) / snippets_per_second
-    figure, axes = plt.subplots(
-        3, 1, sharex=True, figsize=(12, 4.4 + 0.45 * len(shown)), height_ratios=[0.9 + 0.55 * len(shown), 2, 2.6],
-        layout="constrained",
-    )  # fmt: skip
+    # Not by pyplot, which would choose how notebooks show figures.
+    figure = Figure(figsize=(12, 4.4 + 0.45 * len(shown)), layout="constrained")
+    axes = figure.subplots(3, 1, sharex=True, height_ratios=[0.9 + 0.55 * len(shown), 2, 2.6])
     lanes, curve, activations = axes
     drawn, opacity = drawn_predictions(predictions)
     for lane, (label, colour) in enumerate(zip(shown, colours, strict=True)):
@@ -65,7 +61,7 @@ def draw_video(
     for each in axes:
         each.spines[["top", "right"]].set_visible(False)
     figure.suptitle(title, x=0.01, ha="left")
-    save(figure, path)
+    return figure
 
 
 def draw_segments(axis: Axes, segments: Segments, bottom: float, colour, opacity, **style) -> None:

@@ -18,7 +18,7 @@ from tsc_jax.evaluation.evaluate import Evaluation, evaluate, ground_truth
 from tsc_jax.evaluation.protocols import FLOOR
 from tsc_jax.files import check_folder, file_name
 from tsc_jax.inference import Inference, make_inference
-from tsc_jax.report.figures import draw_video
+from tsc_jax.report.figures import draw_video, save
 from tsc_jax.report.sections import write_training_report
 from tsc_jax.training import checkpoints
 from tsc_jax.training.trained import Trained, open_trained, seed_folders, selections_of, with_dataset
@@ -220,8 +220,7 @@ def write_report(folder: Path, evaluation: Evaluation, metrics: Mapping, dataset
     seen = [index for index, outputs in enumerate(evaluation.outputs) if outputs is not None]
     for place in np.linspace(0, len(seen) - 1, min(figures, len(seen))).astype(int):
         index = seen[place]
-        draw_video(
-            folder / "figures" / file_name(names[index], ".png"),
+        figure = draw_video(
             f"{names[index]}   {metrics['selection']}, step {metrics['step']}",
             dataset.classes,
             *(segments[segments.video == index] for segments in both),
@@ -229,3 +228,4 @@ def write_report(folder: Path, evaluation: Evaluation, metrics: Mapping, dataset
             evaluation.outputs[index]["attention"],
             dataset.snippets_per_second,
         )
+        save(figure, folder / "figures" / file_name(names[index], ".png"))
