@@ -56,6 +56,8 @@ def test_the_report_says_what_was_measured(finished):
     metrics = json.loads((finished / "metrics.json").read_text())
     logged = next(line for line in scalars(finished) if "test/mAP@all" in line and line["step"] == 6)
     assert metrics["average_mAP"]["all"] == logged["test/mAP@all"]
+    assert set(metrics["AP"]) == set(CLASSES)
+    np.testing.assert_allclose(np.mean(list(metrics["AP"].values()), axis=0), metrics["mAP"])
     assert (metrics["selection"], metrics["step"], metrics["protocol"]) == ("last", 6, "published")
     assert json.loads((finished / "best_on_test" / "metrics.json").read_text())["selection"] == "best on test"
     assert set(json.loads((finished / "predictions.json").read_text())["results"]) == {f"test{i:02}" for i in range(7)}

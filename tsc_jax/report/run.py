@@ -13,7 +13,8 @@ import tsc_jax
 from tsc_jax import methods, processes
 from tsc_jax.data.dataset import Dataset
 from tsc_jax.errors import InputError
-from tsc_jax.evaluation import results
+from tsc_jax.evaluation import protocols, results
+from tsc_jax.evaluation.detection import average_precisions
 from tsc_jax.evaluation.evaluate import Evaluation, evaluate, ground_truth
 from tsc_jax.evaluation.protocols import FLOOR
 from tsc_jax.files import check_folder, file_name
@@ -210,10 +211,20 @@ def notes_on(trained: Trained, dataset: Dataset) -> Iterator[str]:
         yield f"weights imported from {file}: the data that they were trained on are not known"
 
 
+def precisions_by_class(evaluation: Evaluation, metrics: Mapping, dataset: Dataset) -> dict[str, list[float]]:
+    """Returns the AP in percent at each tIoU of every class that the test videos show, by its name."""
+    truth, rate = ground_truth(dataset.test), dataset.snippets_per_second
+    compared = protocols.to_protocol(truth, evaluation.predictions, rate, metrics["protocol"])
+    precisions = 100 * average_precisions(*compared, metrics["tiou"], len(dataset.classes))
+    columns = zip(dataset.classes, precisions.T.tolist(), strict=True)
+    return {name: column for name, column in columns if not np.isnan(column).any()}
+
+
 def write_report(folder: Path, evaluation: Evaluation, metrics: Mapping, dataset: Dataset, figures: int) -> None:
     """Writes metrics.json, predictions.json and `figures` pictures of test videos, spread evenly, into `folder`."""
     (folder / "figures").mkdir(parents=True, exist_ok=True)
-    results.write_json(folder / "metrics.json", metrics)
+    of_classes = {"AP": precisions_by_class(evaluation, metrics, dataset)}
+    results.write_json(folder / "metrics.json", dict(metrics) | of_classes)
     names = [video.name for video in dataset.test.videos]
     results.write_predictions(folder / "predictions.json", evaluation.predictions, names, dataset.classes)
     both = (ground_truth(dataset.test), evaluation.predictions)
