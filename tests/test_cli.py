@@ -163,7 +163,7 @@ def test_prepare_leaves_nothing_after_bad_input(tmp_path):
 
 
 BAD_FLAGS = {
-    "--name small needs --layout per_video or joint, and --source DIR": ["--name=small"],
+    "--name small needs --source DIR": ["--name=small"],
     "--layout was given, but watch_sessions is embedded": ["--name=watch_sessions", "--layout=joint"],
     "--snippets_per_second is -1.0, expected a positive number": ["--name=small", "--snippets_per_second=-1"],
     "--source nowhere: no such folder": ["--name=small", "--layout=joint", "--source=nowhere"],

@@ -86,6 +86,7 @@ class Localizer:
     trained: Trained  # its variables are on the devices
     snippets_per_second: float
     inference: Inference
+    offset: float = 0.0  # seconds before the first snippet of a video
 
     @property
     def directory(self) -> Path:
@@ -138,7 +139,7 @@ class Localizer:
         for index, outputs in enumerate(localized.outputs):
             rows = localized.segments.of_video(index).rows()
             segments = SegmentList(Segment(self.classes[label], *times) for label, *times in rows)
-            duration = len(arrays[index]) / self.snippets_per_second
+            duration = self.offset + len(arrays[index]) / self.snippets_per_second
             localizations.append(Localization(segments, outputs["cas"], outputs["attention"], duration, self.classes))
         return localizations if several else localizations[0]
 
@@ -155,9 +156,8 @@ class Localizer:
         self, names: Sequence[str], lengths: Sequence[int], read: Callable[[int], np.ndarray], title: str | None = None
     ) -> Localized:
         """Localizes the actions in videos of T snippets each, of which `read` returns the checked features by index."""
-        split = unlabelled(names, lengths, read, len(self.classes), self.snippets_per_second)
-        variables, config = self.trained.variables, self.trained.config
-        return localize(self.inference, variables, split, self.snippets_per_second, config, title)
+        split = unlabelled(names, lengths, read, len(self.classes), self.snippets_per_second, self.offset)
+        return localize(self.inference, self.trained.variables, split, self.trained.config, title)
 
 
 def load(
@@ -168,7 +168,8 @@ def load(
     Args:
       directory: a workdir of launch.train (of several seeds the folder of one of them), or a folder of launch.export.
       selection: which of its checkpoints, one of "last", "best_on_holdout" and "best_on_test".
-      snippets_per_second: rate of the features; needed for imported weights only, any other run knows its own.
+      snippets_per_second: rate of the features; needed for imported weights, and for a run on videos of different
+        rates, any other run knows its own.
 
     Raises:
       InputError: no such checkpoint, a damaged one, an unknown rate.
@@ -185,4 +186,5 @@ def load(
 def _localizer(trained: Trained, snippets_per_second: float) -> Localizer:
     """A localizer of a run whose variables are anywhere."""
     trained = dataclasses.replace(trained, variables=jax.device_put(trained.variables))
-    return Localizer(trained, snippets_per_second, make_inference(trained.config, trained.sizes))
+    offset = trained.about.get("offset_snippets", 0.0) / snippets_per_second
+    return Localizer(trained, snippets_per_second, make_inference(trained.config, trained.sizes), offset)

@@ -18,8 +18,10 @@ import tqdm
 
 from tsc_jax.api import Localizer
 from tsc_jax.data import annotations
+from tsc_jax.data.names import as_name
 from tsc_jax.data.pickles import load_npy
-from tsc_jax.errors import InputError, InputWarning
+from tsc_jax.data.source import sound
+from tsc_jax.errors import InputError, InputWarning, stop
 from tsc_jax.evaluation.evaluate import Localized
 from tsc_jax.localization.segments import Segments, make_segments
 from tsc_jax.report.page import sayable
@@ -158,14 +160,12 @@ def read_truth(path: Path, classes: Sequence[str], names: Iterable[str]) -> dict
 
     Raises InputError for an invalid file, or if one of these videos has a label that is not among `classes`.
     """
-    index, truth, names = {label: i for i, label in enumerate(classes)}, {}, set(names)
-    for video in annotations.read_json(path):
-        if video.name not in names:
-            continue
+    index, truth, names = {label: i for i, label in enumerate(classes)}, {}, {as_name(name): name for name in names}
+    for video in sound((video for video in annotations.read_json(path) if video.name in names), stop):
         if unknown := [label for label in video.segment_labels if label not in index]:
             raise InputError(f'{path}, video "{video.name}": the checkpoint has no class "{unknown[0]}"')
         labels = [index[label] for label in video.segment_labels]
-        truth[video.name] = make_segments(0, labels, *np.reshape(video.segments, (-1, 2)).T)
+        truth[names[video.name]] = make_segments(0, labels, *np.reshape(video.segments, (-1, 2)).T)
     return truth
 
 

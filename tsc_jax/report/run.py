@@ -237,6 +237,6 @@ def write_report(folder: Path, evaluation: Evaluation, metrics: Mapping, dataset
             *(segments[segments.video == index] for segments in both),
             evaluation.outputs[index]["cas"],
             evaluation.outputs[index]["attention"],
-            dataset.snippets_per_second,
+            dataset.test.videos[index].clock,
         )
         save(figure, folder / "figures" / file_name(names[index], ".png"))

@@ -125,6 +125,7 @@ def about_run(config: ml_collections.ConfigDict, dataset: Dataset, train_split: 
         "classes": list(dataset.classes),
         "sizes": dataclasses.asdict(sizes_of(config, dataset, train_split)),
         "snippets_per_second": dataset.snippets_per_second,
+        "offset_snippets": dataset.offset_snippets,
         "data_fingerprint": dataset.fingerprint,
         "extractor": dataset.extractor,
         "facts": {},
