@@ -47,7 +47,9 @@ def main(argv: list[str]) -> None:
     written = prepare(lambda: read_source(options, skipped), name, data_dir, _OVERWRITE.value)
     print(f"{folder}: prepared" if written else f"{folder}: already there (--overwrite prepares it anew)")
     if skipped:
-        print(f"{len(skipped)} listed videos have no features and were left out: {', '.join(skipped[:5])}, ..."[:2000])
+        names = ", ".join([*skipped[:5], *["..."] * (len(skipped) > 5)])
+        what = "video has no features and was" if len(skipped) == 1 else "videos have no features and were"
+        print(f"{len(skipped)} listed {what} left out: {names}")
     dataset = open_dataset(data_dir, name)
     print(describe(dataset))
     print(f"next: {train_command(dataset, data_dir)}")
@@ -114,7 +116,7 @@ def describe(dataset: Dataset) -> str:
             "warning: most segments of the test videos end after their video; if their times are in frames, write"
             " seconds and prepare again with --overwrite"
         )
-    if not any(len(video.segments) for video in dataset.test.videos):
+    if not dataset.test.has_segments:
         lines.append("note: no test video has a segment, so that there will be predictions, but no mAP")
     return "\n".join(lines)
 

@@ -47,7 +47,7 @@ def test_each_defect_of_a_file_gives_its_finding_alone(tmp_path, name):
 
 
 # Errors about data that launch.prepare can write, but that training or evaluation cannot use.
-PREPARED = {"no_ground_truth", "same_features_in_test", "rate", "fixed_length", "own_rates", "units"}
+PREPARED = {"same_features_in_test", "rate", "fixed_length", "own_rates", "units"}
 UNREAD = {"ambiguous is no text"}  # plants in files that only evaluation reads
 
 

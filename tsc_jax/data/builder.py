@@ -5,6 +5,7 @@ A data set is in wtal/NAME/VERSION under the data directory, as array_record fil
 
 import contextlib
 import dataclasses
+import errno
 import functools
 import hashlib
 import io
@@ -12,7 +13,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
@@ -24,6 +24,7 @@ import tqdm
 
 from tsc_jax.data.checks import check_source
 from tsc_jax.data.features import check_features
+from tsc_jax.data.scratch import ends_on_sigterm, scratch_folder
 from tsc_jax.data.source import DURATION, SPLITS, Source, SourceVideo
 from tsc_jax.data.watch import PLANS, watch_source
 from tsc_jax.errors import InputError
@@ -183,16 +184,30 @@ def prepare(read_source: Callable[[], Source], name: str, data_dir: str | os.Pat
     check_source(source)
     data_dir = local_path(data_dir)
     Path(data_dir).mkdir(parents=True, exist_ok=True)
-    # Written to a temporary folder, so that an error or Ctrl-C leaves nothing behind.
-    with tempfile.TemporaryDirectory(prefix="incomplete.", dir=data_dir) as scratch:
+    with ends_on_sigterm(), scratch_folder(Path(data_dir)) as scratch, writes_into(target):
         tfds.disable_progress_bar()
         with contextlib.redirect_stdout(io.StringIO()):  # TFDS announces a download
             Wtal(source, data_dir=scratch, config=known).download_and_prepare()
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
-            target.rename(Path(scratch, "replaced"))
+            target.rename(scratch / "replaced")
         shutil.move(prepared_folder(scratch, name), target)
     return True
+
+
+@contextlib.contextmanager
+def writes_into(target: Path) -> Iterator[None]:
+    """Turns an error of writing, also one of array_record, into an InputError that names the data set."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+        known = [
+            text for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) if (text := os.strerror(number)) in reason
+        ]
+        if isinstance(error, RuntimeError) and not known:
+            raise
+        raise InputError(f"{target}: cannot be written ({(known or [reason])[0]})") from error
 
 
 def rate_of(video: SourceVideo, num_snippets: int, shared: float | str | None) -> float:

@@ -48,6 +48,11 @@ class Split:
     read: Callable[[int], np.ndarray]  # returns features, float32 [T, D]; several threads may call it
 
     @property
+    def has_segments(self) -> bool:
+        """Whether there is an action instance in it, which mAP needs."""
+        return any(len(video.segments) for video in self.videos)
+
+    @property
     def clock(self) -> Clock:
         """The rates and offsets of all videos, [V] each."""
         videos = self.videos

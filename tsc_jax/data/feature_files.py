@@ -114,12 +114,13 @@ def _read_csv(file: Path) -> np.ndarray:
     """Reads numbers with commas between them; a first row of column names, and a column of row numbers, may lead."""
     with opened(file, "CSV file"):
         text = file.read_text(encoding="utf-8-sig")
-        first = text.split("\n", 1)[0].strip()
-        names = [cell for cell in first.split(",") if not _is_number(cell)]
         if not text.strip():
             raise InputError("holds no rows, expected one row of numbers per snippet")
-        array = np.loadtxt(text.splitlines(), np.float32, delimiter=",", skiprows=bool(names), ndmin=2)
-        return array[:, 1:] if names and names[0] == "" else array
+        cells = text.split("\n", 1)[0].strip().split(",")
+        numbered = cells[0] == ""  # as pandas writes a table
+        skipped = int(numbered or not any(map(_is_number, cells)))
+        array = np.loadtxt(text.splitlines(), np.float32, delimiter=",", skiprows=skipped, ndmin=2)
+        return array[:, 1:] if numbered else array
 
 
 def _is_number(cell: str) -> bool:

@@ -72,7 +72,7 @@ def find_features(directory: Path) -> Path:
     """Returns features/, else the only folder or file of many videos with features; raises InputError for several."""
     if (directory / "features").is_dir():
         return directory / "features"
-    children = [each for each in sorted(directory.iterdir()) if not each.name.startswith(".")]
+    children = [each for each in sorted(directory.glob("*")) if not each.name.startswith(".")]
     found = [each for each in children if each.is_dir() and "feat" in each.name.casefold()]
     found += [each for each in children if each.suffix.lower() in (".npz", *HDF5)]
     if len(found) > 1:

@@ -78,9 +78,10 @@ def with_timing(source: Source, timing: Timing) -> Source:
 
 
 def _timed(video: SourceVideo, timing: Timing) -> SourceVideo:
-    rate, offset = (_of(getattr(timing, name), video.name) for name in ("snippets_per_second", "offset_seconds"))
+    names = ("snippets_per_second", "offset_seconds", "fps")
+    rate, offset, fps = (_of(getattr(timing, name), video.name) for name in names)
+    fps = fps or video.fps
     if timing.feat_stride is not None:
-        fps = _of(timing.fps, video.name) or video.fps
         if fps is None:
             raise InputError(f'video "{video.name}": its frames per second are unknown, give --fps', "no_rate")
         rate = fps / timing.feat_stride
@@ -90,7 +91,7 @@ def _timed(video: SourceVideo, timing: Timing) -> SourceVideo:
         rate = None  # that of the data set
     elif rate is None:
         raise InputError(f'video "{video.name}": snippets_per_second has no value for it', "no_rate")
-    return dataclasses.replace(video, snippets_per_second=rate, offset=offset or 0.0)
+    return dataclasses.replace(video, fps=fps, snippets_per_second=rate, offset=offset or 0.0)
 
 
 def _of(value: Any, name: str) -> Any:

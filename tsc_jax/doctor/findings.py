@@ -67,7 +67,6 @@ TEXTS = {  # title and advice of each check, by severity
             "Write each class in one way, in the annotations and in the class list.",
         ),
         "no_classes": ("data sets without classes or training labels", "List the classes, and label the videos."),
-        "no_ground_truth": ("test subsets without segments", "Annotate test videos: mAP needs their segments."),
         "same_name": ("test videos that are also training videos", "Keep each on one list, else the test is invalid."),
         "same_features_in_test": (
             "test videos with features of a training video",
@@ -103,6 +102,10 @@ TEXTS = {  # title and advice of each check, by severity
         ),
     },
     "warning": {
+        "no_ground_truth": (
+            "test subsets without segments",
+            "Nothing to do if their actions are to be found; annotate test videos to measure mAP.",
+        ),
         "length": (
             "videos with more or fewer snippets than expected",
             "Check whether they were cut, or extracted at another rate: T should be duration times rate,"
