@@ -42,8 +42,8 @@ def main(argv: list[str]) -> None:
     del argv
     name, data_dir = _NAME.value, _DATA_DIR.value
     folder = prepared_folder(data_dir, name)
-    check_flags()
     options, skipped = data_flags.options(), []
+    check_flags()
     written = prepare(lambda: read_source(options, skipped), name, data_dir, _OVERWRITE.value)
     print(f"{folder}: prepared" if written else f"{folder}: already there (--overwrite prepares it anew)")
     if skipped:
@@ -100,8 +100,8 @@ def describe(dataset: Dataset) -> str:
     videos = (*dataset.train.videos, *dataset.test.videos)
     rates = sorted({video.snippets_per_second for video in videos})
     rate = " to ".join(f"{each:g}" for each in dict.fromkeys((rates[0], rates[-1])))
-    offset = np.median([video.offset for video in videos])
-    lines.append(f"width {dataset.width}, {rate} snippets per second" + f", from {offset:.3g} s on" * (offset != 0))
+    offset = float(np.median([video.offset for video in videos]))
+    lines.append(f"width {dataset.width}, {rate} snippets per second{f', from {offset:.3g} s on' if offset else ''}")
     lines.append(f"{len(dataset.classes)} classes: {', '.join(dataset.classes)}")
     fitting = sum(video.rate_fits for video in videos)
     if fitting < len(videos) / 2:
