@@ -54,9 +54,10 @@ def test_rates_and_offsets_are_those_of_meta_json_or_of_flags(tmp_path, form, by
     )
     options = Options(timing=Timing(**values)) if by == "flags" else Options()
     assert clocks(read_per_video(folder, options)) == dict.fromkeys(NAMES, others) | own
-    if by == "flags":
-        joint = read_joint(write_joint(tmp_path / "joint", make_examples()), options)
-        assert clocks(joint) == dict.fromkeys(NAMES, others) | own
+    joint = write_joint(tmp_path / "joint", make_examples())
+    if by == "meta.json":
+        (joint / "meta.json").write_text(json.dumps(values))
+    assert clocks(read_joint(joint, options)) == dict.fromkeys(NAMES, others) | own
 
 
 BAD = {

@@ -10,7 +10,7 @@ from tsc_jax.data.options import Options
 from tsc_jax.data.pickles import load_npy
 from tsc_jax.data.source import SPLITS, Source, SourceVideo, labels_of, sound
 from tsc_jax.data.subsets import choose_subsets, subset_of
-from tsc_jax.data.timing import Timing, with_timing
+from tsc_jax.data.timing import META, Timing, read_timing, with_timing
 from tsc_jax.errors import InputError, Refuse, attempt, stop
 
 FEATURES, ANNOTATIONS = "*-I3D-JOINTFeatures.npy", "*-Annotations"
@@ -21,7 +21,8 @@ ALL_FEATURES = Options()
 def read_joint(directory: Path, options: Options = ALL_FEATURES, refuse: Refuse = stop) -> Source:
     """Reads a data set in the joint layout; loads all features at once.
 
-    `directory` holds one NAME-I3D-JOINTFeatures.npy and one NAME-Annotations/, or is the latter.
+    `directory` holds one NAME-I3D-JOINTFeatures.npy and one NAME-Annotations/, or is the latter; meta.json may give
+    the values of `Timing`.
 
     `refuse` receives errors after which reading can go on, also those of features that are read later. Raises
     InputError for a missing or ambiguous file, features that do not match the annotations, or unknown subsets.
@@ -42,7 +43,9 @@ def read_joint(directory: Path, options: Options = ALL_FEATURES, refuse: Refuse 
         origins={split: f"{folder / 'videoname.npy'}, {split} subset" for split in SPLITS}
         | {"classes": str(folder / "classlist.npy")},
     )
-    return with_timing(source, options.timing.over(Timing(snippets_per_second=SNIPPETS_PER_SECOND)))
+    meta = annotations.load_json(directory / META) if (directory / META).exists() else {}
+    timing = read_timing(directory, meta).over(Timing(snippets_per_second=SNIPPETS_PER_SECOND))
+    return with_timing(source, options.timing.over(timing))
 
 
 def _with_features(

@@ -4,7 +4,6 @@ import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from tsc_jax.data import annotations
 from tsc_jax.data.feature_files import HDF5, SUFFIXES, find_pieces
@@ -12,10 +11,9 @@ from tsc_jax.data.locate import Locator, read_located
 from tsc_jax.data.options import Options
 from tsc_jax.data.source import SPLITS, Source, SourceVideo, labels_of, sound
 from tsc_jax.data.subsets import choose_subsets, subset_of
-from tsc_jax.data.timing import UNKNOWN, Timing, as_timing, by_name, with_timing
+from tsc_jax.data.timing import FPS, META, UNKNOWN, read_timing, with_timing
 from tsc_jax.errors import InputError, Refuse, attempt, stop
 
-META, FPS = "meta.json", "fps_dict.json"
 ALL_FEATURES = Options()
 
 
@@ -52,7 +50,7 @@ def read_per_video(directory: Path, options: Options = ALL_FEATURES, refuse: Ref
         origins=origins,
     )
     source = _with_features(source, directory, annotated.keys() | listed, options, refuse)
-    timing = attempt(refuse, _timing_of, directory, meta, meta_file) or UNKNOWN
+    timing = attempt(refuse, read_timing, directory, meta) or UNKNOWN
     return attempt(refuse, with_timing, source, options.timing.over(timing)) or source
 
 
@@ -136,12 +134,3 @@ def _with_features(source: Source, directory: Path, names: set[str], options: Op
         for split, videos in source.splits.items()
     }
     return dataclasses.replace(source, splits=splits, unused=tuple(locator.unused()))
-
-
-def _timing_of(directory: Path, meta: Mapping[str, Any], meta_file: Path) -> Timing:
-    timing = as_timing(meta, str(meta_file))
-    if timing.fps is None and (directory / FPS).exists():
-        fps = Timing(fps=by_name(annotations.load_json(directory / FPS)))
-        fps.check(f"{directory / FPS}: ")
-        timing = timing.over(fps)
-    return timing

@@ -2,13 +2,16 @@
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from tsc_jax import settings
+from tsc_jax.data.annotations import load_json
 from tsc_jax.data.names import as_name
 from tsc_jax.data.source import DURATION, SPLITS, Source, SourceVideo
 from tsc_jax.errors import InputError
 
+META, FPS = "meta.json", "fps_dict.json"
 _POSITIVE = settings.Rule(settings.POSITIVE.holds, "a positive number")
 
 
@@ -50,8 +53,14 @@ class Timing:
 UNKNOWN = Timing()
 
 
+def read_timing(directory: Path, meta: Mapping[str, Any]) -> Timing:
+    """Returns what `meta`, the content of meta.json, and fps_dict.json say; raises InputError for an invalid value."""
+    timing, file = as_timing(meta, str(directory / META)), directory / FPS
+    return timing.over(as_timing({"fps": load_json(file)}, str(file))) if file.exists() else timing
+
+
 def as_timing(meta: Mapping[str, Any], origin: str) -> Timing:
-    """Returns what meta.json says; raises InputError for an invalid value."""
+    """Returns what the fields of `Timing` in `meta` say; raises InputError for an invalid value."""
     values = {name: by_name(meta[name]) for name in Timing.__dataclass_fields__ if meta.get(name) is not None}
     timing = Timing(**values)
     timing.check(f"{origin}: ")
