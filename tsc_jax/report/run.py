@@ -146,6 +146,7 @@ def report_run(
         if not dataset.test.has_segments:
             found = localize(inference, trained.variables, dataset.test, trained.config).segments
             if target and processes.is_first():
+                target.mkdir(parents=True, exist_ok=True)
                 names = [video.name for video in dataset.test.videos]
                 results.write_predictions(target / "predictions.json", found, names, dataset.classes)
             return None, inference
