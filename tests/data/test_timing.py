@@ -66,6 +66,8 @@ BAD = {
     "num_frames is given without feat_stride": {"snippets_per_second": 2, "num_frames": 16},
     "feat_stride and snippets_per_second are given": {"snippets_per_second": 2, "feat_stride": 4},
     "snippets_per_second is '2', expected a positive number": {"snippets_per_second": {"v1": "2"}},
+    "feat_stride is .*v1.*, expected a positive number": {"feat_stride": {"v1": 4}},
+    "snippets_per_second is 'duration', expected a positive number": {"snippets_per_second": {"v1": "duration"}},
     "fps is 0, expected a positive number": {"feat_stride": 4, "fps": {"v1": 0}},
     "offset_seconds is None|offset_seconds is nan": {"snippets_per_second": 2, "offset_seconds": float("nan")},
 }

@@ -43,9 +43,9 @@ class Piece:
 
     def read(self) -> Arrays:
         """Returns its arrays; raises InputError for a damaged file, or one that holds several without streams."""
-        arrays = _arrays(self.file)
         if self.inside is not None:
-            return {"": arrays[self.inside]()}
+            return {"": _read_from(self.file)(self.file, self.inside)}
+        arrays = _arrays(self.file)
         if len(arrays) > 1 and not set(arrays) <= set(STREAMS):
             names = ", ".join(sorted(arrays)[:5])
             raise InputError(f"{self.file}: holds the arrays {names}, expected one, or rgb and flow", "feature_arrays")
@@ -103,11 +103,13 @@ def _arrays(file: Path) -> dict[str, Callable[[], np.ndarray]]:
         return {"": functools.partial(load_npy, file)}
     if suffix == ".csv":
         return {"": functools.partial(_read_csv, file)}
-    names = _names_in_zip if suffix == ".npz" else _names_in_hdf5
-    read = _read_from_zip if suffix == ".npz" else _read_from_hdf5
-    found = names(file)
-    chosen = [name for name in ALONE if name in found][:1] or found
-    return {name: functools.partial(read, file, name) for name in chosen}
+    names = _names_in_zip(file) if suffix == ".npz" else _names_in_hdf5(file)
+    chosen = [name for name in ALONE if name in names][:1] or names
+    return {name: functools.partial(_read_from(file), file, name) for name in chosen}
+
+
+def _read_from(file: Path) -> Callable[[Path, str], np.ndarray]:
+    return _read_from_zip if file.suffix.lower() == ".npz" else _read_from_hdf5
 
 
 def _read_csv(file: Path) -> np.ndarray:

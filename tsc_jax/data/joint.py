@@ -10,7 +10,7 @@ from tsc_jax.data.options import Options
 from tsc_jax.data.pickles import load_npy
 from tsc_jax.data.source import SPLITS, Source, SourceVideo, labels_of, sound
 from tsc_jax.data.subsets import choose_subsets, subset_of
-from tsc_jax.data.timing import META, Timing, read_timing, with_timing
+from tsc_jax.data.timing import META, UNKNOWN, Timing, read_timing, with_timing
 from tsc_jax.errors import InputError, Refuse, attempt, stop
 
 FEATURES, ANNOTATIONS = "*-I3D-JOINTFeatures.npy", "*-Annotations"
@@ -43,9 +43,10 @@ def read_joint(directory: Path, options: Options = ALL_FEATURES, refuse: Refuse 
         origins={split: f"{folder / 'videoname.npy'}, {split} subset" for split in SPLITS}
         | {"classes": str(folder / "classlist.npy")},
     )
-    meta = annotations.load_json(directory / META) if (directory / META).exists() else {}
-    timing = read_timing(directory, meta).over(Timing(snippets_per_second=SNIPPETS_PER_SECOND))
-    return with_timing(source, options.timing.over(timing))
+    meta = (directory / META).exists() and attempt(refuse, annotations.load_json, directory / META, refuse)
+    timing = attempt(refuse, read_timing, directory, meta or {}) or UNKNOWN
+    timing = timing.over(Timing(snippets_per_second=SNIPPETS_PER_SECOND))
+    return attempt(refuse, with_timing, source, options.timing.over(timing)) or source
 
 
 def _with_features(

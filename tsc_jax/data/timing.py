@@ -12,6 +12,7 @@ from tsc_jax.data.source import DURATION, SPLITS, Source, SourceVideo
 from tsc_jax.errors import InputError
 
 META, FPS = "meta.json", "fps_dict.json"
+_BY_VIDEO = ("snippets_per_second", "offset_seconds", "fps")
 _POSITIVE = settings.Rule(settings.POSITIVE.holds, "a positive number")
 
 
@@ -32,11 +33,13 @@ class Timing:
     def check(self, prefix: str) -> None:
         """Raises InputError for a value that cannot be; `prefix` stands before its name in the message."""
         for name, value in vars(self).items():
-            kind = settings.NUMBER if name == "offset_seconds" else _POSITIVE
-            words = (None, DURATION) if name == "snippets_per_second" else (None,)
-            for each in value.values() if isinstance(value, Mapping) else [value]:
-                if each not in words and not kind.holds(each):
-                    raise InputError(f"{prefix}{name} is {each!r}, expected {kind.expected}", "no_rate")
+            rule = settings.NUMBER if name == "offset_seconds" else _POSITIVE
+            by_video = isinstance(value, Mapping) and name in _BY_VIDEO
+            if value is None or (name, value) == ("snippets_per_second", DURATION):
+                continue
+            for each in value.values() if by_video else [value]:
+                if not rule.holds(each):
+                    raise InputError(f"{prefix}{name} is {each!r}, expected {rule.expected}", "no_rate")
         if self.feat_stride is None and self.num_frames is not None:
             raise InputError(f"{prefix}num_frames is given without feat_stride, the frames between snippets", "no_rate")
         if self.feat_stride is not None and self.snippets_per_second is not None:
@@ -87,8 +90,7 @@ def with_timing(source: Source, timing: Timing) -> Source:
 
 
 def _timed(video: SourceVideo, timing: Timing) -> SourceVideo:
-    names = ("snippets_per_second", "offset_seconds", "fps")
-    rate, offset, fps = (_of(getattr(timing, name), video.name) for name in names)
+    rate, offset, fps = (_of(getattr(timing, name), video.name) for name in _BY_VIDEO)
     fps = fps or video.fps
     if timing.feat_stride is not None:
         if fps is None:
