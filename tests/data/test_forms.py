@@ -13,7 +13,8 @@ from tsc_jax.data.checks import check_source
 from tsc_jax.data.joint import read_joint
 from tsc_jax.data.options import Options
 from tsc_jax.data.per_video import read_per_video
-from tsc_jax.data.source import SPLITS, Source
+from tsc_jax.data.source import SPLITS, Source, SourceVideo
+from tsc_jax.data.subsets import choose_subsets
 from tsc_jax.data.timing import Timing
 from tsc_jax.errors import InputError
 
@@ -231,21 +232,33 @@ def test_other_names_of_subsets_are_given(tmp_path):
         read_joint(folder, Options(subsets=("one", "three")))
 
 
-def test_the_test_subset_of_three_is_the_one_with_segments(shared):
-    from tsc_jax.evaluation.results import read_ground_truth
-
-    source = read_annotations_of(shared / "annotations/activity_net.v1-2.min.json")
-    assert [len(source.splits[split]) for split in SPLITS] == [4819, 2383] and len(source.unlisted) == 2480
-    assert read_ground_truth(shared / "annotations/activity_net.v1-2.min.json").subset == "validation"
-    thumos = read_annotations_of(shared / "annotations/thumos14_gt_210_videos.json")
-    assert [len(thumos.splits[split]) for split in SPLITS] == [200, 210]
+def of_subsets(**segments: int) -> list[SourceVideo]:
+    """A video of each subset, with so many segments."""
+    return [
+        SourceVideo(name, None, (), ((0.0, 1.0),) * number, ("Run",) * number, subset=name)
+        for name, number in segments.items()
+    ]
 
 
-def read_annotations_of(file: Path) -> Source:
-    ignored = []
-    source = read_per_video(file.parent / "nowhere", Options(annotations=(file,)), ignored.append)
-    assert {error.about for error in ignored} == {"no_features"}
-    return source
+THREE = {  # segments by subset, and the pair that is chosen
+    "ActivityNet": ({"training": 1, "validation": 1, "testing": 0}, ("training", "validation")),
+    "own data": ({"train": 1, "val": 1, "test": 1}, ("train", "test")),
+    "only labels": ({"train": 1, "test": 0}, ("train", "test")),
+    "THUMOS-14 without test segments": ({"validation": 1, "test": 0}, ("validation", "test")),
+    "nothing annotated": ({"train": 0, "val": 0, "test": 0}, ("train", "test")),
+}
+
+
+@pytest.mark.parametrize("case", THREE)
+def test_the_test_subset_is_the_one_with_segments(case):
+    segments, pair = THREE[case]
+    assert choose_subsets(of_subsets(**segments), None, None, "gt.json") == pair
+
+
+def test_the_subsets_of_a_published_data_set_go_first():
+    videos = of_subsets(Train=1, Validation=1, Test=1)
+    assert choose_subsets(videos, None, ("validation", "test"), "gt.json") == ("validation", "test")
+    assert choose_subsets(videos[::2], None, ("validation", "test"), "gt.json") == ("train", "test")
 
 
 # Fields of gt.json that are not used.

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.data.layouts import make_examples, write_joint, write_per_video
@@ -143,6 +143,7 @@ def test_data_sets_of_earlier_versions_have_one_rate(tmp_path):
     np.testing.assert_array_equal(after.test.features(1), before.test.features(1))
 
 
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0.1, 100), st.floats(-10, 10)), min_size=1, max_size=4),
     st.lists(st.tuples(st.integers(0, 3), st.floats(0, 1e4), st.floats(0, 1e3)), max_size=8),
