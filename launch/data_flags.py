@@ -10,6 +10,7 @@ from tsc_jax.data.options import Options
 from tsc_jax.data.source import DURATION
 from tsc_jax.data.timing import Timing, by_name
 from tsc_jax.errors import InputError
+from tsc_jax.files import local_path
 
 LAYOUT = flags.DEFINE_enum(
     "layout", None, ["per_video", "joint"], "Layout of the files in --source; default: detected."
@@ -47,8 +48,8 @@ def options() -> Options:
     return Options(
         modality=_MODALITY.value,
         subsets=tuple(_SUBSETS.value) or None,
-        annotations=tuple(Path(each).expanduser() for each in _ANNOTATIONS.value),
-        features=None if _FEATURES.value is None else Path(_FEATURES.value).expanduser(),
+        annotations=tuple(Path(local_path(each, "--annotations ")) for each in _ANNOTATIONS.value),
+        features=None if _FEATURES.value is None else Path(_FEATURES.value),
         timing=timing,
     )
 
@@ -60,7 +61,7 @@ def _rate() -> float | str | None:
 def _fps():
     if _FPS.value is None or not _FPS.value.endswith(".json"):
         return None if _FPS.value is None else _number(_FPS)
-    return by_name(load_json(Path(_FPS.value).expanduser()))
+    return by_name(load_json(Path(_FPS.value)))
 
 
 def _number(flag: flags.FlagHolder) -> float:
