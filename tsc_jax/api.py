@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from tsc_jax import settings as rules
+from tsc_jax.data.clock import Clock
 from tsc_jax.data.dataset import unlabelled
 from tsc_jax.data.features import check_features
 from tsc_jax.errors import InputError
@@ -61,6 +62,7 @@ class Localization:
     attention: np.ndarray  # float32 [T], from 0 to 1
     duration: float  # of the T snippets, in seconds
     classes: tuple[str, ...]  # names of the C classes
+    offset: float = 0.0  # seconds before the first snippet
 
     def plot(self, title: str = "") -> "Figure":
         """Returns a matplotlib figure of the segments, the attention and the class activations over time."""
@@ -68,8 +70,9 @@ class Localization:
 
         labels = [self.classes.index(each.label) for each in self.segments]
         times = np.array([(each.start, each.end, each.score) for each in self.segments]).reshape(-1, 3)
-        segments, rate = make_segments(0, labels, *times.T), len(self.attention) / self.duration
-        return draw_video(title, self.classes, segments[:0], segments, self.cas, self.attention, rate)
+        segments = make_segments(0, labels, *times.T)
+        clock = Clock(len(self.attention) / (self.duration - self.offset), self.offset)
+        return draw_video(title, self.classes, segments[:0], segments, self.cas, self.attention, clock)
 
     def _repr_html_(self) -> str:
         return f"<p>{self.duration:.2f} seconds</p>{self.segments._repr_html_()}"
@@ -140,7 +143,8 @@ class Localizer:
             rows = localized.segments.of_video(index).rows()
             segments = SegmentList(Segment(self.classes[label], *times) for label, *times in rows)
             duration = self.offset + len(arrays[index]) / self.snippets_per_second
-            localizations.append(Localization(segments, outputs["cas"], outputs["attention"], duration, self.classes))
+            activations = outputs["cas"], outputs["attention"]
+            localizations.append(Localization(segments, *activations, duration, self.classes, self.offset))
         return localizations if several else localizations[0]
 
     def check(self, features: Any, origin: str) -> np.ndarray:

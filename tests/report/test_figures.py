@@ -53,7 +53,7 @@ def test_a_name_of_several_folders_is_one_file(tmp_path):
 def test_the_legend_hides_no_curve(classes, letters):
     names = [f"{place}".ljust(letters, "x") for place in range(classes)]
     segments = make_segments(0, np.arange(classes), np.zeros(classes), np.ones(classes), np.ones(classes))
-    figure = draw_video("", names, segments, segments, np.ones((8, classes + 1)), np.ones(8), 2.0)
+    figure = draw_video("", names, segments, segments, np.ones((8, classes + 1)), np.ones(8), Clock(2.0))
     figure.draw_without_rendering()
     (legend,) = [*figure.legends, *(axes.get_legend() for axes in figure.axes if axes.get_legend())]
     legend, whole = legend.get_window_extent(), figure.bbox

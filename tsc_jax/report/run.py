@@ -229,8 +229,8 @@ def notes_on(trained: Trained, dataset: Dataset) -> Iterator[str]:
 
 def precisions_by_class(evaluation: Evaluation, metrics: Mapping, dataset: Dataset) -> dict[str, list[float]]:
     """Returns the AP in percent at each tIoU of every class that the test videos show, by its name."""
-    truth, rate = ground_truth(dataset.test), dataset.snippets_per_second
-    compared = protocols.to_protocol(truth, evaluation.predictions, rate, metrics["protocol"])
+    truth, clock = ground_truth(dataset.test), dataset.test.clock
+    compared = protocols.to_protocol(truth, evaluation.predictions, clock, metrics["protocol"])
     precisions = 100 * average_precisions(*compared, metrics["tiou"], len(dataset.classes))
     columns = zip(dataset.classes, precisions.T.tolist(), strict=True)
     return {name: column for name, column in columns if not np.isnan(column).any()}
