@@ -13,44 +13,34 @@ from pathlib import Path
 
 from absl import flags
 
+from launch import data_flags
 from tsc_jax import cli
-from tsc_jax.data.features import MODALITIES
-from tsc_jax.errors import InputError
 from tsc_jax.files import check_target, write_text
 
 _SOURCE = flags.DEFINE_string("source", None, "Folder that holds the data set, or its annotations.", required=True)
-_LAYOUT = flags.DEFINE_enum("layout", None, ["per_video", "joint"], "Layout of the files; default: detected.")
 _NAME = flags.DEFINE_string("name", None, "Name of a published data set, which gives subsets, classes and rate.")
-_MODALITY = flags.DEFINE_enum("modality", "both", MODALITIES, "Which I3D features to use, if there are both.")
-_RATE = flags.DEFINE_float("snippets_per_second", None, "Rate of the snippet features; default: from the files.")
 _JSON = flags.DEFINE_string("json", None, "JSON file to write all findings with all examples to.")
 
 
 def main(argv: list[str]) -> None:
     """Runs the command."""
     del argv
-    check_flags()
+    if _JSON.value is not None:
+        check_target("json", _JSON.value)
+    options = data_flags.options()
     from tsc_jax.data.builder import config_of
     from tsc_jax.doctor import report
     from tsc_jax.doctor.examine import examine
     from tsc_jax.doctor.reading import detect_layout
 
     directory = Path(_SOURCE.value)
-    layout = _LAYOUT.value or detect_layout(directory)
-    examination = examine(directory, layout, config_of(_NAME.value or ""), _MODALITY.value, _RATE.value)
+    layout = data_flags.LAYOUT.value or detect_layout(directory)
+    examination = examine(directory, layout, config_of(_NAME.value or ""), options)
     if _JSON.value is not None:
         write_text(Path(_JSON.value), report.as_json(examination))
     print(report.as_text(examination))
     if report.counts(examination.findings)["error"]:
         sys.exit(1)
-
-
-def check_flags() -> None:
-    """Raises InputError for an invalid flag, before anything is read."""
-    if _RATE.value is not None and not 0 < _RATE.value < float("inf"):
-        raise InputError(f"--snippets_per_second is {_RATE.value}, expected a positive number")
-    if _JSON.value is not None:
-        check_target("json", _JSON.value)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def main(argv: list[str]) -> None:
     """Runs the command."""
     del argv
     from tsc_jax import processes
-    from tsc_jax.report.run import report
+    from tsc_jax.report.run import NO_MAP, report
     from tsc_jax.training.loop import train_and_evaluate
 
     if _DISTRIBUTED.value:
@@ -35,9 +35,8 @@ def main(argv: list[str]) -> None:
         table = report(workdir, {}, known=train_and_evaluate(_CONFIG.value, workdir))
     if processes.is_first():
         print(table)
-        print(
-            f"{workdir}: report.html, metrics.json, predictions.json, figures/ of the last step; best_on_*/ of the best"
-        )
+        written = "report.html, metrics.json, predictions.json, figures/ of the last step; best_on_*/ of the best"
+        print(f"{workdir}: {'predictions.json' if table == NO_MAP else written}")
 
 
 if __name__ == "__main__":

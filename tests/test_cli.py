@@ -133,18 +133,22 @@ def prepare(*arguments: str | Path) -> subprocess.CompletedProcess:
 
 def test_prepare_says_what_it_found_and_what_comes_next(tmp_path):
     source = write_per_video(tmp_path / "source", make_examples(), meta={"snippets_per_second": 0.25})
-    flags = ["--name", "small", "--layout", "per_video", "--source", source, "--data_dir", tmp_path / "d a"]
+    with (source / "split_train.txt").open("a") as file:
+        file.write("deleted\n")
+    (source / "gt.json").write_text((source / "gt.json").read_text().replace('{"v3"', '{"deleted": {}, "v3"', 1))
+    flags = ["--name", "small", "--source", source, "--data_dir", tmp_path / "d a", "--skip_missing"]
     first = prepare(*flags)
     assert (first.returncode, first.stderr) == (0, "")
     lines = first.stdout.splitlines()
     assert lines[0] == f"{tmp_path}/d a/wtal/small/1.0.0: prepared"
-    assert lines[1].startswith("train  3 videos, ") and lines[1].endswith(" 5 segments")
-    assert lines[2].startswith("test   2 videos, ") and lines[2].endswith(" 3 segments")
-    assert lines[3:5] == ["width 6, 0.25 snippets per second", "2 classes: Jump, Run"]
-    assert lines[5].startswith("warning: at 0.25 snippets per second, the snippets last ")  # of videos of 8 seconds
-    assert lines[6].startswith("next: python -m launch.train --config=configs/thumos14.py --workdir=runs/small ")
+    assert lines[1] == "1 listed video has no features and was left out: deleted"
+    assert lines[2].startswith("train  3 videos, ") and lines[2].endswith(" 5 segments")
+    assert lines[3].startswith("test   2 videos, ") and lines[3].endswith(" 3 segments")
+    assert lines[4:6] == ["width 6, 0.25 snippets per second", "2 classes: Jump, Run"]
+    assert lines[6].startswith("warning: at 0.25 snippets per second, the snippets last ")  # of videos of 8 seconds
+    assert lines[7].startswith("next: python -m launch.train --config=configs/thumos14.py --workdir=runs/small ")
     snippets = sorted(video.num_snippets for video in open_dataset(tmp_path / "d a", "small").train.videos)
-    assert shlex.split(lines[6])[6:] == [
+    assert shlex.split(lines[7])[6:] == [
         "--config.data.name=small", "--config.eval.protocol=seconds", f"--config.train.snippets={snippets[1]}",
         f"--config.data.data_dir={tmp_path}/d a",
     ]  # fmt: skip
@@ -163,7 +167,7 @@ def test_prepare_leaves_nothing_after_bad_input(tmp_path):
 
 
 BAD_FLAGS = {
-    "--name small needs --layout per_video or joint, and --source DIR": ["--name=small"],
+    "--name small needs --source DIR": ["--name=small"],
     "--layout was given, but watch_sessions is embedded": ["--name=watch_sessions", "--layout=joint"],
     "--snippets_per_second is -1.0, expected a positive number": ["--name=small", "--snippets_per_second=-1"],
     "--source nowhere: no such folder": ["--name=small", "--layout=joint", "--source=nowhere"],

@@ -76,7 +76,9 @@ def flags_of(module: str) -> set[str]:
     """Returns the flags that a module of launch/ or benchmarks/ defines, without importing it."""
     tree = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text())
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
-    return {call.args[0].value for call in calls if call.func.attr.startswith("DEFINE_")}
+    own = {call.args[0].value for call in calls if call.func.attr.startswith("DEFINE_")}
+    shares = any(isinstance(node, ast.Name) and node.id == "data_flags" for node in ast.walk(tree))
+    return own | flags_of("launch.data_flags") if shares else own
 
 
 def commands(page: str) -> list[tuple[str, list[str]]]:

@@ -120,8 +120,8 @@ def test_times_over_an_hour_have_hours():
 
 def test_a_file_of_another_kind_is_taken_for_a_video(tmp_path):
     narrow = types.SimpleNamespace(**vars(LOCALIZER) | {"width": 96})
-    (failure,) = predict.open_inputs([tmp_path / "a.npz"], narrow)[1]
-    assert failure.startswith(f"{tmp_path / 'a.npz'}: ")
+    (failure,) = predict.open_inputs([tmp_path / "a.pt"], narrow)[1]
+    assert failure.startswith(f"{tmp_path / 'a.pt'}: ")
     assert all(fact in failure for fact in (".npy", "video", "width 1024", "width 96"))
 
 

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from tsc_jax import settings as rules
+from tsc_jax.data.clock import Clock
 from tsc_jax.data.dataset import unlabelled
 from tsc_jax.data.features import check_features
 from tsc_jax.errors import InputError
@@ -61,6 +62,7 @@ class Localization:
     attention: np.ndarray  # float32 [T], from 0 to 1
     duration: float  # of the T snippets, in seconds
     classes: tuple[str, ...]  # names of the C classes
+    offset: float = 0.0  # seconds before the first snippet
 
     def plot(self, title: str = "") -> "Figure":
         """Returns a matplotlib figure of the segments, the attention and the class activations over time."""
@@ -68,8 +70,9 @@ class Localization:
 
         labels = [self.classes.index(each.label) for each in self.segments]
         times = np.array([(each.start, each.end, each.score) for each in self.segments]).reshape(-1, 3)
-        segments, rate = make_segments(0, labels, *times.T), len(self.attention) / self.duration
-        return draw_video(title, self.classes, segments[:0], segments, self.cas, self.attention, rate)
+        segments = make_segments(0, labels, *times.T)
+        clock = Clock(len(self.attention) / (self.duration - self.offset), self.offset)
+        return draw_video(title, self.classes, segments[:0], segments, self.cas, self.attention, clock)
 
     def _repr_html_(self) -> str:
         return f"<p>{self.duration:.2f} seconds</p>{self.segments._repr_html_()}"
@@ -86,6 +89,7 @@ class Localizer:
     trained: Trained  # its variables are on the devices
     snippets_per_second: float
     inference: Inference
+    offset: float = 0.0  # seconds before the first snippet of a video
 
     @property
     def directory(self) -> Path:
@@ -138,8 +142,9 @@ class Localizer:
         for index, outputs in enumerate(localized.outputs):
             rows = localized.segments.of_video(index).rows()
             segments = SegmentList(Segment(self.classes[label], *times) for label, *times in rows)
-            duration = len(arrays[index]) / self.snippets_per_second
-            localizations.append(Localization(segments, outputs["cas"], outputs["attention"], duration, self.classes))
+            duration = self.offset + len(arrays[index]) / self.snippets_per_second
+            activations = outputs["cas"], outputs["attention"]
+            localizations.append(Localization(segments, *activations, duration, self.classes, self.offset))
         return localizations if several else localizations[0]
 
     def check(self, features: Any, origin: str) -> np.ndarray:
@@ -155,9 +160,8 @@ class Localizer:
         self, names: Sequence[str], lengths: Sequence[int], read: Callable[[int], np.ndarray], title: str | None = None
     ) -> Localized:
         """Localizes the actions in videos of T snippets each, of which `read` returns the checked features by index."""
-        split = unlabelled(names, lengths, read, len(self.classes), self.snippets_per_second)
-        variables, config = self.trained.variables, self.trained.config
-        return localize(self.inference, variables, split, self.snippets_per_second, config, title)
+        split = unlabelled(names, lengths, read, len(self.classes), self.snippets_per_second, self.offset)
+        return localize(self.inference, self.trained.variables, split, self.trained.config, title)
 
 
 def load(
@@ -168,7 +172,8 @@ def load(
     Args:
       directory: a workdir of launch.train (of several seeds the folder of one of them), or a folder of launch.export.
       selection: which of its checkpoints, one of "last", "best_on_holdout" and "best_on_test".
-      snippets_per_second: rate of the features; needed for imported weights only, any other run knows its own.
+      snippets_per_second: rate of the features; needed for imported weights, and for a run on videos of different
+        rates, any other run knows its own.
 
     Raises:
       InputError: no such checkpoint, a damaged one, an unknown rate.
@@ -185,4 +190,5 @@ def load(
 def _localizer(trained: Trained, snippets_per_second: float) -> Localizer:
     """A localizer of a run whose variables are anywhere."""
     trained = dataclasses.replace(trained, variables=jax.device_put(trained.variables))
-    return Localizer(trained, snippets_per_second, make_inference(trained.config, trained.sizes))
+    offset = trained.about.get("offset_snippets", 0.0) / snippets_per_second
+    return Localizer(trained, snippets_per_second, make_inference(trained.config, trained.sizes), offset)

@@ -18,15 +18,17 @@ import tqdm
 
 from tsc_jax.api import Localizer
 from tsc_jax.data import annotations
-from tsc_jax.data.pickles import load_npy
-from tsc_jax.errors import InputError, InputWarning
+from tsc_jax.data.feature_files import SUFFIXES
+from tsc_jax.data.feature_inputs import Features, features_in, is_features
+from tsc_jax.data.names import as_name
+from tsc_jax.data.source import sound
+from tsc_jax.errors import InputError, InputWarning, stop
 from tsc_jax.evaluation.evaluate import Localized
 from tsc_jax.localization.segments import Segments, make_segments
 from tsc_jax.report.page import sayable
 from tsc_jax.report.timelines import VideoTimeline, write_timelines
 from tsc_jax.video import decode, extract
 
-FEATURES = ".npy"
 THUMBNAILS = 24  # per video, at most
 
 
@@ -41,10 +43,11 @@ class Input:
     thumbnails: Callable[[], Sequence[tuple[float, bytes]]] = tuple  # seconds and JPEGs; none for a file of features
 
 
-def find_files(paths: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """Lists feature files, videos, and the feature files of folders, in the given order, a folder's by name.
+def find_files(paths: Sequence[str]) -> tuple[list[Path | Features], list[str]]:
+    """Lists videos, feature files, and the features in folders and below them, in the given order, a folder's by name.
 
-    Their names without suffix all differ. The second list has one sentence per path that cannot be used.
+    RGB and flow of a video, in folders rgb/ and flow/, are one input. The names of all inputs differ. The second list
+    has one sentence per path that cannot be used.
     """
     files, failures = {}, []
     for path in map(Path, paths):
@@ -54,7 +57,9 @@ def find_files(paths: Sequence[str]) -> tuple[list[Path], list[str]]:
     return list(files.values()), failures
 
 
-def open_inputs(files: Sequence[Path], localizer: Localizer, dtype: str | None = None) -> tuple[list[Input], list[str]]:
+def open_inputs(
+    files: Sequence[Path | Features], localizer: Localizer, dtype: str | None = None
+) -> tuple[list[Input], list[str]]:
     """Opens feature files and videos as inputs of a localizer; one sentence per file that cannot be used.
 
     `dtype` is that of the network that extracts features of videos; None: that of the training videos. A video cannot
@@ -64,15 +69,16 @@ def open_inputs(files: Sequence[Path], localizer: Localizer, dtype: str | None =
     choose = functools.cache(lambda: choose_dtype(localizer, dtype))
     extractor = functools.cache(lambda: extract.make_extractor(choose()))
 
-    def open_input(path: Path) -> Input:
-        if path.suffix.lower() != FEATURES:
+    def open_input(path: Path | Features) -> Input:
+        if isinstance(path, Path) and not is_features(path):
             return _open_video(path, localizer, choose, extractor)
+        features = features_in(path)[0] if isinstance(path, Path) else path
 
         def read() -> np.ndarray:
-            return localizer.check(load_npy(path), str(path))
+            return localizer.check(features.read(), str(features))
 
         length = len(read())
-        return Input(path.stem, length, length / localizer.snippets_per_second, read)
+        return Input(features.stem, length, length / localizer.snippets_per_second, read)
 
     failures, shown = [], tqdm.tqdm(files, "reading", unit="video", disable=None)
     inputs = [_attempt(failures, open_input, file) for file in shown]
@@ -87,16 +93,16 @@ def _attempt(failures: list[str], read: Callable[[Path], Any], path: Path) -> An
         failures.append(str(error) if isinstance(error, InputError) else f"{path}: {error.strerror or error}")
 
 
-def _files(path: Path) -> list[Path]:
-    """Returns the file itself, or the feature files of a folder."""
+def _files(path: Path) -> list[Path | Features]:
+    """Returns a video itself, or the features in a file or folder."""
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
-    if not path.is_dir():
+    if not path.is_dir() and not is_features(path):
         return [path]
-    files = sorted(each for each in path.iterdir() if each.suffix.lower() == FEATURES and not each.is_dir())
-    if not files:
-        raise InputError(f"{path}: this folder has no {FEATURES} files; name videos one by one")
-    return files
+    videos = features_in(path)
+    if not videos:
+        raise InputError(f"{path}: this folder has no {', '.join(SUFFIXES)} files; name videos one by one")
+    return videos
 
 
 def choose_dtype(localizer: Localizer, dtype: str | None = None) -> str:
@@ -123,8 +129,8 @@ def _open_video(
     width, rate = extract.WIDTH, extract.SNIPPETS_PER_SECOND
     if (localizer.width, localizer.snippets_per_second) != (width, rate):
         raise InputError(
-            f"{path}: not a {FEATURES} file, so it was taken for a video; videos give features of width {width} at"
-            f" {rate:g} snippets per second, but {localizer.directory} expects width {localizer.width}"
+            f"{path}: is none of {', '.join(SUFFIXES)}, so it was taken for a video; videos give features of width"
+            f" {width} at {rate:g} snippets per second, but {localizer.directory} expects width {localizer.width}"
             f" at {localizer.snippets_per_second:g} per second"
         )
     try:
@@ -158,14 +164,12 @@ def read_truth(path: Path, classes: Sequence[str], names: Iterable[str]) -> dict
 
     Raises InputError for an invalid file, or if one of these videos has a label that is not among `classes`.
     """
-    index, truth, names = {label: i for i, label in enumerate(classes)}, {}, set(names)
-    for video in annotations.read_json(path):
-        if video.name not in names:
-            continue
+    index, truth, names = {label: i for i, label in enumerate(classes)}, {}, {as_name(name): name for name in names}
+    for video in sound((video for video in annotations.read_json(path) if video.name in names), stop):
         if unknown := [label for label in video.segment_labels if label not in index]:
             raise InputError(f'{path}, video "{video.name}": the checkpoint has no class "{unknown[0]}"')
         labels = [index[label] for label in video.segment_labels]
-        truth[video.name] = make_segments(0, labels, *np.reshape(video.segments, (-1, 2)).T)
+        truth[names[video.name]] = make_segments(0, labels, *np.reshape(video.segments, (-1, 2)).T)
     return truth
 
 

@@ -147,7 +147,7 @@ def test_the_localization_of_plus_is_one_flag_away(run, data_dir):
     one, other = (open_trained(folder / each).config.localization.by for each in ("run", "plus"))
     assert (one, other) == ("published", "steps")
     trained, split = open_trained(folder / "plus"), open_dataset(data_dir, "made_up").test
-    found = localize(make_inference(trained.config, trained.sizes), trained.variables, split, 2.0, trained.config)
+    found = localize(make_inference(trained.config, trained.sizes), trained.variables, split, trained.config)
     table = report(folder / "run", changes)
     assert [line for line in table.splitlines() if line.startswith("last")] == [
         line for line in report(folder / "plus", {}).splitlines() if line.startswith("last")

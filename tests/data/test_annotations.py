@@ -6,7 +6,8 @@ from collections import Counter
 import pytest
 
 from tsc_jax.data import annotations
-from tsc_jax.errors import InputError
+from tsc_jax.data.source import sound
+from tsc_jax.errors import InputError, stop
 
 PUBLISHED = {  # videos and segments of each subset
     "Thumos14reduced-Annotations": {"validation": (200, 3007), "test": (212, 3358)},
@@ -44,7 +45,7 @@ BAD_JSON = {
     "holds a list, expected a JSON object": "[]",
     'has no object "database"': '{"videos": {}}',
     'key "v" occurs 2 times': '{"database": {"v": {}, "v": {}}}',
-    r'video "v": expected \{"subset"': '{"database": {"v": {"annotations": []}}}',
+    r'video "v": expected \{"subset"': '{"database": {"v": {"annotations": [{"label": "Run"}]}}}',
     r"segment \[1\] is not a pair": instance([1]),
     r"segment \['1', 'x'\] is not a pair": instance(["1", "x"]),
     r"segment \[2, 1\] is not finite or ends before it starts": instance([2, 1]),
@@ -59,7 +60,7 @@ BAD_JSON = {
 def test_bad_annotations_are_named(tmp_path, sentence):
     (tmp_path / "gt.json").write_text(BAD_JSON[sentence])
     with pytest.raises(InputError, match=rf"gt\.json.*{sentence}"):
-        annotations.read_json(tmp_path / "gt.json")
+        sound(annotations.read_json(tmp_path / "gt.json"), stop)
 
 
 def test_segments_may_be_strings_and_of_zero_length_and_durations_unknown(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 from tests.data.layouts import make_examples, save, write_joint, write_per_video
 from tsc_jax.data.joint import read_joint
+from tsc_jax.data.options import Options
 from tsc_jax.data.per_video import read_per_video
 from tsc_jax.errors import InputError
 
@@ -28,7 +29,7 @@ def test_rgb_and_flow_are_joined_wherever_they_lie(tmp_path, pattern):
     expected = {each.name: each.features for each in make_examples()}
     signs = {"both": (1, -1), "rgb": (1,), "flow": (-1,)}
     for modality, factors in signs.items():
-        for video in read_per_video(folder, modality).splits["test"]:
+        for video in read_per_video(folder, Options(modality)).splits["test"]:
             array = expected[video.name]
             features = video.read_features()[: len(array)]
             np.testing.assert_array_equal(features, np.concatenate([sign * array for sign in factors], axis=1))
@@ -38,7 +39,7 @@ def test_one_stream_alone_is_read_as_it_is(tmp_path):
     folder = write_streams(tmp_path, ("rgb", "other"))
     assert read_per_video(folder).splits["train"][0].read_features().shape[1] == 6
     with pytest.raises(InputError, match='no features of video "v3"'):
-        read_per_video(folder, "flow")
+        read_per_video(folder, Options("flow"))
 
 
 def test_streams_of_different_lengths_are_refused(tmp_path):
@@ -50,12 +51,12 @@ def test_streams_of_different_lengths_are_refused(tmp_path):
 def test_a_joined_file_is_cut_in_halves_only_if_it_is_one(tmp_path):
     examples = make_examples(width=2048)
     for source in (
-        read_joint(write_joint(tmp_path / "a", examples), modality="flow"),
-        read_per_video(write_per_video(tmp_path / "b", examples), modality="flow"),
+        read_joint(write_joint(tmp_path / "a", examples), Options("flow")),
+        read_per_video(write_per_video(tmp_path / "b", examples), Options("flow")),
     ):
         array = source.splits["train"][0].read_features()
         np.testing.assert_array_equal(array, examples[0].features[:, 1024:])
-    narrow = read_joint(write_joint(tmp_path / "c", make_examples()), modality="rgb")
+    narrow = read_joint(write_joint(tmp_path / "c", make_examples()), Options("rgb"))
     with pytest.raises(InputError, match=r"features have width 6, but modality rgb can only be cut from .* 2048"):
         narrow.splits["train"][0].read_features()
 

@@ -9,6 +9,7 @@ import pytest
 from tests.data.layouts import CLASSES, make_examples, ragged, save, write_joint, write_per_video
 from tsc_jax.data.checks import check_source
 from tsc_jax.data.joint import read_joint
+from tsc_jax.data.options import Options
 from tsc_jax.data.per_video import read_per_video
 from tsc_jax.data.source import SPLITS, Source
 from tsc_jax.errors import InputError
@@ -73,7 +74,10 @@ def test_subsets_of_activitynet_are_known_and_others_can_be_named(tmp_path):
     subset = np.load(file)
     np.save(file, np.where(subset == b"test", b"validation", b"training"))
     assert [len(read_joint(folder).splits[split]) for split in SPLITS] == [3, 2]
-    assert [len(read_joint(folder, ("validation", "training")).splits[split]) for split in SPLITS] == [2, 3]
+    assert [len(read_joint(folder, Options(subsets=("validation", "training"))).splits[split]) for split in SPLITS] == [
+        2,
+        3,
+    ]
     np.save(file, np.where(subset == b"test", b"one", b"two"))
     with pytest.raises(InputError, match=r"subset\.npy: has the subsets one, two, expected validation and test or"):
         read_joint(folder)
@@ -121,9 +125,9 @@ def test_a_bad_meta_file_is_named(tmp_path, sentence):
 
 @pytest.mark.parametrize("rate", [0, "4", float("inf")])
 def test_a_bad_rate_is_named(tmp_path, rate):
-    source = read_per_video(write_per_video(tmp_path, make_examples(), meta={"snippets_per_second": rate}))
+    write_per_video(tmp_path, make_examples(), meta={"snippets_per_second": rate})
     with pytest.raises(InputError, match=rf"meta\.json: snippets_per_second is {rate!r}, expected a positive number"):
-        check_source(source)
+        read_per_video(tmp_path)
 
 
 def repeat_class(folder: Path) -> None:

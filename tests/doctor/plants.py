@@ -84,6 +84,23 @@ def all_of_width(width: int):
     return of_examples(change)
 
 
+def scale_segments(examples: dict[str, Example], *factors: float) -> None:
+    for index, each in enumerate(examples.values()):
+        factor = factors[index % len(factors)]
+        each.segments = [[factor * start, factor * end] for start, end in each.segments]
+
+
+def scale_times(examples: dict[str, Example], *fps: float) -> None:
+    scale_segments(examples, *(25 / each for each in fps))
+    for index, each in enumerate(examples.values()):
+        each.duration *= 25 / fps[index % len(fps)]
+
+
+def cut_to(examples: dict[str, Example], snippets: int) -> None:
+    for each in examples.values():
+        each.features = each.features[:snippets]
+
+
 PLANTS = {
     "none": (of_examples(lambda examples: None), {}),
     "NaN": (edit("a2", features=with_value(np.nan)), {"not_finite": 1}),
@@ -101,6 +118,10 @@ PLANTS = {
     "test past the end": (edit("b6", segments=[[0.5, 99.0]]), {"past_end": 1}),
     "training past the end": (edit("a0", segments=[[0.5, 99.0]]), {"past_end_train": 1}),
     "before the start": (edit("b6", segments=[[-1.0, 2.0]]), {"negative_times": 1}),
+    "in frames": (of_examples(lambda examples: scale_segments(examples, 25)), {"units": 2}),
+    "one length": (of_examples(lambda examples: cut_to(examples, 16)), {"fixed_length": 1}),
+    "rates of their own": (of_examples(lambda examples: scale_times(examples, 24, 60, 12, 30)), {"own_rates": 1}),
+    "other capitals": (edit("b8", segment_labels=["run", "Jump", "Run"]), {"near_labels": 1}),
     "no length": (edit("b6", segments=[[1.0, 1.0]]), {"no_length": 1}),
     "ends before it starts": (edit("b8", segments=[[0.5, 2], [3, 4], [6, 5]]), {"segments": 1}),
     "no time": (edit("b8", segments=[[0.5, 2], [3, 3.5], ["x", 6]]), {"segments": 1}),
@@ -139,6 +160,16 @@ def remove(file: str):
     return lambda folder: (folder / file).unlink()
 
 
+def rename(file: str, name: str):
+    return lambda folder: (folder / file).rename((folder / file).with_name(name))
+
+
+def unlist_and_spoil(folder: Path) -> None:
+    edit_text("split_test.txt", lambda text: text.replace("b6\n", ""))(folder)
+    spoilt = {"label": "Run", "segment": [5, 3]}
+    edit_json("gt.json", lambda truth: truth["database"]["b6"].update(annotations=[spoilt]))(folder)
+
+
 def unlist_all(folder: Path) -> None:
     for file in (folder / "features" / "train").iterdir():
         file.unlink()
@@ -155,11 +186,19 @@ FILE_PLANTS = {
     "list is no text": (no_text("split_test.txt"), {"unusable": 1}),
     "damaged": (damage("features/train/a2.npy"), {"unusable": 1}),
     "missing": (remove("features/train/a2.npy"), {"missing": 1}),
+    "other prefix": (rename("features/train/a2.npy", "clip-a2.npy"), {"near_names": 1}),
+    "other suffix": (rename("features/train/a2.npy", "a2_i3d.npy"), {"near_names": 1}),
+    "file in capitals": (rename("features/train/a2.npy", "A2.npy"), {"near_names": 1}),
+    "class twice": (
+        edit_json("meta.json", lambda meta: meta["classes"].append("run ")),
+        {"near_labels": 1, "unused_classes": 1},
+    ),
+    "unlisted and wrong": (unlist_and_spoil, {"unlisted": 1}),
     "unknown": (edit_text("split_test.txt", lambda text: f"{text}ghost\n"), {"unannotated": 1}),
     "unlisted": (edit_text("split_test.txt", lambda text: text.replace("b6\n", "")), {"unlisted": 1}),
     "listed twice": (edit_text("split_test.txt", lambda text: f"{text}b6\n"), {"repeated_names": 1}),
     "extra": (lambda folder: save(folder / "features" / "test" / "c.npy", np.ones((9, 8))), {"extra_files": 1}),
-    "other form": (lambda folder: (folder / "features" / "b6.h5").write_text(""), {"extra_files": 1}),
+    "other form": (lambda folder: (folder / "features" / "b6.mat").write_text(""), {"extra_files": 1}),
     "no rate": (edit_json("meta.json", lambda meta: meta.pop("snippets_per_second")), {"no_rate": 1}),
     "bad rate": (edit_json("meta.json", lambda meta: meta.update(snippets_per_second="2")), {"no_rate": 1}),
     "other rate": (edit_json("meta.json", lambda meta: meta.update(snippets_per_second=4)), {"rate": 1}),
@@ -174,7 +213,7 @@ FILE_PLANTS = {
     "empty list": (unlist_all, {"empty_split": 1}),
     "no entry": (
         edit_json("gt.json", lambda truth: truth["database"].update(a0={})),
-        {"unusable": 1, "unlabelled": 1},
+        {"unlabelled": 1},
     ),
     "twice in gt": (
         edit_text("gt.json", lambda text: text.replace('{"database": {', '{"database": {"a0": {}, ')),

@@ -12,16 +12,18 @@ from tests.doctor.made_up import RATE, sound_examples, write_sound
 from tests.doctor.plants import FILE_PLANTS, JOINT_PLANTS, PLANTS, edit_json, edit_text, remove
 from tsc_jax.data.builder import config_of, prepare
 from tsc_jax.data.joint import read_joint
+from tsc_jax.data.options import Options
 from tsc_jax.data.per_video import read_per_video
 from tsc_jax.data.source import Source
+from tsc_jax.data.timing import Timing
 from tsc_jax.doctor.examine import Examination, examine
 from tsc_jax.doctor.findings import CHECKS
 from tsc_jax.doctor.reading import detect_layout
 from tsc_jax.errors import InputError
 
 
-def check(folder: Path, **kwargs) -> Examination:
-    return examine(folder, detect_layout(folder), config_of(""), **kwargs)
+def check(folder: Path, **timing) -> Examination:
+    return examine(folder, detect_layout(folder), config_of(""), Options(timing=Timing(**timing)))
 
 
 def found(examination: Examination) -> dict[str, int]:
@@ -33,7 +35,7 @@ def found(examination: Examination) -> dict[str, int]:
 def test_each_defect_of_a_video_gives_its_finding_alone(tmp_path, name, layout):
     plant, expected = PLANTS[name]
     plant(tmp_path, layout)
-    examination = check(tmp_path, rate=RATE)
+    examination = check(tmp_path, snippets_per_second=RATE)
     assert (examination.layout, found(examination)) == (layout, expected)
 
 
@@ -45,7 +47,7 @@ def test_each_defect_of_a_file_gives_its_finding_alone(tmp_path, name):
 
 
 # Errors about data that launch.prepare can write, but that training or evaluation cannot use.
-PREPARED = {"no_ground_truth", "same_features_in_test", "rate"}
+PREPARED = {"same_features_in_test", "rate", "fixed_length", "own_rates", "units"}
 UNREAD = {"ambiguous is no text"}  # plants in files that only evaluation reads
 
 
@@ -86,7 +88,7 @@ def test_a_video_in_both_lists_is_found_by_its_name_alone(tmp_path):
 def test_each_defect_of_the_joint_files_gives_its_finding_alone(tmp_path, name):
     plant, expected = JOINT_PLANTS[name]
     plant(write_joint(tmp_path, sound_examples()))
-    assert found(check(tmp_path, rate=RATE)) == expected
+    assert found(check(tmp_path, snippets_per_second=RATE)) == expected
 
 
 def test_every_missing_column_is_named(tmp_path):
@@ -129,7 +131,7 @@ def test_a_data_set_without_labels_has_no_class(tmp_path):
 
 def test_the_rate_that_would_fit_is_told(tmp_path):
     folder = write_sound(tmp_path)
-    (finding,) = check(folder, rate=25 / 16).findings
+    (finding,) = check(folder, snippets_per_second=25 / 16).findings
     assert finding.examples == ("1.5625 snippets per second fit 0 of 10 videos, about 2 would fit 10",)
 
 

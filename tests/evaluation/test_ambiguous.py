@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tsc_jax.data.clock import Clock
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation.ambiguous import is_ambiguous, read_ambiguous, shares_snippet
 from tsc_jax.evaluation.evaluate import without_ambiguous
@@ -36,14 +37,14 @@ def test_a_prediction_shares_a_snippet_as_sets_of_snippets_do(stretches, snippet
 
 
 def test_predictions_of_a_run_are_dropped_by_a_file(tmp_path):
-    split = SimpleNamespace(videos=[SimpleNamespace(name="a"), SimpleNamespace(name="b")])
+    split = SimpleNamespace(videos=[SimpleNamespace(name="a"), SimpleNamespace(name="b")], clock=Clock(1.0))
     predictions = make_segments([0, 1, 1], [1, 0, 2], [0, 0, 5], [5, 5, 9])
-    assert without_ambiguous(predictions, split, 1.0, "") is predictions
+    assert without_ambiguous(predictions, split, "") is predictions
     path = tmp_path / "ambiguous.txt"
     path.write_text("b  4.6 8\n")  # rounds to snippets 5, 6 and 7
-    np.testing.assert_array_equal(without_ambiguous(predictions, split, 1.0, str(path)).label, [1, 0])
+    np.testing.assert_array_equal(without_ambiguous(predictions, split, str(path)).label, [1, 0])
     with pytest.raises(InputError, match=r"nowhere\.txt"):
-        without_ambiguous(predictions, split, 1.0, str(tmp_path / "nowhere.txt"))
+        without_ambiguous(predictions, split, str(tmp_path / "nowhere.txt"))
 
 
 def test_mostly_ambiguous_predictions_are_detected(tmp_path):

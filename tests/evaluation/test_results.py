@@ -157,3 +157,16 @@ def test_table():
         ["ours", "30.0", "20.0", "4.0", "25.0", "18.0"],
         ["floor", "3.0", "2.0", "1.0", "2.5", "2.0", "-16.01"],
     ]
+
+
+def test_ground_truth_needs_no_subset_and_ignores_what_is_wrong_with_other_videos(tmp_path):
+    path, entry = tmp_path / "gt.json", {"annotations": [{"segment": [1, 2], "label": "run"}]}
+    spoilt = {"annotations": [{"segment": [2, 1], "label": "run"}]}
+    path.write_text(json.dumps({"database": {"a": entry, "b": {}}}))
+    assert results.read_ground_truth(path).videos == ("a", "b")
+    content = {"a ": entry | {"subset": "Test"}, "b": spoilt | {"subset": "training"}}
+    path.write_text("\ufeff" + json.dumps({"database": content}))
+    truth = results.read_ground_truth(path)
+    assert (truth.subset, truth.videos, len(truth.segments)) == ("Test", ("a",), 1)
+    with pytest.raises(InputError, match=r'video "b": segment \[2, 1\]'):
+        results.read_ground_truth(path, "Training")

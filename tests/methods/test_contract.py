@@ -174,7 +174,7 @@ def test_an_export_holds_the_variables_alone_and_gives_the_same_segments(trained
     for folder in (whole, tmp_path / "export"):
         run = open_trained(folder)
         inference = make_inference(run.config, run.sizes)
-        ends.append(localize(inference, run.variables, split, 2.0, run.config))
+        ends.append(localize(inference, run.variables, split, run.config))
         arrays = run.about["arrays"]
     assert len(arrays) == len(jax.tree.leaves(run.variables))
     for column in vars(ends[0].segments):

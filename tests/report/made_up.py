@@ -24,7 +24,7 @@ def made_up_dataset(videos: int = 9, seed: int = 0) -> Dataset:
         segments = np.column_stack([start, start + rng.uniform(1, 8, number)])
         labels = rng.integers(0, len(CLASSES) - 1, number)
         present = np.isin(np.arange(len(CLASSES)), labels)
-        return Video(f"<i>video {index}&amp;", int(duration * RATE), duration, present, segments, labels)
+        return Video(f"<i>video {index}&amp;", int(duration * RATE), duration, present, segments, labels, RATE)
 
     split = Split(tuple(video(index) for index in range(videos)), np.arange(videos), [])
     return Dataset("<made & up>", CLASSES, RATE, 4, "", split, split)

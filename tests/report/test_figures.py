@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.report.made_up import made_up_dataset, made_up_evaluation
+from tsc_jax.data.clock import Clock
 from tsc_jax.errors import InputError
 from tsc_jax.localization.segments import make_segments
 from tsc_jax.report.figures import draw_video, save
@@ -18,7 +19,7 @@ UNFINISHED = "costs $\\frac$"  # as mathematics it is an error
 def test_names_are_not_read_as_mathematics(tmp_path):
     segments = make_segments(0, [0], [1], [2], [0.5])
     curves = np.zeros((6, 2)), np.zeros(6)
-    save(draw_video(UNFINISHED, [UNFINISHED], segments, segments, *curves, 2.0), tmp_path / "a.png")
+    save(draw_video(UNFINISHED, [UNFINISHED], segments, segments, *curves, Clock(2.0)), tmp_path / "a.png")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
@@ -52,7 +53,7 @@ def test_a_name_of_several_folders_is_one_file(tmp_path):
 def test_the_legend_hides_no_curve(classes, letters):
     names = [f"{place}".ljust(letters, "x") for place in range(classes)]
     segments = make_segments(0, np.arange(classes), np.zeros(classes), np.ones(classes), np.ones(classes))
-    figure = draw_video("", names, segments, segments, np.ones((8, classes + 1)), np.ones(8), 2.0)
+    figure = draw_video("", names, segments, segments, np.ones((8, classes + 1)), np.ones(8), Clock(2.0))
     figure.draw_without_rendering()
     (legend,) = [*figure.legends, *(axes.get_legend() for axes in figure.axes if axes.get_legend())]
     legend, whole = legend.get_window_extent(), figure.bbox

@@ -1,16 +1,19 @@
 """What does not fit is one sentence before training."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
-from tests.training.small import small_run, toy_run
+from tests.training.small import made_up_source, small_run, toy_run
+from tsc_jax.data.builder import prepare
 from tsc_jax.data.dataset import open_dataset
 from tsc_jax.errors import InputError
-from tsc_jax.report.run import report
+from tsc_jax.report.run import NO_MAP, report
 from tsc_jax.training.checks import check_values
 from tsc_jax.training.loop import train
+from tsc_jax.training.trained import open_trained
 
 
 @pytest.mark.parametrize(
@@ -73,3 +76,15 @@ def test_a_name_that_makes_no_file_name_is_refused_before_training(data_dir):
     )
     with pytest.raises(InputError, match="has 252 bytes in UTF-8, expected at most 251"):
         check_values(config, renamed)
+
+
+def test_without_test_segments_a_run_trains_and_writes_predictions(data_dir, tmp_path):
+    source = made_up_source()
+    unknown = tuple(dataclasses.replace(video, segments=(), segment_labels=()) for video in source.splits["test"])
+    source = dataclasses.replace(source, splits={**source.splits, "test": unknown})
+    prepare(lambda: source, "made_up", tmp_path / "data")
+    train(toy_run(tmp_path / "data", **{"train.steps": 2}), tmp_path / "run")
+    assert report(tmp_path / "run", {}) == NO_MAP
+    assert open_trained(tmp_path / "run").step == 2
+    results = json.loads((tmp_path / "run" / "predictions.json").read_text())["results"]
+    assert len(results) == len(unknown) and any(results.values())

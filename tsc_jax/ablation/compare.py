@@ -198,7 +198,7 @@ def timed(of: Compared, config: ml_collections.ConfigDict, folder: Path, dataset
 
     def seconds() -> float:
         start = time.perf_counter()
-        localize(inference, variables, dataset.test, dataset.snippets_per_second, config)
+        localize(inference, variables, dataset.test, config)
         return time.perf_counter() - start
 
     seconds()

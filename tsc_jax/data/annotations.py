@@ -1,11 +1,12 @@
 """Reads annotations of untrimmed videos: ActivityNet's JSON form, and a folder of .npy files.
 
-Both readers return one `SourceVideo` without features per video, in the order of the file.
+Both readers return one `SourceVideo` without features per video, in the order of the file. What is wrong with a video
+is one of its `faults`, so that it can be ignored where the video is not used; faulty pieces are left out.
 
-`refuse` receives every error. By default it raises the error; if it returns, the reader leaves the faulty
-piece out and continues.
+`refuse` receives every other error. By default it raises the error; if it returns, the reader continues.
 """
 
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tsc_jax.data.names import as_name
 from tsc_jax.data.pickles import load_npy
 from tsc_jax.data.source import SourceVideo
 from tsc_jax.errors import InputError, Refuse, attempt, stop
@@ -22,42 +24,66 @@ FIELDS, LISTS = ("videoname", "subset", "duration"), ("labels_all", "segments", 
 
 
 def read_json(path: Path, refuse: Refuse = stop) -> list[SourceVideo]:
-    """Reads {"database": {VIDEO: {"subset", "duration", "annotations": [{"segment", "label"}]}}}.
+    """Reads {"database": {VIDEO: {"subset", "duration", "fps", "annotations": [{"segment", "label"}]}}}.
 
-    Times may be numbers or strings. The video-level labels are the classes of the segments.
-    Raises InputError for a missing file, another form, a repeated video or an invalid segment.
+    Everything of a video is optional here. Times may be numbers or strings. The video-level labels are the classes of
+    the segments. MMAction2 writes the videos without "database", and "duration_second"; frames per second may also be
+    given as the number of frames. Raises InputError for a missing file, another form, or a repeated video.
     """
-    database = load_json(path, refuse).get("database")
+    content = load_json(path, refuse)
+    database = content.get("database")
+    if (
+        database is None
+        and content
+        and all(isinstance(each, dict) and "annotations" in each for each in content.values())
+    ):
+        database = content
     if not isinstance(database, dict):
         raise InputError(f'{path}: has no object "database" of videos, expected ActivityNet\'s form')
-    videos = []
-    for name, entry in database.items():
-        where = f'{path}, video "{name}"'
+    refuse_repeated(map(as_name, database), "video", path, refuse)
+    return [_of_json(as_name(name), entry, f'{path}, video "{name}"') for name, entry in database.items()]
+
+
+def _of_json(name: str, entry: Any, where: str) -> SourceVideo:
+    faults = []
+    try:
+        instances = [(each["segment"], each["label"]) for each in entry.get("annotations") or ()]
+    except (KeyError, TypeError, AttributeError):
+        form = '{"subset": ..., "annotations": [{"segment": [s, e], "label": ...}]}'
+        faults.append(InputError(f"{where}: expected {form}"))
+        instances, entry = [], entry if isinstance(entry, dict) else {}
+    duration, subset = entry.get("duration", entry.get("duration_second")), str(entry.get("subset") or "")
+    video = as_video(name, instances, where, duration=duration, subset=subset, refuse=faults.append)
+    return dataclasses.replace(video, fps=_fps(entry, video.duration), faults=tuple(faults))
+
+
+def _fps(entry: dict, duration: float | None) -> float | None:
+    """Returns the frames per second of an entry, by themselves or by the number of frames; None if unknown."""
+    frames = next((entry[key] for key in ("frame", "frames", "duration_frame") if key in entry), None)
+    for value, seconds in ((entry.get("fps"), 1.0), (frames, duration)):
         try:
-            instances = [(each["segment"], each["label"]) for each in entry["annotations"]]
-            duration, subset = entry.get("duration"), str(entry["subset"])
-        except (KeyError, TypeError, AttributeError):
-            form = '{"subset": ..., "annotations": [{"segment": [s, e], "label": ...}]}'
-            refuse(InputError(f"{where}: expected {form}"))
-            instances, duration, subset = [], None, ""
-        videos.append(as_video(name, instances, where, duration=duration, subset=subset, refuse=refuse))
-    return videos
+            if seconds and 0 < float(value) / seconds < np.inf:
+                return float(value) / seconds
+        except (TypeError, ValueError):
+            pass
+    return None
 
 
 def read_npy_folder(folder: Path, refuse: Refuse = stop) -> list[SourceVideo]:
     """Reads videoname, subset, duration, labels, labels_all and segments (.npy) of a NAME-Annotations folder.
 
     The video-level labels are labels_all, which may differ from the classes of the segments.
-    Raises InputError for a missing or damaged file, files of different lengths, or an invalid segment.
+    Raises InputError for a missing or damaged file, or files of different lengths.
     """
     videos = []
     for name, subset, duration, labels, segments, segment_labels in zip(*_read_columns(folder, refuse), strict=True):
-        where = f'{folder}, video "{as_text(name)}"'
+        faults, where = [], f'{folder}, video "{as_text(name)}"'
         instances = list(zip(segments, segment_labels, strict=False))
         if len(segments) != len(segment_labels):
-            refuse(InputError(f"{where}: {len(segments)} segments but {len(segment_labels)} segment labels"))
+            faults.append(InputError(f"{where}: {len(segments)} segments but {len(segment_labels)} segment labels"))
             instances = []
-        videos.append(as_video(as_text(name), instances, where, labels, duration, as_text(subset), refuse))
+        video = as_video(as_name(as_text(name)), instances, where, labels, duration, as_text(subset), faults.append)
+        videos.append(dataclasses.replace(video, faults=tuple(faults)))
     return videos
 
 
@@ -134,13 +160,13 @@ def load_json(path: Path, refuse: Refuse = stop) -> dict:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Reads the stripped lines of a text file; raises InputError if it is missing or not text."""
-    return [line.strip() for line in _read_text(path).splitlines()]
+    """Reads the lines of a text file in the form of `as_name`; raises InputError if it is missing or not text."""
+    return [as_name(line) for line in _read_text(path).splitlines()]
 
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except UnicodeDecodeError:

@@ -30,8 +30,8 @@ def prepare(
     Args:
       name: of the data set.
       train: features [T, D] and video-level labels of each training video, by its name.
-      test: features [T, D] and segments (class, start, end in seconds) of each test video, by its name. At least
-        one video has a segment, because training measures mAP on them.
+      test: features [T, D] and segments (class, start, end in seconds) of each test video, by its name. Without
+        any segment there are predictions for them, but no mAP.
       snippets_per_second: rate of the features.
       classes: in the order of their indices; None: all labels that occur, sorted.
       data_dir: holds all prepared data sets.
@@ -45,8 +45,6 @@ def prepare(
         tuple(_video(each, given, is_test) for each, given in videos.items())
         for videos, is_test in ((train, False), (test, True))
     )
-    if tested and not any(video.segments for video in tested):
-        raise InputError("no test video has a segment, expected at least one: training measures mAP on them")
     classes = labels_of((*trained, *tested)) if classes is None else as_labels(classes, "the classes")
     source = Source(classes, snippets_per_second, {"train": trained, "test": tested})
     verbosity = logging.get_verbosity()

@@ -5,6 +5,7 @@ A data set is in wtal/NAME/VERSION under the data directory, as array_record fil
 
 import contextlib
 import dataclasses
+import errno
 import functools
 import hashlib
 import io
@@ -12,7 +13,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
@@ -24,10 +24,12 @@ import tqdm
 
 from tsc_jax.data.checks import check_source
 from tsc_jax.data.features import check_features
-from tsc_jax.data.source import SPLITS, Source, SourceVideo
+from tsc_jax.data.scratch import ends_on_sigterm, scratch_folder
+from tsc_jax.data.source import DURATION, SPLITS, Source, SourceVideo
 from tsc_jax.data.watch import PLANS, watch_source
 from tsc_jax.errors import InputError
 from tsc_jax.files import local_path
+from tsc_jax.settings import is_number
 
 
 @dataclasses.dataclass(eq=False)
@@ -68,7 +70,7 @@ class Wtal(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def __init__(self, source: Source, **kwargs: Any):
         self._source = source
-        self._digests = {}  # sha256 of each split that is written, by its name
+        self._digests, self._rates = {}, set()  # sha256 of each split that is written, by its name; rates of its videos
         self._videos = {split: sorted(source.splits[split], key=lambda video: video.name) for split in SPLITS}
         self._width = _features(self._videos["train"][0]).shape[1]
         super().__init__(file_format="array_record", **kwargs)
@@ -84,6 +86,8 @@ class Wtal(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                     "name": tfds.features.Text(),
                     "num_snippets": np.int64,
                     "duration": exact(shape=(), dtype=np.float64),
+                    "snippets_per_second": exact(shape=(), dtype=np.float64),
+                    "offset": exact(shape=(), dtype=np.float64),
                     "labels": tfds.features.Tensor(shape=(None,), dtype=np.int32),
                     "segments": exact(shape=(None, 2), dtype=np.float64),
                     "segment_labels": tfds.features.Tensor(shape=(None,), dtype=np.int32),
@@ -92,7 +96,6 @@ class Wtal(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             ),
             metadata=tfds.core.MetadataDict(
                 classes=list(self._source.classes),
-                snippets_per_second=float(self._source.snippets_per_second),
                 width=self._width,
                 extractor=self._source.extractor,
             ),
@@ -104,8 +107,7 @@ class Wtal(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _generate_examples(self, split: str) -> Iterator[tuple[str, dict]]:
         index = {name: place for place, name in enumerate(self._source.classes)}
-        rate = float(self._source.snippets_per_second)
-        digest = hashlib.sha256()
+        shared, digest = self._source.snippets_per_second, hashlib.sha256()
         # TFDS's own bars are off because they do not know the number of videos.
         for video in tqdm.tqdm(self._videos[split], split, unit="video", disable=None):
             features = _features(video)
@@ -113,25 +115,32 @@ class Wtal(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 raise InputError(
                     f"{_origin(video)}: features have width {features.shape[1]}, others have {self._width}"
                 )
-            duration = len(features) / rate if video.duration is None else video.duration
+            rate = rate_of(video, len(features), shared)
+            duration = video.offset + len(features) / rate if video.duration is None else video.duration
             facts = (video.name, duration, sorted(video.labels), video.segments, video.segment_labels)
-            digest.update(json.dumps([*facts, features.shape]).encode())
+            clock = () if (rate, video.offset) == (shared, 0.0) else (rate, video.offset)
+            digest.update(json.dumps([*facts, features.shape, *clock]).encode())
             digest.update(features.tobytes())
             record = {
                 "name": video.name,
                 "num_snippets": len(features),
                 "duration": np.float64(duration),
+                "snippets_per_second": np.float64(rate),
+                "offset": np.float64(video.offset),
                 "labels": np.array(sorted(index[label] for label in video.labels), np.int32),
                 "segments": np.array(video.segments, np.float64).reshape(-1, 2),
                 "segment_labels": np.array([index[label] for label in video.segment_labels], np.int32),
                 "features": features,
             }
+            self._rates.add(rate)
             yield video.name, record
         self._digests[split] = digest.hexdigest()
         if len(self._digests) == len(SPLITS):
-            shared = json.dumps([self._source.classes, rate])
-            everything = " ".join([shared, *(self._digests[split] for split in SPLITS)])
+            about = json.dumps([self._source.classes, float(shared) if is_number(shared) else shared])
+            everything = " ".join([about, *(self._digests[split] for split in SPLITS)])
             self.info.metadata["fingerprint"] = hashlib.sha256(everything.encode()).hexdigest()
+            # None: every video has a rate of its own.
+            self.info.metadata["snippets_per_second"] = self._rates.pop() if len(self._rates) == 1 else None
 
 
 def config_of(name: str) -> WtalConfig:
@@ -141,8 +150,9 @@ def config_of(name: str) -> WtalConfig:
 
 def with_known(source: Source, known: WtalConfig) -> Source:
     """Takes the classes of a published data set, and its rate if the files give none."""
-    rate = known.snippets_per_second if source.snippets_per_second is None else source.snippets_per_second
-    source = dataclasses.replace(source, snippets_per_second=rate)
+    own = all(video.snippets_per_second is not None for split in SPLITS for video in source.splits[split])
+    if source.snippets_per_second is None and not own:
+        source = dataclasses.replace(source, snippets_per_second=known.snippets_per_second)
     if not known.classes:
         return source
     origins = {**source.origins, "classes": f"the published class list of {known.name}"}
@@ -174,16 +184,37 @@ def prepare(read_source: Callable[[], Source], name: str, data_dir: str | os.Pat
     check_source(source)
     data_dir = local_path(data_dir)
     Path(data_dir).mkdir(parents=True, exist_ok=True)
-    # Written to a temporary folder, so that an error or Ctrl-C leaves nothing behind.
-    with tempfile.TemporaryDirectory(prefix="incomplete.", dir=data_dir) as scratch:
+    with ends_on_sigterm(), scratch_folder(Path(data_dir)) as scratch, writes_into(target):
         tfds.disable_progress_bar()
         with contextlib.redirect_stdout(io.StringIO()):  # TFDS announces a download
             Wtal(source, data_dir=scratch, config=known).download_and_prepare()
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
-            target.rename(Path(scratch, "replaced"))
+            target.rename(scratch / "replaced")
         shutil.move(prepared_folder(scratch, name), target)
     return True
+
+
+@contextlib.contextmanager
+def writes_into(target: Path) -> Iterator[None]:
+    """Turns an error of writing, also one of array_record, into an InputError that names the data set."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+        known = [
+            text for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) if (text := os.strerror(number)) in reason
+        ]
+        if isinstance(error, RuntimeError) and not known:
+            raise
+        raise InputError(f"{target}: cannot be written ({(known or [reason])[0]})") from error
+
+
+def rate_of(video: SourceVideo, num_snippets: int, shared: float | str | None) -> float:
+    """Returns the snippets per second of a video of T snippets; `shared` is the rate of its data set, or DURATION."""
+    if video.snippets_per_second is not None:
+        return float(video.snippets_per_second)
+    return num_snippets / video.duration if shared == DURATION else float(shared)
 
 
 def _origin(video: SourceVideo) -> str:

@@ -1,9 +1,12 @@
 """What every data set must fulfil before it is prepared, and when a rate fits the lengths of its videos."""
 
+from collections.abc import Iterable, Iterator, Sequence
+
 import numpy as np
 
 from tsc_jax.data.annotations import refuse_repeated
-from tsc_jax.data.source import SPLITS, Source, SourceVideo
+from tsc_jax.data.names import Nearest, loose
+from tsc_jax.data.source import DURATION, SPLITS, Source, SourceVideo
 from tsc_jax.errors import InputError, Refuse, stop
 
 MAX_NAME_BYTES = 251  # a file name has at most 255 bytes, and the figure of a video is called NAME.png
@@ -17,16 +20,16 @@ def check_source(source: Source, refuse: Refuse = stop) -> None:
 
     `refuse` receives every error; by default it raises the first one.
     """
-    rate, train, where = source.snippets_per_second, source.splits["train"], NO_FILES | source.origins
+    train, where = source.splits["train"], NO_FILES | source.origins
     if not source.classes:
         refuse(InputError(f"{where['classes']}: no classes, expected a class list or labels of segments", "no_classes"))
     elif train and not any(video.labels for video in train):
         refuse(InputError(f"{where['train']}: no training video has a label, expected at least one", "no_classes"))
     refuse_repeated(source.classes, "class", where["classes"], refuse)
-    if rate is None:
-        refuse(InputError("no file gives the number of snippets per second: give --snippets_per_second", "no_rate"))
-    elif not (isinstance(rate, int | float) and 0 < rate < np.inf):
-        refuse(InputError(f"{where['rate']}: snippets_per_second is {rate!r}, expected a positive number", "no_rate"))
+    for one, other in _nearly_equal(source.classes):
+        sentence = f'{where["classes"]}: the classes "{one}" and "{other}" differ only in capital letters or blanks'
+        refuse(InputError(f"{sentence}, expected one spelling", "near_labels"))
+    _check_rate(source, where["rate"], refuse)
     for split, videos in source.splits.items():
         origin = where[split]
         if not videos:
@@ -48,12 +51,38 @@ def _check_name(name: str, origin: str, refuse: Refuse) -> None:
         refuse(InputError(f"{origin}: {long_name(name)}", "long_names"))
 
 
+def _check_rate(source: Source, origin: str, refuse: Refuse) -> None:
+    rate, videos = source.snippets_per_second, [video for split in SPLITS for video in source.splits[split]]
+    if rate == DURATION:
+        for video in (video for video in videos if video.duration is None):
+            sentence = f'video "{video.name}": has no duration, from which {origin} wants its rate'
+            refuse(InputError(sentence, "no_rate"))
+    elif rate is None:
+        if any(video.snippets_per_second is None for video in videos) or not videos:
+            sentence = "no file gives the number of snippets per second: give --snippets_per_second, or --feat_stride"
+            refuse(InputError(f"{sentence} where the frames per second of the videos are known", "no_rate"))
+    elif not (isinstance(rate, int | float) and 0 < rate < np.inf):
+        refuse(InputError(f"{origin}: snippets_per_second is {rate!r}, expected a positive number", "no_rate"))
+
+
 def _check_labels(video: SourceVideo, classes: tuple[str, ...], origin: str, refuse: Refuse) -> None:
     unknown = sorted({*video.labels, *video.segment_labels} - set(classes))
     if unknown and classes:
-        labels = ", ".join(f'"{label}"' for label in unknown)
+        labels, nearest = ", ".join(f'"{label}"' for label in unknown), Nearest(classes)
         sentence = f'video "{video.name}": label {labels} is not among the {len(classes)} classes of {origin}'
-        refuse(InputError(sentence, "unknown_labels"))
+        near = {label: nearest.to(label) for label in unknown}
+        if all(near.values()):
+            other, difference = near[unknown[0]]
+            sentence += f'; "{other}" differs in {difference}'
+        refuse(InputError(sentence, "near_labels" if all(near.values()) else "unknown_labels"))
+
+
+def _nearly_equal(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yields names that differ in capital letters, blanks, dashes or underscores alone."""
+    earlier = {}
+    for name in dict.fromkeys(names):
+        if (other := earlier.setdefault(loose(name), name)) != name:
+            yield other, name
 
 
 def name_bytes(name: str) -> int:
@@ -66,7 +95,21 @@ def long_name(name: str) -> str:
     return f'video "{name[:40]}...": its name has {name_bytes(name)} bytes in UTF-8, expected at most {MAX_NAME_BYTES}'
 
 
-def rate_fits(num_snippets: int, duration: float, rate: float) -> bool:
-    """Returns whether T is duration (seconds) times rate (snippets per second), within 2 snippets or 5%."""
-    expected = duration * rate
-    return abs(num_snippets - expected) <= max(SLACK_SNIPPETS, SLACK_SHARE * expected)
+def mostly_past_end(ends: Sequence[tuple[float, float]]) -> bool:
+    """Returns whether more than half of the segments, given by their end and the length of their video, end after it.
+
+    A tenth more counts as the same, because durations and annotations are rounded.
+    """
+    return sum(end > 1.1 * length for end, length in ends) > len(ends) / 2
+
+
+def rate_fits(num_snippets: int, duration: float, rate: float, offset: float = 0.0) -> bool:
+    """Returns whether T is duration (seconds) times rate (snippets per second), within 2 snippets or 5%.
+
+    An `offset` (seconds) before the first snippet shortens the video, and so may one as long behind the last.
+    """
+    fits = False
+    for length in (duration - offset, duration - 2 * offset):
+        expected = max(length, 0) * rate
+        fits |= abs(num_snippets - expected) <= max(SLACK_SNIPPETS, SLACK_SHARE * expected)
+    return fits

@@ -2,13 +2,15 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from tsc_jax.data.builder import config_of, prepared_folder
+from tsc_jax.data.checks import rate_fits
+from tsc_jax.data.clock import Clock
 from tsc_jax.data.source import SPLITS
 from tsc_jax.errors import InputError
 
@@ -23,6 +25,18 @@ class Video:
     labels: np.ndarray  # bool [C], video-level labels
     segments: np.ndarray  # float64 [N, 2], start and end of every action instance in seconds
     segment_labels: np.ndarray  # int64 [N], class indices of the segments
+    snippets_per_second: float = 1.0  # rate of its features
+    offset: float = 0.0  # when its first snippet starts, in seconds
+
+    @property
+    def clock(self) -> Clock:
+        """Its rate and offset."""
+        return Clock(self.snippets_per_second, self.offset)
+
+    @property
+    def rate_fits(self) -> bool:
+        """Whether the rate fits the number of snippets and the duration."""
+        return rate_fits(self.num_snippets, self.duration, *self.clock)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +46,19 @@ class Split:
     videos: tuple[Video, ...]
     records: np.ndarray  # int64, what to give to `read` for each video
     read: Callable[[int], np.ndarray]  # returns features, float32 [T, D]; several threads may call it
+
+    @property
+    def has_segments(self) -> bool:
+        """Whether there is an action instance in it, which mAP needs."""
+        return any(len(video.segments) for video in self.videos)
+
+    @property
+    def clock(self) -> Clock:
+        """The rates and offsets of all videos, [V] each."""
+        videos = self.videos
+        return Clock(
+            np.array([each.snippets_per_second for each in videos]), np.array([each.offset for each in videos])
+        )
 
     def features(self, index: int) -> np.ndarray:
         """Reads the features of video `index` from disk, float32 [T, D]."""
@@ -68,12 +95,19 @@ class Dataset:
 
     name: str  # as given to launch.prepare
     classes: tuple[str, ...]  # in the order of their indices
-    snippets_per_second: float  # rate of the snippet features
+    snippets_per_second: float | None  # rate of the snippet features; None: every video has its own
     width: int  # D
     fingerprint: str  # sha256 of everything in it
     train: Split
     test: Split
     extractor: Any = None  # what its files say of the extractor of its features; None: nothing
+
+    @property
+    def offset_snippets(self) -> float:
+        """When the first snippet of a video starts, in snippets; 0 if that differs between videos."""
+        clock = Clock(*map(np.concatenate, zip(self.train.clock, self.test.clock, strict=True)))
+        offsets = clock.offset * clock.rate
+        return float(offsets[0]) if np.ptp(offsets) < 1e-6 else 0.0
 
 
 def unlabelled(
@@ -82,14 +116,16 @@ def unlabelled(
     read: Callable[[int], np.ndarray],
     num_classes: int,
     snippets_per_second: float,
+    offset: float = 0.0,
 ) -> Split:
     """Makes a split of videos without annotations, in the given order; several threads may call `read`.
 
-    `lengths` are in snippets, and with the rate give the durations; `read(index)` returns float32 [T, D].
+    `lengths` are in snippets, and with the rate and the `offset` in seconds give the durations; `read(index)` returns
+    float32 [T, D].
     """
     no_annotations = (np.zeros(num_classes, bool), np.zeros((0, 2)), np.zeros(0, np.int64))
     videos = tuple(
-        Video(name, int(length), length / snippets_per_second, *no_annotations)
+        Video(name, int(length), offset + length / snippets_per_second, *no_annotations, snippets_per_second, offset)
         for name, length in zip(names, lengths, strict=True)
     )
     return Split(videos, np.arange(len(videos)), read)
@@ -111,7 +147,7 @@ def open_dataset(data_dir: str | os.PathLike, name: str) -> Dataset:
             name=name,
             classes=tuple(metadata["classes"]),
             **{field: metadata[field] for field in ("snippets_per_second", "width", "fingerprint")},
-            **{split: _open_split(builder, split, len(metadata["classes"])) for split in SPLITS},
+            **{split: _open_split(builder, split, metadata) for split in SPLITS},
             extractor=metadata.get("extractor"),
         )
     # TFDS, protobuf and array_record raise many types of errors for damaged files.
@@ -122,12 +158,14 @@ def open_dataset(data_dir: str | os.PathLike, name: str) -> Dataset:
         ) from error
 
 
-def _open_split(builder: tfds.core.DatasetBuilder, split: str, classes: int) -> Split:
+def _open_split(builder: tfds.core.DatasetBuilder, split: str, metadata: Mapping[str, Any]) -> Split:
     # Skips the features, which take long to decode; TFDS's own PartialDecoding needs TensorFlow.
     others = {name: feature for name, feature in builder.info.features.items() if name != "features"}
     decode = tfds.features.FeaturesDict(others).deserialize_example_np
     raw = builder.as_data_source(split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
-    videos = [_video(decode(raw[record]), classes) for record in range(len(raw))]
+    # Earlier versions wrote no rate of single videos.
+    shared = {"snippets_per_second": metadata["snippets_per_second"], "offset": 0.0}
+    videos = [_video(shared | decode(raw[record]), len(metadata["classes"])) for record in range(len(raw))]
     records = np.array(sorted(range(len(videos)), key=lambda record: videos[record].name))
     whole = builder.as_data_source(split)
     return Split(tuple(videos[record] for record in records), records, lambda record: whole[record]["features"])
@@ -141,4 +179,6 @@ def _video(record: dict[str, Any], classes: int) -> Video:
         labels=np.isin(np.arange(classes), record["labels"]),
         segments=record["segments"],
         segment_labels=record["segment_labels"].astype(np.int64),
+        snippets_per_second=float(record["snippets_per_second"]),
+        offset=float(record["offset"]),
     )

@@ -6,47 +6,47 @@ from pathlib import Path
 
 from tsc_jax.data import annotations
 from tsc_jax.data.features import check_features
+from tsc_jax.data.options import Options
 from tsc_jax.data.pickles import load_npy
-from tsc_jax.data.source import SPLITS, Source, SourceVideo, labels_of
+from tsc_jax.data.source import SPLITS, Source, SourceVideo, labels_of, sound
+from tsc_jax.data.subsets import choose_subsets, subset_of
+from tsc_jax.data.timing import META, UNKNOWN, Timing, read_timing, with_timing
 from tsc_jax.errors import InputError, Refuse, attempt, stop
 
-# Names of the training and test subsets: of THUMOS-14 and data sets in its form, and of ActivityNet.
-SUBSETS = (("validation", "test"), ("training", "validation"))
 FEATURES, ANNOTATIONS = "*-I3D-JOINTFeatures.npy", "*-Annotations"
-SNIPPETS_PER_SECOND = 25 / 16  # the layout cannot express another rate; its extracted_fps.npy is wrong
+SNIPPETS_PER_SECOND = 25 / 16  # of the published features; extracted_fps.npy beside them is wrong
+ALL_FEATURES = Options()
 
 
-def read_joint(
-    directory: Path, subsets: tuple[str, str] | None = None, modality: str = "both", refuse: Refuse = stop
-) -> Source:
+def read_joint(directory: Path, options: Options = ALL_FEATURES, refuse: Refuse = stop) -> Source:
     """Reads a data set in the joint layout; loads all features at once.
 
-    `directory` holds one NAME-I3D-JOINTFeatures.npy and one NAME-Annotations/, or is the latter. `subsets` are the
-    names of the training and test subsets; None stands for the pair of SUBSETS that occurs.
+    `directory` holds one NAME-I3D-JOINTFeatures.npy and one NAME-Annotations/, or is the latter; meta.json may give
+    the values of `Timing`.
 
     `refuse` receives errors after which reading can go on, also those of features that are read later. Raises
     InputError for a missing or ambiguous file, features that do not match the annotations, or unknown subsets.
     """
     folder = directory if (directory / "videoname.npy").exists() else the_only(directory, ANNOTATIONS)
     videos = annotations.read_npy_folder(folder, refuse)
-    present = {video.subset for video in videos}
-    pairs = (subsets,) if subsets else SUBSETS
-    pair = next((pair for pair in pairs if present.issuperset(pair)), None)
-    if pair is None:
-        known = " or ".join(" and ".join(pair) for pair in pairs)
-        raise InputError(f"{folder / 'subset.npy'}: has the subsets {', '.join(sorted(present))}, expected {known}")
-    videos = attempt(refuse, _with_features, videos, directory, folder, modality, refuse) or videos
-    return Source(
+    where = folder / "subset.npy"
+    pair = dict(zip(SPLITS, choose_subsets(videos, options.subsets, options.known_subsets, where), strict=True))
+    videos = attempt(refuse, _with_features, videos, directory, folder, options.modality, refuse) or videos
+    source = Source(
         classes=attempt(refuse, annotations.read_classes, folder / "classlist.npy") or labels_of(videos),
-        snippets_per_second=SNIPPETS_PER_SECOND,
+        snippets_per_second=None,
         splits={
-            split: tuple(video for video in videos if video.subset == subset)
-            for split, subset in zip(SPLITS, pair, strict=True)
+            split: tuple(sound((video for video in videos if subset_of(video) == pair[split]), refuse))
+            for split in SPLITS
         },
-        unlisted=tuple(video.name for video in videos if video.subset not in pair),
+        unlisted=tuple(video for video in videos if subset_of(video) not in pair.values()),
         origins={split: f"{folder / 'videoname.npy'}, {split} subset" for split in SPLITS}
         | {"classes": str(folder / "classlist.npy")},
     )
+    meta = (directory / META).exists() and attempt(refuse, annotations.load_json, directory / META, refuse)
+    timing = attempt(refuse, read_timing, directory, meta or {}) or UNKNOWN
+    timing = timing.over(Timing(snippets_per_second=SNIPPETS_PER_SECOND))
+    return attempt(refuse, with_timing, source, options.timing.over(timing)) or source
 
 
 def _with_features(

@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from tsc_jax.errors import InputError, Refuse
+
 SPLITS = ("train", "test")
+DURATION = "duration"  # as a rate: T / duration of each video, for features of one length for all videos
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +24,10 @@ class SourceVideo:
     read_features: Callable[[], np.ndarray] | None = None  # returns float32 [T, D]; None: there are no features
     origin: str = ""  # file of the features, for messages
     subset: str = ""  # in the annotation file: "validation", "training", "train", ...
+    fps: float | None = None  # frames per second in the annotation file
+    snippets_per_second: float | None = None  # rate of its features; None: that of the data set
+    offset: float = 0.0  # when its first snippet starts, in seconds
+    faults: tuple[InputError, ...] = ()  # what is wrong with its annotations
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,12 +35,22 @@ class Source:
     """A whole data set."""
 
     classes: tuple[str, ...]  # in the order of their indices
-    snippets_per_second: float | None  # rate of the features; None: the files do not give it
+    snippets_per_second: float | str | None  # rate of the features; None: the files do not give it; or DURATION
     splits: Mapping[str, tuple[SourceVideo, ...]]  # the videos of "train" and "test"
-    unlisted: tuple[str, ...] = ()  # names of annotated videos in neither split
+    unlisted: tuple[SourceVideo, ...] = ()  # annotated videos in neither split
+    unused: tuple[str, ...] = ()  # files of features that belong to no video
     # For messages: the files of "classes", "rate" and each split.
     origins: Mapping[str, str] = dataclasses.field(default_factory=dict)
     extractor: Any = None  # what meta.json says of the extractor of the features; None: nothing
+
+
+def sound(videos: Iterable[SourceVideo], refuse: Refuse) -> list[SourceVideo]:
+    """Returns the videos; `refuse` receives what is wrong with their annotations."""
+    videos = list(videos)
+    for video in videos:
+        for fault in video.faults:
+            refuse(fault)
+    return videos
 
 
 def labels_of(videos: Iterable[SourceVideo]) -> tuple[str, ...]:

@@ -5,13 +5,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
 import tqdm
 
-from tsc_jax.data.checks import rate_fits
-from tsc_jax.data.source import SPLITS, Source, SourceVideo
+from tsc_jax.data.builder import rate_of
+from tsc_jax.data.source import DURATION, SPLITS, Source, SourceVideo
 from tsc_jax.doctor.findings import Example
 from tsc_jax.errors import Refuse, attempt
+from tsc_jax.settings import is_number
 
 HEADS = 4  # config.model.tce_heads of all recipes of TSC-Net
 
@@ -31,12 +31,14 @@ class Row(NamedTuple):
     split: str
     video: SourceVideo
     features: Measured | None
+    rate: float | None  # snippets per second; None if unknown
 
-    def seconds(self, rate: float | None) -> float | None:
+    @property
+    def seconds(self) -> float | None:
         """Returns the length of the video; None if unknown."""
-        if self.video.duration is not None or self.features is None or not rate:
+        if self.video.duration is not None or self.features is None or not self.rate:
             return self.video.duration
-        return self.features.num_snippets / rate
+        return self.video.offset + self.features.num_snippets / self.rate
 
 
 def measure(source: Source, refuse: Refuse) -> list[Row]:
@@ -45,7 +47,16 @@ def measure(source: Source, refuse: Refuse) -> list[Row]:
     # Without features there is nothing to wait for; None shows the bar on a terminal only.
     silent = None if any(video.read_features for _, video in videos) else True
     progress = tqdm.tqdm(videos, "reading", unit="video", disable=silent)
-    return [Row(split, video, video.read_features and attempt(refuse, _measure, video)) for split, video in progress]
+    return [_row(split, video, source.snippets_per_second, refuse) for split, video in progress]
+
+
+def _row(split: str, video: SourceVideo, shared: float | str | None, refuse: Refuse) -> Row:
+    features = video.read_features and attempt(refuse, _measure, video)
+    known = video.snippets_per_second is not None or is_number(shared)
+    known = known or (shared == DURATION and features is not None and video.duration is not None)
+    return Row(
+        split, video, features, rate_of(video, features.num_snippets if features else 0, shared) if known else None
+    )
 
 
 def _measure(video: SourceVideo) -> Measured:
@@ -61,7 +72,7 @@ def check_features(rows: list[Row]) -> Iterator[Example]:
     widths = Counter(row.features.width for row in rows)
     usual = widths.most_common(1)[0][0] if widths else 0
     copies = defaultdict(lambda: {split: {} for split in SPLITS})  # by digest: names in order, each once
-    for split, video, features in rows:
+    for split, video, features, _ in rows:
         copies[features.digest][split][video.name] = None
         if features.width != usual:
             yield "width", f"{video.name}: width {features.width}, most have {usual}"
@@ -74,24 +85,3 @@ def check_features(rows: list[Row]) -> Iterator[Example]:
             if names["train"] and name not in names["train"]:
                 yield "same_features_in_test", f"{name}: the same as {next(iter(names['train']))}"
         yield from (("same_features", ", ".join(names[split])) for split in SPLITS if len(names[split]) > 1)
-
-
-def check_lengths(rows: list[Row], rate: float | None) -> Iterator[Example]:
-    """Finds videos with T other than duration times rate, or the rate if most differ and another rate fits 90%."""
-    known = [
-        (video.name, features.num_snippets, video.duration)
-        for _, video, features in rows
-        if features is not None and video.duration is not None
-    ]
-    if not known or not rate:
-        return
-    wrong = [each for each in known if not rate_fits(*each[1:], rate)]
-    fitting = float(np.median([number / duration for _, number, duration in known]))
-    fitted = sum(rate_fits(number, duration, fitting) for _, number, duration in known)
-    if len(wrong) > len(known) / 2 and fitted >= 0.9 * len(known):
-        sentence = f"{rate:g} snippets per second fit {len(known) - len(wrong)} of {len(known)} videos"
-        yield "rate", f"{sentence}, about {fitting:.4g} would fit {fitted}"
-        return
-    for name, number, duration in wrong:
-        expected = f"{duration:.1f} s at {rate:g} per second make {duration * rate:.0f}"
-        yield "length", f"{name}: {number} snippets, {expected}"

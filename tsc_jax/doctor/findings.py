@@ -41,7 +41,15 @@ TEXTS = {  # title and advice of each check, by severity
         "unusable": ("unusable files", "Write them again in the form that docs/your-own-data.md describes."),
         "repeated_names": ("repeated names", "Keep one of each."),
         "unannotated": ("listed videos without annotation", "Annotate them or take them off the list."),
-        "missing": ("videos without features", "Add files with exactly these names, or take the videos off the list."),
+        "missing": (
+            "videos without features",
+            "Add files with exactly these names, or take the videos off the list; launch.prepare --skip_missing leaves"
+            " them out.",
+        ),
+        "near_names": (
+            "videos without features whose name differs a little from that of a file",
+            "Rename the files or the videos, so that both have one name.",
+        ),
         "no_features": (
             "data sets without features",
             "Put them beside the annotations: launch.prepare needs them, and their checks were left out.",
@@ -54,8 +62,11 @@ TEXTS = {  # title and advice of each check, by severity
         ),
         "durations": ("invalid durations", "Write a positive number of seconds."),
         "unknown_labels": ("labels outside the class list", "Correct the spelling, or add the class to the list."),
+        "near_labels": (
+            "labels that differ a little from a class, or classes from another class",
+            "Write each class in one way, in the annotations and in the class list.",
+        ),
         "no_classes": ("data sets without classes or training labels", "List the classes, and label the videos."),
-        "no_ground_truth": ("test subsets without segments", "Annotate test videos: mAP needs their segments."),
         "same_name": ("test videos that are also training videos", "Keep each on one list, else the test is invalid."),
         "same_features_in_test": (
             "test videos with features of a training video",
@@ -75,8 +86,26 @@ TEXTS = {  # title and advice of each check, by severity
             "rates that do not fit the videos",
             "Give the right --snippets_per_second: with a wrong one all times in seconds are wrong, and mAP is near 0.",
         ),
+        "fixed_length": (
+            "data sets whose features have one length for all videos",
+            "Give --snippets_per_second=duration here and to launch.prepare: then the snippets of each video share its"
+            " duration evenly.",
+        ),
+        "own_rates": (
+            "data sets whose videos have rates of their own",
+            'Write "snippets_per_second": {"VIDEO": RATE}, or "feat_stride" and "fps": {"VIDEO": FPS}, into meta.json;'
+            " if the features cover the videos whole, --snippets_per_second=duration fits any rates.",
+        ),
+        "units": (
+            "subsets with most segments past the end of their video",
+            "Write times in seconds: these are probably in frames or milliseconds.",
+        ),
     },
     "warning": {
+        "no_ground_truth": (
+            "test subsets without segments",
+            "Nothing to do if their actions are to be found; annotate test videos to measure mAP.",
+        ),
         "length": (
             "videos with more or fewer snippets than expected",
             "Check whether they were cut, or extracted at another rate: T should be duration times rate,"
@@ -107,7 +136,8 @@ TEXTS = {  # title and advice of each check, by severity
         ),
         "extra_files": (
             "files in features/ that belong to no video",
-            "Correct misspelt names; files that are not meant to be used do no harm.",
+            "Correct misspelt names; features are read from .npy, .npz, .csv, .h5 and .hdf5 files. Files that are not"
+            " meant to be used do no harm.",
         ),
     },
     "note": {

@@ -13,7 +13,7 @@ SAME = 0.9  # tIoU at and above which two segments of a class count as one
 
 def check_labels(rows: list[Row]) -> Iterator[Example]:
     """Finds training videos without a label, and labels that differ from those of the segments."""
-    for split, video, _ in rows:
+    for split, video, *_ in rows:
         # A training video may have labels without segments.
         if video.segments and set(video.labels) != set(video.segment_labels):
             labels, of_segments = (
@@ -39,13 +39,14 @@ def check_classes(source: Source) -> Iterator[Example]:
             yield "untested_classes", name
 
 
-def check_segments(rows: list[Row], rate: float | None) -> Iterator[Example]:
+def check_segments(rows: list[Row], past_end: bool = True) -> Iterator[Example]:
     """Finds segments outside their video, of no length or repeated, and test videos without segments."""
     for row in rows:
-        video, length = row.video, row.seconds(rate)
+        video, length = row.video, row.seconds
         # The end of a segment may be rounded up to the end of the last snippet.
-        late = [] if length is None else [e for _, e in video.segments if e > length + (1 / rate if rate else 0)]
-        if late:
+        slack = 1 / row.rate if row.rate else 0
+        late = [] if length is None else [end for _, end in video.segments if end > length + slack]
+        if late and past_end:
             share = f"{len(late)} of {len(video.segments)} segments"
             sentence = f"{video.name}: {share}, the last ends at {max(late):.1f} s of {length:.1f} s"
             yield ("past_end" if row.split == "test" else "past_end_train"), sentence

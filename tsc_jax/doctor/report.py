@@ -18,7 +18,10 @@ INDENT = " " * 9  # of all lines of a finding but the first
 
 
 def contents(examination: Examination) -> dict:
-    """Returns the counts of each subset, the hours of videos of known length, and the least, median and largest T."""
+    """Returns the counts of each subset, the hours of videos of known length, and the least, median and largest T.
+
+    The rate is a number, or the least and the largest of those of the videos.
+    """
     source = examination.source
     if source is None:
         return {}
@@ -27,7 +30,7 @@ def contents(examination: Examination) -> dict:
         rows = [row for row in examination.rows if row.split == split]
         videos = [row.video for row in rows]
         lengths = [row.features.num_snippets for row in rows if row.features]
-        known = [seconds for row in rows if (seconds := row.seconds(source.snippets_per_second)) is not None]
+        known = [seconds for row in rows if (seconds := row.seconds) is not None]
         subsets[split] = {
             "videos": len(videos),
             "snippets": sum(lengths) if lengths else None,
@@ -37,10 +40,11 @@ def contents(examination: Examination) -> dict:
             "T": [min(lengths), float(np.median(lengths)), max(lengths)] if lengths else None,
         }
     widths = Counter(row.features.width for row in examination.rows if row.features)
+    rates = sorted({row.rate for row in examination.rows if row.rate is not None})
     return {
         "subsets": subsets,
         "width": widths.most_common(1)[0][0] if widths else None,
-        "snippets_per_second": source.snippets_per_second,
+        "snippets_per_second": rates[0] if len(rates) == 1 else [rates[0], rates[-1]] if rates else None,
         "classes": list(source.classes),
     }
 
@@ -97,9 +101,10 @@ def _table(content: dict) -> str:
         rows.append((split.ljust(max(map(len, SPLITS))), *map(str, cells)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.rjust, row, widths)) for row in rows]
-    rate = content["snippets_per_second"]
+    rates = content["snippets_per_second"]
+    rate = "unknown" if rates is None else " to ".join(f"{each:g}" for each in np.atleast_1d(rates))
     width = "width unknown" if content["width"] is None else f"width {content['width']}"
-    lines.append(f"{width}, {'unknown' if rate is None else f'{rate:g}'} snippets per second")
+    lines.append(f"{width}, {rate} snippets per second")
     classes = f"{len(content['classes'])} classes: {', '.join(content['classes']) or 'no list'}"
     lines.append(textwrap.fill(classes, LINE, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
     return "\n".join(lines)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tsc_jax.data.annotations import read_lines
+from tsc_jax.data.clock import Clock
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation.protocols import to_protocol
 from tsc_jax.localization.segments import Segments, make_segments
@@ -34,13 +35,15 @@ def read_ambiguous(path: Path, videos: Sequence[str]) -> Segments:
     return make_segments(video, 0, start, end)
 
 
-def shares_snippet(predictions: Segments, ambiguous: Segments, snippets_per_second: float) -> np.ndarray:
+def shares_snippet(predictions: Segments, ambiguous: Segments, clock: Clock | float) -> np.ndarray:
     """Returns bool [N]: whether a prediction shares a snippet with an ambiguous stretch; both in seconds.
+
+    `clock` may be a rate, in snippets per second.
 
     FAC-Net, RSKP and MMSD drop these predictions. As published, a stretch is rounded to snippets, half to even, so a
     stretch that rounds to no snippet drops nothing.
     """
-    return _largest_overlap(*to_protocol(ambiguous, predictions, snippets_per_second, "published")) > 0
+    return _largest_overlap(*to_protocol(ambiguous, predictions, clock, "published")) > 0
 
 
 def is_ambiguous(predictions: Segments, ambiguous: Segments) -> np.ndarray:

@@ -38,12 +38,12 @@ def evaluate(inference: Inference, variables: Any, step: int, dataset: Dataset, 
     Videos of fewer than `config.data.min_snippets` snippets get no predictions; their ground truth counts. Predictions
     in the stretches of the file `config.eval.ambiguous` are dropped. Raises as `localize` does.
     """
-    localized = localize(inference, variables, split, dataset.snippets_per_second, config)
-    predictions = without_ambiguous(localized.segments, split, dataset.snippets_per_second, config.eval.ambiguous)
+    localized = localize(inference, variables, split, config)
+    predictions = without_ambiguous(localized.segments, split, config.eval.ambiguous)
     truth, tious, protocol = ground_truth(split), protocols.parse_tious(config.eval.tiou), config.eval.protocol
 
     def mean_ap(predictions: Segments) -> np.ndarray:
-        compared = protocols.to_protocol(truth, predictions, dataset.snippets_per_second, protocol)
+        compared = protocols.to_protocol(truth, predictions, split.clock, protocol)
         return 100 * detection.mean_average_precision(*compared, tious, len(dataset.classes))
 
     labels = np.stack([split.videos[index].labels for index in localized.used])
@@ -53,9 +53,7 @@ def evaluate(inference: Inference, variables: Any, step: int, dataset: Dataset, 
     return Evaluation(predictions, metrics, mean_ap(floor), localized.outputs)
 
 
-def localize(
-    inference: Inference, variables: Any, split: Split, snippets_per_second: float, config, title: str | None = None
-) -> Localized:
+def localize(inference: Inference, variables: Any, split: Split, config, title: str | None = None) -> Localized:
     """Localizes the actions in all videos of a split; processes share the work.
 
     `variables` are those of `Method.variables`, `title` is that of a progress bar on the terminal (None: no bar).
@@ -77,16 +75,16 @@ def localize(
                 " and features as large as those of the training"
             )
     segments, scores = inference.method.localize(of_used), inference.method.class_scores(of_used)
-    segments = dataclasses.replace(segments, video=used[segments.video]).scaled(1 / snippets_per_second)
+    segments = dataclasses.replace(segments, video=used[segments.video]).in_seconds(split.clock)
     return Localized(segments, [outputs.get(index) for index in range(len(lengths))], used, scores)
 
 
-def without_ambiguous(predictions: Segments, split: Split, snippets_per_second: float, path: str) -> Segments:
+def without_ambiguous(predictions: Segments, split: Split, path: str) -> Segments:
     """The predictions, in seconds, that share no snippet with a stretch of the file `path`; "" drops none."""
     if not path:
         return predictions
     ambiguous = read_ambiguous(Path(path), [video.name for video in split.videos])
-    return predictions[~shares_snippet(predictions, ambiguous, snippets_per_second)]
+    return predictions[~shares_snippet(predictions, ambiguous, split.clock)]
 
 
 def ground_truth(split: Split) -> Segments:

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import numpy as np
 
+from tsc_jax.data.clock import Clock
 from tsc_jax.errors import InputError
 from tsc_jax.localization.segments import Segments, make_segments
 
@@ -14,9 +15,11 @@ ROUNDING_ERROR = 1e-6  # in snippets; far finer than any annotation, far coarser
 
 
 def to_protocol(
-    ground_truth: Segments, predictions: Segments, snippets_per_second: float, protocol: str
+    ground_truth: Segments, predictions: Segments, clock: Clock | float, protocol: str
 ) -> tuple[Segments, Segments]:
     """Converts ground truth and predictions from seconds to the unit in which a protocol compares them.
+
+    `clock` may be a rate, in snippets per second.
 
     "seconds" compares times as they are, like the ActivityNet toolkit. "published" compares snippets, like
     weakly-supervised methods on THUMOS-14: it rounds ground truth half to even, which leaves some instances without
@@ -26,7 +29,8 @@ def to_protocol(
         raise InputError(f"the protocol is {protocol!r}, expected one of {', '.join(PROTOCOLS)}")
     if protocol == "seconds":
         return ground_truth, predictions
-    ground_truth, predictions = ground_truth.scaled(snippets_per_second), predictions.scaled(snippets_per_second)
+    clock = clock if isinstance(clock, Clock) else Clock(clock)
+    ground_truth, predictions = ground_truth.in_snippets(clock), predictions.in_snippets(clock)
     exact = np.stack([predictions.start, predictions.end])
     whole = np.rint(exact)
     # A prediction of whole snippets that went through seconds has a rounding error, which could decide a tIoU.

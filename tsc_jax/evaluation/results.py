@@ -14,7 +14,10 @@ import numpy as np
 
 import tsc_jax
 from tsc_jax.data import annotations
-from tsc_jax.errors import InputError
+from tsc_jax.data.names import as_name
+from tsc_jax.data.source import sound
+from tsc_jax.data.subsets import subset_of, test_subset
+from tsc_jax.errors import InputError, stop
 from tsc_jax.files import write_text
 from tsc_jax.localization.segments import Segments, concatenate, make_segments
 
@@ -35,24 +38,26 @@ class GroundTruth(NamedTuple):
 def read_ground_truth(path: Path, subset: str | None = None) -> GroundTruth:
     """Reads annotations in ActivityNet's form.
 
-    `subset` None means "test" if the file has it, otherwise "validation". Raises InputError for an invalid file, or one
-    without this subset.
+    `subset` None means "test" if the file has it, otherwise "validation", and all videos if the file has no subsets;
+    capital letters do not matter. Raises InputError for an invalid file, or one without this subset.
     """
     everything = annotations.read_json(path)
-    subsets = sorted({each.subset for each in everything})
-    candidates = ("test", "validation") if subset is None else (subset,)
-    chosen = next((name for name in candidates if name in subsets), None)
-    if chosen is None:
-        raise InputError(f"{path}: has the subsets {subsets}, expected {' or '.join(candidates)} (--subset)")
+    subsets = {subset_of(each): each.subset for each in everything}
+    chosen = (
+        (test_subset(everything) or ("" if set(subsets) == {""} else None)) if subset is None else subset.casefold()
+    )
+    if chosen not in subsets:
+        expected = "test or validation" if subset is None else subset
+        raise InputError(f"{path}: has the subsets {sorted(subsets.values())}, expected {expected} (--subset)")
     classes = tuple(sorted({label for each in everything for label in each.segment_labels}))
     index = {name: i for i, name in enumerate(classes)}
-    videos = [each for each in everything if each.subset == chosen]
+    videos = sound((each for each in everything if subset_of(each) == chosen), stop)
     segments = concatenate(
         make_segments(i, [index[label] for label in each.segment_labels], *np.reshape(each.segments, (-1, 2)).T)
         for i, each in enumerate(videos)
     )
     durations = np.array([np.nan if each.duration is None else each.duration for each in videos])
-    return GroundTruth(chosen, tuple(each.name for each in videos), classes, segments, durations)
+    return GroundTruth(subsets[chosen], tuple(each.name for each in videos), classes, segments, durations)
 
 
 def read_predictions(path: Path, videos: Sequence[str], classes: Sequence[str]) -> tuple[Segments, tuple[str, ...]]:
@@ -82,7 +87,7 @@ def _load(path: Path) -> dict:
     results = annotations.load_json(path).get("results")
     if not isinstance(results, dict):
         raise InputError(f'{path}: has no object "results" of videos, expected ActivityNet\'s form')
-    return results
+    return {as_name(name): entries for name, entries in results.items()}
 
 
 def _parse(path: Path, results: Mapping, videos: Sequence[str], classes: Sequence[str]) -> Segments:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from tsc_jax.data.clock import Clock
+
 
 @dataclasses.dataclass(frozen=True)
 class Segments:
@@ -35,6 +37,16 @@ class Segments:
     def scaled(self, factor: float | np.ndarray) -> "Segments":
         """The same segments with start and end multiplied by `factor` (a change of unit), or each by its own [N]."""
         return dataclasses.replace(self, start=self.start * factor, end=self.end * factor)
+
+    def in_seconds(self, clock: Clock) -> "Segments":
+        """The same segments, given in snippets, in seconds."""
+        own = clock.of(self.video)
+        return dataclasses.replace(self, start=own.seconds(self.start), end=own.seconds(self.end))
+
+    def in_snippets(self, clock: Clock) -> "Segments":
+        """The same segments, given in seconds, in snippets."""
+        own = clock.of(self.video)
+        return dataclasses.replace(self, start=own.snippets(self.start), end=own.snippets(self.end))
 
 
 def make_segments(video, label, start, end, score=None) -> Segments:

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tsc_jax.data.clock import Clock
 from tsc_jax.files import replacing
 from tsc_jax.localization.segments import Segments
 from tsc_jax.report.lanes import drawn_predictions, shown_classes
@@ -25,16 +26,16 @@ def draw_video(
     predictions: Segments,
     cas: np.ndarray,
     attention: np.ndarray,
-    snippets_per_second: float,
+    clock: Clock,
 ) -> Figure:
     """Draws ground truth, predictions, attention and class activations over time.
 
     `truth` and `predictions` are of this video, in seconds; `cas` [T, C + 1] are class activations and background,
-    `attention` is [T].
+    `attention` is [T]; `clock` is that of the video.
     """
     shown = shown_classes(truth, predictions)[:LANE_LIMIT]
     colours = [matplotlib.colormaps["tab10"](lane % 10) for lane in range(len(shown))]
-    seconds = (np.arange(len(attention)) + 0.5) / snippets_per_second
+    seconds = clock.seconds(np.arange(len(attention)) + 0.5)
     # Not by pyplot, which would choose how notebooks show figures.
     figure = Figure(figsize=(12, 4.4 + 0.45 * len(shown)), layout="constrained")
     axes = figure.subplots(3, 1, sharex=True, height_ratios=[0.9 + 0.55 * len(shown), 2, 2.6])
@@ -53,7 +54,7 @@ def draw_video(
     curve.fill_between(seconds, attention, step="mid", color="0.75")
     curve.set(ylim=(0, 1), ylabel="attention")
     activations.plot(seconds, cas[:, -1], color="0.4", linestyle=":", label="background")
-    activations.set(ylabel="class activation", xlabel="seconds", xlim=(0, len(attention) / snippets_per_second))
+    activations.set(ylabel="class activation", xlabel="seconds", xlim=(0, clock.seconds(len(attention))))
     longest = max(len(classes[label]) for label in shown) if shown else 0
     columns = max(1, min(len(shown) + 1, LEGEND_WIDTH // (longest + 8)))
     # Below the axes, where it hides nothing.

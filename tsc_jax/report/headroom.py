@@ -43,10 +43,10 @@ def of_runs(workdir: Path, selection: str, changes: Mapping[str, Any]) -> str:
 
 def of_run(trained: Trained, dataset: Dataset, inference: Inference) -> tuple[dict[str, Any], str]:
     """Returns the content of headroom.json and the tables of one run."""
-    config, rate = trained.config, dataset.snippets_per_second
+    config, clock = trained.config, dataset.test.clock
     tious, protocol = parse_tious(config.eval.tiou), config.eval.protocol
     evaluation = evaluate(inference, trained.variables, trained.step, dataset, dataset.test, config)
-    compared = to_protocol(ground_truth(dataset.test), evaluation.predictions, rate, protocol)
+    compared = to_protocol(ground_truth(dataset.test), evaluation.predictions, clock, protocol)
     room = headroom(*compared, tious, len(dataset.classes))
     about = {"protocol": protocol, "tiou": tious, "step": trained.step, "selection": trained.selection}
     content, tables = about | as_json(room), [table(room, tious)]
@@ -67,11 +67,11 @@ def qualities_of(
     split = dataset.train.select([index for index, video in enumerate(dataset.train.videos) if len(video.segments)])
     if not split.videos:
         return
-    config, rate = trained.config, dataset.snippets_per_second
-    proposals = localize(inference, trained.variables, split, rate, config, "training videos").segments
+    config = trained.config
+    proposals = localize(inference, trained.variables, split, config, "training videos").segments
     known, truth = np.stack([video.labels for video in split.videos]), ground_truth(split)
     for share in SHARES:
-        compared = to_protocol(truth, pseudo_labels(proposals, known, share), rate, config.eval.protocol)
+        compared = to_protocol(truth, pseudo_labels(proposals, known, share), split.clock, config.eval.protocol)
         yield f"{share:g} of the best", label_quality(*compared, tious, len(dataset.classes))
 
 

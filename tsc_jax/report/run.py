@@ -15,7 +15,7 @@ from tsc_jax.data.dataset import Dataset
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation import protocols, results
 from tsc_jax.evaluation.detection import average_precisions
-from tsc_jax.evaluation.evaluate import Evaluation, evaluate, ground_truth
+from tsc_jax.evaluation.evaluate import Evaluation, evaluate, ground_truth, localize
 from tsc_jax.evaluation.protocols import FLOOR
 from tsc_jax.files import check_folder, file_name
 from tsc_jax.inference import Inference, make_inference
@@ -23,6 +23,8 @@ from tsc_jax.report.figures import draw_video, save
 from tsc_jax.report.sections import write_training_report
 from tsc_jax.training import checkpoints
 from tsc_jax.training.trained import Trained, open_trained, seed_folders, selections_of, with_dataset
+
+NO_MAP = "no test video has a segment, so there is no mAP; predictions.json holds what the last step found"
 
 
 class Report(NamedTuple):
@@ -57,7 +59,8 @@ def report(workdir: Path, changes: Mapping[str, Any], output: Path | None = None
       known: evaluations that need not be made again.
 
     Returns:
-      A table of mAP and its floor; for several seeds one table per selection.
+      A table of mAP and its floor; for several seeds one table per selection. NO_MAP where no test video has a segment:
+      then only predictions.json is written.
 
     Raises:
       InputError: there is no checkpoint, the data set is not the one of the training, nothing can be written.
@@ -68,6 +71,8 @@ def report(workdir: Path, changes: Mapping[str, Any], output: Path | None = None
         own = target and (target / folder.name if seeds else target)
         evaluations = {} if changes_results(changes) else (known or {}).get(folder, {})
         reports[folder.name], inference = report_run(folder, changes, inference, own, evaluations)
+    if None in reports.values():
+        return NO_MAP
     runs = {name: of_run.metrics for name, of_run in reports.items()}
     if seeds and target and processes.is_first():
         results.write_json(target / "seeds.json", summarise(runs))
@@ -99,6 +104,8 @@ def side_by_side(workdirs: Sequence[Path], changes: Mapping[str, Any]) -> str:
         check_comparable(first, trained)
         target = None if changes_results(changes) else workdir
         reports[workdir] = trained, report_run(workdir, changes, None, target, {})[0]
+        if reports[workdir][1] is None:
+            raise InputError(f"--workdir {workdir}: {NO_MAP}, expected annotated test videos")
     rows = {f"{path}: {named(each.metrics['last'])}": each.metrics["last"] for path, (_, each) in reports.items()}
     _, last = next(iter(reports.values()))
     return "\n".join([table(last.floor, rows), *last.notes])
@@ -122,8 +129,10 @@ def report_run(
     inference: Inference | None,
     target: Path | None,
     known: Mapping[int, Evaluation],
-) -> tuple[Report, Inference]:
+) -> tuple[Report | None, Inference]:
     """Evaluates every kept checkpoint of one run, each step once, then writes the results into `target` if it is given.
+
+    Returns no report where no test video has a segment.
 
     `inference` is that of an earlier run of the same recipe; None: it is made, and returned for the next one. `known`
     are evaluations that were made already, by step.
@@ -134,6 +143,13 @@ def report_run(
     for selection in selections_of(workdir) or [checkpoints.LAST]:
         trained, dataset = with_dataset(open_trained(workdir, selection), changes)
         inference = inference or make_inference(trained.config, trained.sizes)
+        if not dataset.test.has_segments:
+            found = localize(inference, trained.variables, dataset.test, trained.config).segments
+            if target and processes.is_first():
+                target.mkdir(parents=True, exist_ok=True)
+                names = [video.name for video in dataset.test.videos]
+                results.write_predictions(target / "predictions.json", found, names, dataset.classes)
+            return None, inference
         if trained.step not in of_steps:
             of_steps[trained.step] = evaluate(
                 inference, trained.variables, trained.step, dataset, dataset.test, trained.config
@@ -213,8 +229,8 @@ def notes_on(trained: Trained, dataset: Dataset) -> Iterator[str]:
 
 def precisions_by_class(evaluation: Evaluation, metrics: Mapping, dataset: Dataset) -> dict[str, list[float]]:
     """Returns the AP in percent at each tIoU of every class that the test videos show, by its name."""
-    truth, rate = ground_truth(dataset.test), dataset.snippets_per_second
-    compared = protocols.to_protocol(truth, evaluation.predictions, rate, metrics["protocol"])
+    truth, clock = ground_truth(dataset.test), dataset.test.clock
+    compared = protocols.to_protocol(truth, evaluation.predictions, clock, metrics["protocol"])
     precisions = 100 * average_precisions(*compared, metrics["tiou"], len(dataset.classes))
     columns = zip(dataset.classes, precisions.T.tolist(), strict=True)
     return {name: column for name, column in columns if not np.isnan(column).any()}
@@ -237,6 +253,6 @@ def write_report(folder: Path, evaluation: Evaluation, metrics: Mapping, dataset
             *(segments[segments.video == index] for segments in both),
             evaluation.outputs[index]["cas"],
             evaluation.outputs[index]["attention"],
-            dataset.snippets_per_second,
+            dataset.test.videos[index].clock,
         )
         save(figure, folder / "figures" / file_name(names[index], ".png"))

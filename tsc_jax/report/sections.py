@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from tsc_jax.data.checks import rate_fits
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.evaluation import diagnosis, protocols
 from tsc_jax.evaluation.detection import average_precisions
@@ -59,18 +58,18 @@ def write_training_report(
     `metrics` is the content of metrics.json. If the file `scalars`, scalars.jsonl of the run, is missing, the page says
     so. The sections `extra` of the method come after all others. `origin` are facts by name that tell which run it is.
     """
-    rate, protocol, truth = dataset.snippets_per_second, metrics["protocol"], ground_truth(dataset.test)
+    clock, protocol, truth = dataset.test.clock, metrics["protocol"], ground_truth(dataset.test)
     threshold = min(metrics["tiou"], key=lambda tiou: abs(tiou - 0.5))
-    both = protocols.to_protocol(truth, evaluation.predictions, rate, protocol)
+    both = protocols.to_protocol(truth, evaluation.predictions, clock, protocol)
     compared, curves = (*both, threshold, len(dataset.classes)), read_scalars(scalars)
     shown = [
-        mean_ap(evaluation, metrics, dataset.test, rate),
+        mean_ap(evaluation, metrics, dataset.test),
         map_over_steps(curves),
         losses(curves),
         classes(compared, dataset.classes),
         errors(compared, dataset.classes),
         losses_by_step(compared, metrics["tiou"]),
-        lengths(compared, 1.0 if protocol == "seconds" else 1 / rate),
+        lengths(compared, 1.0 if protocol == "seconds" else 1 / float(np.median(clock.rate))),
         videos(compared, evaluation.predictions, dataset),
         *extra,
     ]
@@ -105,22 +104,22 @@ def section(id: str, body: Markup) -> Section:
     return Section(id, **TEXTS[id], body=body)
 
 
-def mean_ap(evaluation: Evaluation, metrics: Mapping, split: Split, snippets_per_second: float) -> Section:
+def mean_ap(evaluation: Evaluation, metrics: Mapping, split: Split) -> Section:
     """Shows mAP beside the floor, and a warning if the rate of the snippets is probably wrong."""
     header = ["mAP (%) at tIoU", *(f"{tiou:g}" for tiou in metrics["tiou"]), "average"]
     rows = {"this run": metrics["mAP"], "floor": evaluation.floor}
     cells = [[name, *(round(float(value), 1) for value in (*row, np.mean(row)))] for name, row in rows.items()]
-    return section("map", rate_notice(split, snippets_per_second) + parts.scroll(parts.table(header, cells)))
+    return section("map", rate_notice(split) + parts.scroll(parts.table(header, cells)))
 
 
-def rate_notice(split: Split, snippets_per_second: float) -> Markup:
+def rate_notice(split: Split) -> Markup:
     """Warns if the rate does not fit most videos, the usual reason for an mAP of 0."""
-    rate, videos = snippets_per_second, split.videos
-    if np.mean([rate_fits(video.num_snippets, video.duration, rate) for video in videos]) >= 0.5:
+    if np.mean([video.rate_fits for video in split.videos]) >= 0.5:
         return Markup()
-    covered = np.median([video.num_snippets / rate / video.duration for video in videos])
+    rates = [video.snippets_per_second for video in split.videos]
+    covered = np.median([video.num_snippets / video.snippets_per_second / video.duration for video in split.videos])
     return parts.notice(
-        f"At {rate:g} snippets per second, the features of a video cover {covered:.2f} times its"
+        f"At {np.median(rates):g} snippets per second, the features of a video cover {covered:.2f} times its"
         " duration (median); expected about 1. The rate given to launch.prepare or the durations are probably wrong."
     )
 

@@ -19,8 +19,8 @@ from tsc_jax.training import checkpoints
 from tsc_jax.training.trained import Trained, open_trained
 
 STORAGE = ("float32", "bfloat16")
-KEPT = ("method", "config", "classes", "sizes", "snippets_per_second", "data_fingerprint", "facts", "imported")
-KEPT += ("extractor",)
+KEPT = ("method", "config", "classes", "sizes", "snippets_per_second", "offset_snippets", "data_fingerprint")
+KEPT += ("facts", "imported", "extractor")
 
 MODEL_CARD = """# {name}
 

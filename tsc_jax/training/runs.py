@@ -98,8 +98,8 @@ def open_run(
     if "base" in config and then is None:
         for recipe in base.recipes_of(config):
             base.check_held_out(config, train_and_holdout(recipe, dataset)[0], holdout)
-    judges = {checkpoints.BEST_ON_TEST: dataset.test}
-    judges |= {checkpoints.BEST_ON_HOLDOUT: holdout} if holdout.videos else {}
+    judges = {checkpoints.BEST_ON_TEST: dataset.test, checkpoints.BEST_ON_HOLDOUT: holdout}
+    judges = {selection: split for selection, split in judges.items() if split.has_segments}
     return Run(config, workdir, train_split, judges, about, last, {each: opened(each) for each in judges}, {}, {})
 
 
@@ -125,6 +125,7 @@ def about_run(config: ml_collections.ConfigDict, dataset: Dataset, train_split: 
         "classes": list(dataset.classes),
         "sizes": dataclasses.asdict(sizes_of(config, dataset, train_split)),
         "snippets_per_second": dataset.snippets_per_second,
+        "offset_snippets": dataset.offset_snippets,
         "data_fingerprint": dataset.fingerprint,
         "extractor": dataset.extractor,
         "facts": {},

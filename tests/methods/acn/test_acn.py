@@ -179,7 +179,7 @@ def test_any_method_may_be_the_base(data_dir, name):
     params, carried, facts = method.refresh(params, carried, look, 0)
     assert facts["scale"]["low"] < facts["scale"]["high"] <= 1
     inference = make_inference(config, sizes)
-    localized = localize(inference, method.variables(params, carried), dataset.test, 2.0, config)
+    localized = localize(inference, method.variables(params, carried), dataset.test, config)
     assert localized.scores.shape == (7, 3)
     own = [{key[5:]: array for key, array in of.items() if key.startswith("base/")} for of in localized.outputs]
     np.testing.assert_array_equal(localized.scores, of_base.class_scores(own))

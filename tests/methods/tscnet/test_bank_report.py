@@ -30,7 +30,8 @@ def made_up_split() -> SimpleNamespace:
         starts = rng.uniform(0, length / RATE - 1, 2)
         segments = np.stack([starts, starts + rng.uniform(0.6, 3, 2)], axis=1)
         labels = np.array([index % 3, (index + 1) % 3])
-        videos.append(Video(f"v{index}", length, length / RATE, np.isin(np.arange(CLASSES), labels), segments, labels))
+        present = np.isin(np.arange(CLASSES), labels)
+        videos.append(Video(f"v{index}", length, length / RATE, present, segments, labels, RATE))
     features = [rng.normal(size=(length, WIDTH)).astype(np.float32) for length in lengths]
     return SimpleNamespace(videos=videos, features=lambda index: features[index])
 
@@ -46,8 +47,8 @@ def test_snippets_are_of_the_classes_that_their_middles_lie_in():
     videos = made_up_split().videos
     for video in videos:
         expected = [[c in classes_of(video, i) for c in range(CLASSES + 1)] for i in range(video.num_snippets)]
-        np.testing.assert_array_equal(snippets_of(video, RATE), expected)
-    several = [sum(row) > 1 for video in videos for row in snippets_of(video, RATE)]
+        np.testing.assert_array_equal(snippets_of(video), expected)
+    several = [sum(row) > 1 for video in videos for row in snippets_of(video)]
     assert any(several) and not all(several)
 
 
@@ -71,7 +72,7 @@ def test_class_attention_is_the_mean_over_snippets_and_heads():
             attention = np.mean([np.exp(each) / np.exp(each).sum() for each in logits], axis=0)
             for label in classes_of(video, i):
                 sums[label], counts[label] = sums[label] + attention, counts[label] + 1
-    computed = class_attention(trained, DATASET, split)
+    computed = class_attention(trained, split)
     np.testing.assert_allclose(computed, sums / np.maximum(counts, 1)[:, None], rtol=1e-4, atol=1e-6)
     assert counts[3] == 0 and not computed[3].any()
     assert np.ptp(computed[counts > 0], axis=0).max() > 0.01, "classes differ, or this shows nothing"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 import jax
 import numpy as np
 
-from tsc_jax.data.dataset import Dataset, Split, Video
+from tsc_jax.data.dataset import Split, Video
 from tsc_jax.errors import InputError
 from tsc_jax.inference import OfVideo, infer
 from tsc_jax.method import Outputs
@@ -19,14 +19,14 @@ from tsc_jax.methods.tscnet.network import TSCNet, apply, fuse_features, make_ne
 from tsc_jax.training.trained import Trained
 
 
-def class_attention(trained: Trained, dataset: Dataset, split: Split) -> np.ndarray:
+def class_attention(trained: Trained, split: Split) -> np.ndarray:
     """The mean attention of DSA, over heads and over the snippets of each class and of background, to each row.
 
     Videos of fewer than `config.data.min_snippets` snippets are left out. Returns [C + 1, K]: rows that sum to 1, and
     rows of 0 for classes without snippets.
     """
     attention = ((index, outputs["bank_attention"]) for index, outputs in attend(trained, split))
-    sums, counts, *_ = sums_by_class(attention, split, dataset.snippets_per_second)
+    sums, counts, *_ = sums_by_class(attention, split)
     return means(sums, counts)
 
 
@@ -60,9 +60,9 @@ def read_attention(weight: float, network, variables, *arguments, method=TSCNet.
     return Outputs({"bank_attention": weights.mean(axis=2), "features": fuse_features(outputs, weight)})
 
 
-def snippets_of(video: Video, snippets_per_second: float) -> np.ndarray:
+def snippets_of(video: Video) -> np.ndarray:
     """Whether each snippet belongs to each class, background last: bool [T, C + 1]."""
-    middles = (np.arange(video.num_snippets) + 0.5) / snippets_per_second
+    middles = video.clock.seconds(np.arange(video.num_snippets) + 0.5)
     inside = (video.segments[:, 0] <= middles[:, None]) & (middles[:, None] < video.segments[:, 1])  # [T, N]
     of_class = np.zeros((len(middles), len(video.labels) + 1), bool)
     for segment, label in enumerate(video.segment_labels):
@@ -72,7 +72,7 @@ def snippets_of(video: Video, snippets_per_second: float) -> np.ndarray:
 
 
 def sums_by_class(
-    values: Iterable[tuple[int, np.ndarray]], split: Split, snippets_per_second: float
+    values: Iterable[tuple[int, np.ndarray]], split: Split
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Sums and counts of the values [T, X] of videos, for means by class.
 
@@ -82,7 +82,7 @@ def sums_by_class(
     """
     sums, counts, total, snippets = 0.0, 0.0, 0.0, 0
     for index, of_video in values:
-        of_class = snippets_of(split.videos[index], snippets_per_second).astype(np.float64)
+        of_class = snippets_of(split.videos[index]).astype(np.float64)
         sums = sums + of_class.T @ of_video
         counts = counts + of_class.sum(axis=0)
         total = total + of_video.sum(axis=0, dtype=np.float64)

@@ -62,7 +62,7 @@ def sections(trained: Trained, dataset: Dataset) -> list[Section]:
     """
     attention = None
     if trained.config.model.dsa and trained.selection == checkpoints.LAST:
-        attention = class_attention(trained, dataset, dataset.test)
+        attention = class_attention(trained, dataset.test)
     return [bank_section(np.asarray(trained.variables["bank"].rows), attention, dataset.classes)]
 
 
@@ -106,7 +106,7 @@ def inspect(trained: Trained, dataset: Dataset, split: Split) -> BankReport:
             features = outputs["features"] if by_ema else split.features(index)
             yield index, np.hstack([outputs["bank_attention"], features])
 
-    sums, counts, total, snippets = sums_by_class(of_videos(), split, dataset.snippets_per_second)
+    sums, counts, total, snippets = sums_by_class(of_videos(), split)
     attention, features = np.split(means(sums, counts), [len(rows)], axis=1)
     usage, centre = np.split(total / snippets, [len(rows)])
     nearest, preference = nearest_classes(attention, counts)
