@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.training import TrainStep, made_up_split, step_flops
-from configs import recipe
+from tsc_jax.configs import recipe
 from tsc_jax.data.batches import batch_maker
 from tsc_jax.method import Sizes
 

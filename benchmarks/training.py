@@ -14,8 +14,8 @@ import ml_collections
 import numpy as np
 
 from benchmarks import machine
-from configs import thumos14
 from tsc_jax import method, methods
+from tsc_jax.configs import thumos14
 from tsc_jax.data.batches import batch_maker, deal, training_batches
 from tsc_jax.method import AXIS, Sizes
 from tsc_jax.training.parallel import make_train_step, replicate

@@ -9,7 +9,7 @@ features must be obtained from their publishers.
 
 import ml_collections
 
-from configs import acn_thumos14
+from tsc_jax.configs import acn_thumos14
 
 
 def get_config() -> ml_collections.ConfigDict:

@@ -6,7 +6,7 @@ python -m launch.train --config=configs/acn_demo.py --workdir=runs/acn_demo
 
 import ml_collections
 
-from configs import acn_thumos14, common
+from tsc_jax.configs import acn_thumos14, common
 
 
 def get_config() -> ml_collections.ConfigDict:

@@ -10,7 +10,7 @@ must be obtained from their publishers.
 
 import ml_collections
 
-from configs import thumos14
+from tsc_jax.configs import thumos14
 
 
 def get_config() -> ml_collections.ConfigDict:

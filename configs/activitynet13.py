@@ -9,7 +9,7 @@ are 200 classes. It has not been run, because the features must be obtained from
 
 import ml_collections
 
-from configs import activitynet12
+from tsc_jax.configs import activitynet12
 
 
 def get_config() -> ml_collections.ConfigDict:

@@ -5,8 +5,8 @@ from typing import Any
 
 import ml_collections
 
-import configs
-from configs import plus, self_training
+from tsc_jax import configs
+from tsc_jax.configs import plus, self_training
 from tsc_jax.errors import InputError
 
 DEFAULT_KIND = "demo"  # recipes for small data and two CPU cores

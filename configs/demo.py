@@ -6,7 +6,7 @@ python -m launch.train --config=configs/demo.py --workdir=runs/demo
 
 import ml_collections
 
-from configs import common, thumos14
+from tsc_jax.configs import common, thumos14
 
 
 def get_config() -> ml_collections.ConfigDict:

@@ -10,7 +10,7 @@ because the features must be obtained from their publishers.
 
 import ml_collections
 
-from configs import facnet_thumos14
+from tsc_jax.configs import facnet_thumos14
 
 
 def get_config() -> ml_collections.ConfigDict:

@@ -6,7 +6,7 @@ python -m launch.train --config=configs/facnet_demo.py --workdir=runs/facnet_dem
 
 import ml_collections
 
-from configs import common, facnet_thumos14
+from tsc_jax.configs import common, facnet_thumos14
 
 
 def get_config() -> ml_collections.ConfigDict:

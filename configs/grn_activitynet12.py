@@ -9,7 +9,7 @@ those for THUMOS-14. This recipe has not been run, because the features must be 
 
 import ml_collections
 
-from configs import grn_thumos14
+from tsc_jax.configs import grn_thumos14
 
 
 def get_config() -> ml_collections.ConfigDict:

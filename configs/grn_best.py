@@ -8,7 +8,7 @@ After the colon stands the kind of the base's recipe, "thumos14" unless given; -
 
 import ml_collections
 
-from configs import self_training
+from tsc_jax.configs import self_training
 
 
 def get_config(data: str = "thumos14") -> ml_collections.ConfigDict:

@@ -6,7 +6,7 @@ python -m launch.train --config=configs/grn_demo.py --workdir=runs/grn_demo
 
 import ml_collections
 
-from configs import common, grn_thumos14
+from tsc_jax.configs import common, grn_thumos14
 
 
 def get_config() -> ml_collections.ConfigDict:

@@ -13,7 +13,7 @@ configs/common.py explains the sections that are not here.
 
 import ml_collections
 
-from configs import common
+from tsc_jax.configs import common
 
 
 def get_config() -> ml_collections.ConfigDict:

@@ -6,7 +6,7 @@ python -m launch.train --config=configs/mmsd_demo.py --workdir=runs/mmsd_demo
 
 import ml_collections
 
-from configs import common, mmsd_thumos14
+from tsc_jax.configs import common, mmsd_thumos14
 
 
 def get_config() -> ml_collections.ConfigDict:

@@ -7,8 +7,8 @@ After the colon stands the kind of the recipe, "thumos14" unless given.
 
 import ml_collections
 
-import configs
-from configs import plus
+from tsc_jax import configs
+from tsc_jax.configs import plus
 
 
 def get_config(data: str = "thumos14") -> ml_collections.ConfigDict:

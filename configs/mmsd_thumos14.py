@@ -14,7 +14,7 @@ settings of this library. configs/common.py explains the sections that are not h
 
 import ml_collections
 
-from configs import common
+from tsc_jax.configs import common
 
 
 def get_config() -> ml_collections.ConfigDict:

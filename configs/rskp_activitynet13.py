@@ -13,7 +13,7 @@ been run, because the features must be obtained from their publishers. Sources o
 
 import ml_collections
 
-from configs import rskp_thumos14
+from tsc_jax.configs import rskp_thumos14
 
 
 def get_config() -> ml_collections.ConfigDict:

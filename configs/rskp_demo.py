@@ -6,7 +6,7 @@ python -m launch.train --config=configs/rskp_demo.py --workdir=runs/rskp_demo
 
 import ml_collections
 
-from configs import common, rskp_thumos14
+from tsc_jax.configs import common, rskp_thumos14
 
 
 def get_config() -> ml_collections.ConfigDict:

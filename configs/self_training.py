@@ -6,8 +6,8 @@ name: snippet by snippet, or where they start and end. All settings are ours.
 
 import ml_collections
 
-import configs
-from configs import common, plus
+from tsc_jax import configs
+from tsc_jax.configs import common, plus
 from tsc_jax.localization import steps
 
 

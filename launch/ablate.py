@@ -14,8 +14,9 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from configs import studies
 from tsc_jax import cli
+from tsc_jax.commands import called_here
+from tsc_jax.configs import studies
 
 _CONFIG = config_flags.DEFINE_config_file("config", None, "The recipe to vary, one of configs/.", lock_config=True)
 _STUDY = flags.DEFINE_string("study", None, "What to vary; configs/studies/METHOD.py lists studies and variants.")
@@ -44,7 +45,7 @@ def main(argv: list[str]) -> None:
     for outcome in run_study(config, workdir, study, variants, _SEEDS.value, evaluation_only):
         outcomes.append(outcome)
         print(summary.line(outcome, outcomes[0]), flush=True)
-    command = shlex.join(["python", "-m", "launch.ablate", *sys.argv[1:]])
+    command = called_here(shlex.join(["python", "-m", "launch.ablate", *sys.argv[1:]]))
     summary.write(workdir, study, outcomes, config, command)
     print(f"{workdir}: {study}.md, {study}.csv, {study}.png")
 

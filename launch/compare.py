@@ -21,6 +21,7 @@ from pathlib import Path
 from absl import flags
 
 from tsc_jax import cli
+from tsc_jax.commands import called_here
 from tsc_jax.errors import InputError
 
 _DATA = flags.DEFINE_string("data", None, "Name of a prepared data set.")
@@ -47,8 +48,8 @@ EQUAL = ("eval.", "data.", "train.seed")
 def main(argv: list[str]) -> None:
     """Runs the command."""
     del argv
-    from configs.published import ROWS
     from tsc_jax.ablation import compare, compare_tables
+    from tsc_jax.configs.published import ROWS
     from tsc_jax.data.dataset import open_dataset
     from tsc_jax.hardware import hardware
 
@@ -62,7 +63,7 @@ def main(argv: list[str]) -> None:
         first_seed=config.train.seed,
         seeds=_SEEDS.value,
         hardware=hardware(),
-        command=shlex.join(["python", "-m", "launch.compare", *sys.argv[1:]]),
+        command=called_here(shlex.join(["python", "-m", "launch.compare", *sys.argv[1:]])),
     )
     compare_tables.write(workdir, compared, ROWS, setting)
     print((workdir / "compare.md").read_text())
@@ -71,9 +72,9 @@ def main(argv: list[str]) -> None:
 
 def recipes_of_flags() -> dict:
     """The recipe of every row of the comparison; an InputError for a method that has none of this kind."""
-    from configs.compare import kind_of, recipe_of, split_name
     from tsc_jax import methods
     from tsc_jax.ablation import overrides
+    from tsc_jax.configs.compare import kind_of, recipe_of, split_name
 
     names = list(dict.fromkeys(_METHODS.value))
     for name in (*names, _BASE.value):
@@ -101,7 +102,7 @@ def recipes_of_flags() -> dict:
 
 def built_on(recipes: dict) -> tuple[dict[str, str], dict[str, str]]:
     """By row of the comparison: the row on whose runs it stands, and the row whose runs it reads."""
-    from configs.compare import split_name
+    from tsc_jax.configs.compare import split_name
 
     stages = {name for name, config in recipes.items() if not isinstance(config, InputError) and "base" in config}
     bases = {name: split_name(name)[0] if name.endswith("_best") else _BASE.value for name in stages}

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from absl import flags
 
-from launch import data_flags
 from tsc_jax import cli
+from tsc_jax.commands import called_here
 from tsc_jax.files import check_target, write_text
+from tsc_jax.launch import data_flags
 
 _SOURCE = flags.DEFINE_string("source", None, "Folder that holds the data set, or its annotations.", required=True)
 _NAME = flags.DEFINE_string("name", None, "Name of a published data set, which gives subsets, classes and rate.")
@@ -38,7 +39,7 @@ def main(argv: list[str]) -> None:
     examination = examine(directory, layout, config_of(_NAME.value or ""), options)
     if _JSON.value is not None:
         write_text(Path(_JSON.value), report.as_json(examination))
-    print(report.as_text(examination))
+    print(called_here(report.as_text(examination)))
     if report.counts(examination.findings)["error"]:
         sys.exit(1)
 

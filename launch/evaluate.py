@@ -13,8 +13,8 @@ from pathlib import Path
 
 from absl import flags
 
-from configs import plus
 from tsc_jax import cli
+from tsc_jax.configs import plus
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation import protocols
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from absl import flags
 
-from configs import plus
 from tsc_jax import cli
+from tsc_jax.configs import plus
 from tsc_jax.errors import InputError
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run to export.")

@@ -13,6 +13,7 @@ from pathlib import Path
 from absl import flags
 
 from tsc_jax import cli
+from tsc_jax.commands import called_here
 from tsc_jax.data.source import SPLITS
 from tsc_jax.errors import InputError
 
@@ -31,7 +32,7 @@ def main(argv: list[str]) -> None:
     output, videos = Path(_OUTPUT.value), list(dict.fromkeys(map(Path, argv[1:])))
     failed = extract_folder(videos, output, _SPLIT.value, _DTYPE.value, _BATCH_SIZE.value)
     if failed < len(videos):
-        print(next_step(output))
+        print(called_here(next_step(output)))
     if failed:
         raise InputError(f"{failed} of {len(videos)} videos gave no features")
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from configs import thumos14
 from tsc_jax import cli
+from tsc_jax.commands import called_here
+from tsc_jax.configs import thumos14
 
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of the new run.", required=True)
 _CONFIG = config_flags.DEFINE_config_file("config", thumos14.__file__, "Recipe with which the weights were trained.")
@@ -28,7 +29,7 @@ def main(argv: list[str]) -> None:
 
     classes_file = None if _CLASSES.value is None else Path(_CLASSES.value)
     print(import_weights([Path(each) for each in argv[1:]], Path(_OUTPUT.value), _CONFIG.value, classes_file))
-    print(f"next: python -m launch.evaluate --workdir={_OUTPUT.value}")
+    print(called_here(f"next: python -m launch.evaluate --workdir={_OUTPUT.value}"))
 
 
 if __name__ == "__main__":

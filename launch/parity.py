@@ -13,8 +13,8 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from configs import recipe
 from tsc_jax import cli
+from tsc_jax.configs import recipe
 
 _GOLDEN = flags.DEFINE_string("golden", None, "Folder of recordings.", required=True)
 _DEVICES = flags.DEFINE_integer("devices", 1, "Number of CPU devices that share the recorded batch.", lower_bound=1)

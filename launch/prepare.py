@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from launch import data_flags
 from tsc_jax import cli
+from tsc_jax.commands import called_here
 from tsc_jax.data.builder import config_of, prepare, prepared_folder
 from tsc_jax.data.checks import mostly_past_end
 from tsc_jax.data.dataset import Dataset, open_dataset
@@ -23,6 +23,7 @@ from tsc_jax.data.per_video import read_per_video
 from tsc_jax.data.source import SPLITS, Source
 from tsc_jax.doctor.reading import detect_layout
 from tsc_jax.errors import InputError
+from tsc_jax.launch import data_flags
 
 _NAME = flags.DEFINE_string(
     "name", None, "Name of the data set; watch_workouts and watch_sessions are embedded.", required=True
@@ -52,7 +53,7 @@ def main(argv: list[str]) -> None:
         print(f"{len(skipped)} listed {what} left out: {names}")
     dataset = open_dataset(data_dir, name)
     print(describe(dataset))
-    print(f"next: {train_command(dataset, data_dir)}")
+    print(f"next: {called_here(train_command(dataset, data_dir))}")
 
 
 def check_flags() -> None:

@@ -1,6 +1,6 @@
 """Writes the scalars of a run as event files for TensorBoard.
 
-pip install tensorboard
+pip install -r requirements-tensorboard.txt
 python -m launch.tensorboard --workdir=runs/demo
 tensorboard --logdir runs/demo
 """

@@ -73,7 +73,7 @@ BAD_INPUT = {
     "--config.nope.name=y: the config has no 'nope'": ["--config=config.py", "--config.nope.name=y", "--workdir=x"],
     "--config.train.steps=abc: invalid literal for int()": [
         "--config=config.py", "--config.train.steps=abc", "--workdir=x"],
-    "--config=missing.py: [Errno 2] No such file": ["--config=missing.py", "--workdir=x"],
+    "--config=missing.py: no such file, and no recipe of that name": ["--config=missing.py", "--workdir=x"],
     "--config=syntax.py: invalid syntax": ["--config=syntax.py", "--workdir=x"],
     "found the arguments y z, expected nothing but flags": ["--workdir=x", "y", "z"],
     "the workdir is bad": ["--workdir=bad"],

@@ -18,26 +18,40 @@ modules and names may change.
 """
 
 import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tsc_jax.api import Localization, Localizer, Segment, load
+    from tsc_jax.data.arrays import prepare
+    from tsc_jax.errors import InputError
+    from tsc_jax.training.loop import train
 
 __version__ = "0.1.0"
 
-_PUBLIC = {
-    "InputError": "tsc_jax.errors",
-    "Localization": "tsc_jax.api",
-    "Localizer": "tsc_jax.api",
-    "Segment": "tsc_jax.api",
-    "load": "tsc_jax.api",
-    "prepare": "tsc_jax.data.arrays",
-    "train": "tsc_jax.training.loop",
-}
+__all__ = [
+    "InputError",
+    "Localization",
+    "Localizer",
+    "Segment",
+    "__version__",
+    "load",
+    "prepare",
+    "train",
+]
 
-__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604
+_MODULES = {"InputError": "errors", "prepare": "data.arrays", "train": "training.loop"}  # of the others: api
 
+# A wheel has configs/ and launch/ in this folder. In a clone they stand beside it and are found there.
+if not Path(__file__).with_name("configs").is_dir():
+    __path__.append(str(Path(__file__).resolve().parents[1]))
 
-def __getattr__(name: str):
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_PUBLIC[name]), name)
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f"{__name__}.{_MODULES.get(name, 'api')}"), name)
 
 
 def __dir__() -> list[str]:

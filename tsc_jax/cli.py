@@ -1,8 +1,10 @@
 """Starts and ends every command of launch/; reports bad input in one sentence."""
 
 import contextlib
+import difflib
 import importlib
 import io
+import itertools
 import os
 import re
 import sys
@@ -14,6 +16,7 @@ from typing import Any
 import tqdm
 from absl import app, flags, logging
 
+from tsc_jax.commands import CONFIGS, called_here
 from tsc_jax.errors import InputError, InputWarning, PreemptedError
 from tsc_jax.files import local_path
 
@@ -40,6 +43,8 @@ def run(main: Callable[[list[str]], None], operands: Sequence[str] = ()) -> None
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     _show_input_warnings()
+    program = sys.modules["__main__"]
+    program.__doc__ = called_here(program.__doc__ or "")  # --help shows it
     try:
         app.run(lambda argv: _flushed(main(argv)), flags_parser=lambda argv: _parse(argv, operands))
     except InputError as error:
@@ -96,7 +101,7 @@ def _flushed(code: int | None) -> int | None:
 
 def _parse(argv: list[str], operands: Sequence[str]) -> list[str]:
     try:
-        arguments = flags.FLAGS(argv)
+        arguments = flags.FLAGS(_with_recipes(argv))
         arguments[1:] = [local_path(argument) for argument in arguments[1:]]
         for name, value in flags.FLAGS.flag_values_dict().items():
             if isinstance(value, str):
@@ -118,6 +123,33 @@ def _parse(argv: list[str], operands: Sequence[str]) -> list[str]:
     if flags.FLAGS["verbosity"].using_default_value:
         flags.FLAGS.verbosity = logging.ERROR  # absl, TFDS and orbax are talkative
     return arguments
+
+
+def _with_recipes(argv: list[str]) -> list[str]:
+    """The arguments, with the file of the recipe that --config names."""
+    arguments = argv[:1]
+    for before, argument in itertools.pairwise(argv):
+        flag, equals, value = ("", "", argument) if re.fullmatch("--?config", before) else argument.partition("=")
+        named = not flag or (equals and re.fullmatch("--?config", flag))
+        arguments.append(f"{flag}{equals}{_recipe(value)}" if named else argument)
+    return arguments
+
+
+def _recipe(given: str) -> str:
+    """FILE or FILE:ARGUMENT, where `given` may also name a recipe of this library: demo, demo.py or configs/demo.py.
+
+    Raises:
+      InputError: there is neither such a file nor such a recipe.
+    """
+    file, *argument = local_path(given).split(":", 1)
+    name = file.removeprefix("configs/").removesuffix(".py")
+    if not Path(file).exists() or Path(file).is_dir():
+        file = CONFIGS / f"{name}.py"
+    if not Path(file).exists():
+        near = difflib.get_close_matches(name, [path.stem for path in CONFIGS.glob("*.py")], 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise InputError(f"--config={given}: no such file, and no recipe of that name{hint}")
+    return ":".join([str(file), *argument])
 
 
 def local_paths(text: str, what: str) -> str:

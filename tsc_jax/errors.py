@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from tsc_jax.commands import called_here
+
 
 class InputError(ValueError):
     """Bad input: a file, a flag, a config value.
@@ -12,7 +14,7 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str = "", about: str = "unusable"):
-        super().__init__(message)
+        super().__init__(called_here(message))
         self.about = about  # the check of `tsc_jax.doctor` that finds it
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import ml_collections
 
-from configs import plus
+from tsc_jax.configs import plus
 from tsc_jax.errors import InputError
 
 Variants = dict[str, Mapping[str, Any]]

@@ -1,6 +1,6 @@
 """The studies of ACN; configs/acn_thumos14.py explains the keys."""
 
-from configs.studies import Variants
+from tsc_jax.configs.studies import Variants
 
 
 def terms() -> Variants:

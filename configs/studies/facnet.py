@@ -1,7 +1,7 @@
 """The studies of FAC-Net; configs/facnet_thumos14.py explains the keys."""
 
-from configs import studies
-from configs.studies import Variants
+from tsc_jax.configs import studies
+from tsc_jax.configs.studies import Variants
 
 
 def temperatures() -> Variants:

@@ -2,8 +2,8 @@
 
 import ml_collections
 
-from configs import studies
-from configs.studies import Variants
+from tsc_jax.configs import studies
+from tsc_jax.configs.studies import Variants
 
 
 def modules() -> Variants:

@@ -2,7 +2,7 @@
 
 import ml_collections
 
-from configs.studies import Variants
+from tsc_jax.configs.studies import Variants
 from tsc_jax.localization import steps
 
 

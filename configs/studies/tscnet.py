@@ -4,8 +4,8 @@ import itertools
 
 import ml_collections
 
-from configs import studies
-from configs.studies import Variants
+from tsc_jax.configs import studies
+from tsc_jax.configs.studies import Variants
 
 
 def modules() -> Variants:

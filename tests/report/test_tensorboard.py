@@ -56,5 +56,5 @@ def test_what_is_missing_is_one_sentence(tmp_path, monkeypatch):
         write_events(tmp_path)
     assert not (tmp_path / "tensorboard").exists()
     monkeypatch.setitem(sys.modules, "tensorboard", None)
-    with pytest.raises(InputError, match="pip install tensorboard"):
+    with pytest.raises(InputError, match=r"pip install -r requirements-tensorboard\.txt"):
         write_events(tmp_path)

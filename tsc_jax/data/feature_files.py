@@ -161,5 +161,5 @@ def import_hdf5(file: Path):
     try:
         import h5py
     except ImportError:
-        raise InputError(f"{file}: HDF5 files need the package h5py: pip install h5py") from None
+        raise InputError(f"{file}: HDF5 files need the package h5py: pip install -r requirements-hdf5.txt") from None
     return h5py

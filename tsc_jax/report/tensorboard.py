@@ -24,7 +24,8 @@ def write_events(workdir: Path) -> str:
         from tensorboard.summary.writer.record_writer import RecordWriter
     except ModuleNotFoundError:
         raise InputError(
-            "TensorBoard, which writes and shows event files, is not installed: pip install tensorboard"
+            "TensorBoard, which writes and shows event files, is not installed:"
+            " pip install -r requirements-tensorboard.txt"
         ) from None
     count = 0
     for folder in seed_folders(workdir) or [Path(workdir)]:
