@@ -5,7 +5,7 @@ import html
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import jax
 import numpy as np
@@ -121,6 +121,10 @@ class Localizer:
         trained = dataclasses.replace(self.trained, variables=jax.device_get(self.trained.variables))
         return _localizer, (trained, self.snippets_per_second)
 
+    @overload
+    def __call__(self, features: list[Any] | tuple[Any, ...]) -> list[list[Segment]]: ...
+    @overload
+    def __call__(self, features: Any) -> list[Segment]: ...
     def __call__(self, features: Any) -> list[Segment] | list[list[Segment]]:
         """Returns the actions in a video, best first; for a list of videos, a list of these.
 
@@ -130,6 +134,10 @@ class Localizer:
         localized = self.localize(features)
         return [each.segments for each in localized] if isinstance(localized, list) else localized.segments
 
+    @overload
+    def localize(self, features: list[Any] | tuple[Any, ...]) -> list[Localization]: ...
+    @overload
+    def localize(self, features: Any) -> Localization: ...
     def localize(self, features: Any) -> Localization | list[Localization]:
         """Does the same, and returns the class activations and the attention as well."""
         several = isinstance(features, list | tuple)

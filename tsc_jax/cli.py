@@ -108,7 +108,7 @@ def _parse(argv: list[str], operands: Sequence[str]) -> list[str]:
                 flags.FLAGS[name].value = local_paths(value, f"--{name} ")
             if hasattr(value, "update_from_flattened_dict"):  # shows whether a config file is missing
                 _localize(value, f"--{name}.")
-    except InputError:
+    except (InputError, BrokenPipeError):
         raise
     except flags.Error as error:
         lines = _lines(error)  # "flag --config=...: Error whilst parsing config file:", then a traceback

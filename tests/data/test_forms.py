@@ -191,9 +191,7 @@ def test_without_h5py_an_hdf5_file_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     folder = write_per_video(tmp_path, make_examples())
     (folder / "features/train/v3.npy").rename(folder / "features/train/v3.h5")
-    with pytest.raises(
-        InputError, match=r"v3\.h5: HDF5 files need the package h5py: pip install -r requirements-hdf5\.txt"
-    ):
+    with pytest.raises(InputError, match=r"v3\.h5: HDF5 files .* h5py: pip install -r requirements-hdf5\.txt"):
         read_per_video(folder).splits["train"][0].read_features()
 
 
