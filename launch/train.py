@@ -10,7 +10,7 @@ from ml_collections import config_flags
 
 from tsc_jax import cli
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "Recipe, one of configs/.", lock_config=True)
+_CONFIG = config_flags.DEFINE_config_file("config", None, "Recipe, a file or a name in configs/.", lock_config=True)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run: checkpoints, scalars, metrics, figures.")
 _DISTRIBUTED = flags.DEFINE_bool("distributed", False, "Whether this process is one of several that train together.")
 _COORDINATOR = flags.DEFINE_string(

@@ -148,7 +148,7 @@ def _recipe(given: str) -> str:
     if not Path(file).exists():
         near = difflib.get_close_matches(name, [path.stem for path in CONFIGS.glob("*.py")], 1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise InputError(f"--config={given}: no such file, and no recipe of that name{hint}")
+        raise InputError(f"--config={given}: no such file, and no recipe of that name in {CONFIGS}{hint}")
     return ":".join([str(file), *argument])
 
 

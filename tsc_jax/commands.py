@@ -6,23 +6,19 @@ import pkgutil
 import re
 import runpy
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
-import tsc_jax
-
-LAUNCH, CONFIGS = (Path(find_spec(f"tsc_jax.{name}").submodule_search_locations[0]) for name in ("launch", "configs"))
-INSTALLED = LAUNCH.parent == Path(tsc_jax.__file__).parent  # from a wheel; in a clone, launch/ is not in the package
+HERE = Path(__file__).resolve().parent
+INSTALLED = (HERE / "launch").is_dir()  # from a wheel; in a clone, the folders stand beside the package
+LAUNCH, CONFIGS = ((HERE if INSTALLED else HERE.parent) / name for name in ("launch", "configs"))
 
 
 def main() -> None:
     """Runs `tsc-jax COMMAND ...`; lists the commands if there is none."""
     known, name = commands(), sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in ("-h", "--help", "help"):
-        lines = [f"  {name:13} {sentence}" for name, sentence in known.items()]
-        print(
-            called_here("\n".join(["usage: tsc-jax COMMAND ... (tsc-jax COMMAND --help shows its flags)", "", *lines]))
-        )
+        print("usage: tsc-jax COMMAND ... (tsc-jax COMMAND --help shows its flags)\n")
+        print("\n".join(called_here(f"  {each:13} {sentence}") for each, sentence in known.items()))
         return
     if name not in known:
         near = difflib.get_close_matches(name, known, 1)
