@@ -17,8 +17,8 @@ def main() -> None:
     """Runs `tsc-jax COMMAND ...`; lists the commands if there is none."""
     known, name = commands(), sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in ("-h", "--help", "help"):
-        print("usage: tsc-jax COMMAND ... (tsc-jax COMMAND --help shows its flags)\n")
-        print("\n".join(called_here(f"  {each:13} {sentence}") for each, sentence in known.items()))
+        lines = [called_here(f"  {each:13} {sentence}\n") for each, sentence in known.items()]
+        sys.stdout.write("usage: tsc-jax COMMAND ... (tsc-jax COMMAND --help shows its flags)\n\n" + "".join(lines))
         return
     if name not in known:
         near = difflib.get_close_matches(name, known, 1)
