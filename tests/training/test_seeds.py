@@ -66,7 +66,7 @@ def test_other_seeds_in_the_same_workdir_are_refused(three_seeds, toy_finished, 
     with pytest.raises(InputError, match="holds a single run"):
         train(toy_run(data_dir, **{"train.seeds": 2}), toy_finished)
     for seeds in ({"train.seed": -1}, {"train.seeds": 0}, {"train.seed": 2**31}):
-        with pytest.raises(InputError, match=r"config\.train\.seed is"):
+        with pytest.raises(InputError, match=r"config\.train\.seeds? is"):
             train(toy_run(data_dir, **seeds), tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -74,8 +74,8 @@ def run_study(
         raise InputError(f"config.train.seeds is {config.train.seeds}: a study takes their number from --seeds alone")
     dataset = open_dataset(config.data.data_dir, config.data.name)
     config = last_step_only(config)
-    for variant in variants:  # none is refused after others were trained
-        check_values(changed(config, variant.changes), dataset)
+    for variant in variants:  # none is refused after others were trained; no study chooses a step
+        check_values(changed(config, {**variant.changes, "eval.select_by": "all"}), dataset)
     for number, variant in enumerate(variants, 1):
         of_variant = changed(config, variant.changes)
         training = {key: value for key, value in variant.changes.items() if not evaluation_only(key, of_variant)}

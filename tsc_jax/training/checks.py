@@ -11,13 +11,14 @@ from tsc_jax.data.checks import MAX_NAME_BYTES, long_name, name_bytes
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation.ambiguous import read_ambiguous
-from tsc_jax.training.recipes import check_sections
+from tsc_jax.training.recipes import check_sections, check_selection
 from tsc_jax.training.runs import sizes_of, train_and_holdout
 
 
 def check_values(config: ml_collections.ConfigDict, dataset: Dataset) -> None:
     """Raises InputError for invalid values, and for videos, that would otherwise fail late in training."""
     check_sections(config)
+    check_selection(config.eval)
     if config.train.seeds > 1 and jax.process_count() > 1:
         number = config.train.seeds
         raise InputError(f"config.train.seeds is {number}, but over several processes only one run is trained")

@@ -53,11 +53,16 @@ def check_sections(config: ml_collections.ConfigDict) -> None:
     """Raises InputError for a value of a shared section that cannot be, whatever the data are."""
     for section, of_section in RULES.items():
         rules.check(section, config[section], of_section)
-    train, evaluation = config.train, config.eval
+    train = config.train
     if train.seed + train.seeds > 2**31:
         raise InputError(
             f"config.train.seed is {train.seed} and config.train.seeds {train.seeds}, expected seeds below 2147483648"
         )
+    protocols.parse_tious(config.eval.tiou)
+
+
+def check_selection(evaluation: ml_collections.ConfigDict) -> None:
+    """Raises InputError if the average by which training chooses the best step is not among those of `config.eval`."""
     tious = protocols.parse_tious(evaluation.tiou)
     averages = results.averages(tious, np.zeros(len(tious)))
     if evaluation.select_by not in averages:
