@@ -270,18 +270,18 @@ def test_the_commands_of_the_page_run(data_dir, tmp_path):
     """As docs/ablations.md has them, but on small data, for two steps of one seed."""
     page = (ROOT / "docs" / "ablations.md").read_text()
     commands = re.findall(r"^python -m launch.ablate .*", page, re.MULTILINE)
-    assert {re.search(r"--study=(\w+)", line)[1] for line in commands} == {"localization", "plus"}
+    assert {re.search(r"--study=(\w+)", line)[1] for line in commands} == {"localization", "plus", "ceiling"}
     small = [f"--config.data.data_dir={data_dir}", "--config.data.name=made_up", "--config.train.snippets=16"]
-    small += ["--config.bank.snippets_per_video=8", "--config.train.steps=2", "--seeds=1"]
-    for number, line in enumerate(commands):
+    small += ["--config.train.steps=2", "--seeds=1"]
+    own = {"ceiling": f"--config.base.workdir={tmp_path / 'plus' / 'runs' / 'baseline'}"}
+    for line in commands:
         _, *arguments = shlex.split(line)
-        again = [sys.executable, *arguments, *small, f"--workdir={tmp_path / str(number)}"]
+        study = re.search(r"--study=(\w+)", line)[1]
+        again = [sys.executable, *arguments, *small, own.get(study, "--config.bank.snippets_per_video=8")]
+        again.append(f"--workdir={tmp_path / study}")
         done = subprocess.run(again, cwd=ROOT, capture_output=True, text=True, check=True)
         assert "step 2/2" in done.stdout
-        study = re.search(r"--study=(\w+)", line)[1]
-        assert {f"{study}.md", f"{study}.csv", f"{study}.png"} <= {
-            path.name for path in (tmp_path / str(number)).iterdir()
-        }
+        assert {f"{study}.md", f"{study}.csv", f"{study}.png"} <= {path.name for path in (tmp_path / study).iterdir()}
 
 
 @pytest.mark.skipif(not MAPPINGS.exists(), reason="memory mappings are counted as Linux lists them")
