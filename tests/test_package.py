@@ -104,11 +104,11 @@ def installed(tmp_path_factory) -> Path:
     shutil.rmtree(folder)
 
 
-def use(command: list, folder: Path) -> str:
-    """Runs a command as a user does who has no clone; returns what it prints."""
+def use(command: list, folder: Path, code: int = 0) -> str:
+    """Runs a command as a user does who has no clone; returns what it prints, and expects this exit code."""
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True, check=False, timeout=600)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
 
 
@@ -136,7 +136,8 @@ def test_the_commands_of_a_wheel_work_in_a_folder_that_has_its_own_configs_and_l
     listed = re.findall(r"^  (\w+) ", use([tsc, "--help"], tmp_path), re.MULTILINE)
     assert listed == sorted(commands.commands()) and "train" in listed
     source = write_per_video(tmp_path / "source", make_examples())
-    assert "tsc-jax prepare" in use([tsc, "doctor", f"--source={source}"], tmp_path)
+    # The rate of these few made-up snippets does not fit all of their videos.
+    assert "correct the errors before tsc-jax prepare" in use([tsc, "doctor", f"--source={source}"], tmp_path, 1)
     prepared = use([tsc, "prepare", "--name=watch_workouts"], tmp_path)
     assert "next: tsc-jax train --config=configs/demo.py --workdir=runs/watch_workouts" in prepared
     small = ["data.name=made_up", f"data.data_dir={data_dir}", "train.steps=1", "train.snippets=16", "eval.figures=0"]
