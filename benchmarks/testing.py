@@ -71,7 +71,7 @@ def test_pass(repeats: int, width: int, snippets: int) -> Iterator[dict]:
 
     def whole_forward() -> float:
         start = time.perf_counter()
-        how = (inference.whole, inference.chunked, variables, split, np.arange(VIDEOS), config.eval.batch_snippets)
+        how = (inference, variables, split, np.arange(VIDEOS), config.eval.batch_snippets)
         assert sum(len(outputs["cas"]) for _, outputs in infer(*how)) == lengths.sum()
         return time.perf_counter() - start
 

@@ -30,9 +30,9 @@ def main(argv: list[str]) -> None:
         check_target("json", _JSON.value)
     options = data_flags.options()
     from tsc_jax.data.builder import config_of
+    from tsc_jax.data.layouts import detect_layout
     from tsc_jax.doctor import report
     from tsc_jax.doctor.examine import examine
-    from tsc_jax.doctor.reading import detect_layout
 
     directory = Path(_SOURCE.value)
     layout = data_flags.LAYOUT.value or detect_layout(directory)

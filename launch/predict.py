@@ -4,8 +4,8 @@
   python -m launch.predict a.mp4 b.npy --checkpoint runs/demo_export --csv results.csv
 
 An INPUT is a file of snippet features ([T, D]; .npy, .npz, .csv, .h5), a folder of such files, or a video. In a folder,
-those below it count too, and rgb/ and flow/ are joined. Times are in seconds. In the
-CSV file, a name that a spreadsheet would run as a formula gets an apostrophe in front.
+those below it count too, and rgb/ and flow/ are joined. Times are in seconds. In the CSV file, a name that a
+spreadsheet would run as a formula gets an apostrophe in front.
 """
 
 import os

@@ -18,10 +18,10 @@ from tsc_jax.data.builder import config_of, prepare, prepared_folder
 from tsc_jax.data.checks import mostly_past_end
 from tsc_jax.data.dataset import Dataset, open_dataset
 from tsc_jax.data.joint import read_joint
+from tsc_jax.data.layouts import detect_layout
 from tsc_jax.data.options import Options
 from tsc_jax.data.per_video import read_per_video
 from tsc_jax.data.source import SPLITS, Source
-from tsc_jax.doctor.reading import detect_layout
 from tsc_jax.errors import InputError
 from tsc_jax.launch import data_flags
 

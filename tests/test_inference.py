@@ -14,7 +14,7 @@ from tests.data.test_batches import made_up_split
 from tests.data.test_lengths import thumos_lengths
 from tsc_jax import methods
 from tsc_jax.data.lengths import MAX_LENGTHS
-from tsc_jax.inference import Look, infer, infer_everywhere, make_inference, of_video, pad, padded_batches
+from tsc_jax.inference import Forward, Look, infer, infer_everywhere, make_inference, of_video, pad, padded_batches
 from tsc_jax.method import Outputs, Sizes, first_state
 
 CLASSES, WIDTH = 3, 5
@@ -73,7 +73,7 @@ def test_infer_gives_every_video_what_it_gets_alone(made):
     inference, variables = made
     indices = np.arange(1, len(LENGTHS))
     assert jax.local_device_count() == 8 and inference.chunked is None
-    inferred = list(infer(inference.whole, None, variables, SPLIT, indices, batch_snippets=64))
+    inferred = list(infer(inference, variables, SPLIT, indices, batch_snippets=64))
     assert sorted(index for index, _ in inferred) == indices.tolist()
     for index, outputs in inferred:
         alone = inference.whole(variables, *pad([video(LENGTHS[index])], 1, max(LENGTHS)))
@@ -91,11 +91,12 @@ def test_long_videos_alone_go_in_chunks():
         return Outputs({"sum": np.asarray(features + variables).sum(axis=-1)[None]})
 
     whole = jax.jit(lambda variables, features, mask: Outputs({"sum": jnp.sum(features + variables, axis=-1)}))
-    outputs = infer_everywhere(whole, chunked, np.float32(1), SPLIT, np.arange(len(LENGTHS)), batch_snippets=64)
+    forward = Forward(whole, chunked)
+    outputs = infer_everywhere(forward, np.float32(1), SPLIT, np.arange(len(LENGTHS)), batch_snippets=64)
     assert sorted(cut) == [(65, 64), (150, 64)]
     done = []
     everything = (np.float32(1), SPLIT, np.arange(len(LENGTHS)), 64, done.append)
-    assert len(list(infer(whole, chunked, *everything))) == len(LENGTHS) and sorted(done) == sorted(LENGTHS)
+    assert len(list(infer(forward, *everything))) == len(LENGTHS) and sorted(done) == sorted(LENGTHS)
     for index, length in enumerate(LENGTHS):
         np.testing.assert_allclose(outputs[index]["sum"], (video(length) + 1).sum(axis=-1), rtol=1e-5)
 

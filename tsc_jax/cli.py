@@ -27,8 +27,7 @@ def run(main: Callable[[list[str]], None], operands: Sequence[str] = ()) -> None
     Bad input (InputError, an invalid flag or config value, a file that cannot be read or written) ends with one
     sentence on stderr and exit code 1, Ctrl-C with 130, a preempted run that has saved with 75. Any other exception is
     a fault of the program and keeps its traceback. Devices that JAX_PLATFORMS names and that are not there are bad
-    input. An InputWarning is one sentence on stderr. XLA keeps compiled
-    programs in JAX_COMPILATION_CACHE_DIR.
+    input. An InputWarning is one sentence on stderr. XLA keeps compiled programs in JAX_COMPILATION_CACHE_DIR.
 
     `main` receives the program's name and its operands, the arguments that are not flags. `operands` names them for
     messages; "..." after the last means one or more.

@@ -20,24 +20,31 @@ from tsc_jax.data.dataset import Split
 from tsc_jax.data.lengths import padded_lengths
 from tsc_jax.method import Method, Outputs, Sizes, no_progress
 
+Progress = Callable[[int], object]  # receives numbers of snippets that are done
 OfVideo = Mapping[str, np.ndarray]  # the outputs of one video without padding, by name
 
 
 @dataclasses.dataclass(frozen=True)
-class Inference:
-    """A method made ready for inference."""
+class Forward:
+    """A forward pass made ready for videos of any length."""
 
-    method: Method  # the method
     whole: Callable  # compiled: (variables, features [B, T, D], mask [B, T]) -> Outputs
     # (variables, features [T, D], chunk, progress) -> Outputs [1, ...] of one video; None: no video is cut
     chunked: Callable | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Inference(Forward):
+    """The forward pass of a method, and the method, which reads segments from its outputs."""
+
+    method: Method
 
 
 def make_inference(config, sizes: Sizes) -> Inference:
     """The inference of the method that `config` names; nothing is compiled yet."""
     method, chunks = methods.make(config, sizes), methods.part(config.method, "chunks")
     chunked = chunks and refine.refined_chunks(chunks.make(config, sizes), config)
-    return Inference(method, jax.jit(method.forward), chunked)
+    return Inference(jax.jit(method.forward), chunked, method)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,18 +64,13 @@ class Look:
           variables: its first argument.
         """
         everything = np.arange(len(self.split.videos))
-        outputs = infer_everywhere(jax.jit(function), None, variables, self.split, everything, self.batch_snippets)
+        forward = Forward(jax.jit(function), None)
+        outputs = infer_everywhere(forward, variables, self.split, everything, self.batch_snippets)
         return [outputs[index] for index in everything]
 
 
 def infer_everywhere(
-    whole: Callable,
-    chunked: Callable | None,
-    variables,
-    split: Split,
-    indices: np.ndarray,
-    batch_snippets: int,
-    title: str | None = None,
+    forward: Forward, variables, split: Split, indices: np.ndarray, batch_snippets: int, title: str | None = None
 ) -> dict[int, OfVideo]:
     """The outputs of the videos at `indices`; processes share the work, and each gets the outputs of all.
 
@@ -78,25 +80,24 @@ def infer_everywhere(
     quiet = True if title is None else None  # None: a bar on a terminal only
     total = sum(split.videos[index].num_snippets for index in mine)
     with tqdm.tqdm(desc=title, total=total, unit="snippet", unit_scale=True, disable=quiet) as bar:
-        return processes.gather(dict(infer(whole, chunked, variables, split, mine, batch_snippets, bar.update)))
+        return processes.gather(dict(infer(forward, variables, split, mine, batch_snippets, bar.update)))
 
 
 def infer(
-    whole: Callable,
-    chunked: Callable | None,
+    forward: Forward,
     variables,
     split: Split,
     indices: np.ndarray,
     batch_snippets: int,
-    progress: Callable[[int], object] = no_progress,
+    progress: Progress = no_progress,
 ) -> Iterator[tuple[int, OfVideo]]:
     """Index and outputs of every video at `indices`, by rising padded length.
 
-    For `whole` and `chunked` see `Inference`. A batch has at most `batch_snippets` padded snippets on one device;
+    A batch has at most `batch_snippets` padded snippets on one device;
     longer videos go in chunks of as many. Calls `progress` with numbers of snippets that are done.
     """
     lengths = np.array([split.videos[index].num_snippets for index in indices])
-    long = indices[lengths > batch_snippets] if chunked else indices[:0]
+    long = indices[lengths > batch_snippets] if forward.chunked else indices[:0]
     short, devices = np.setdiff1d(indices, long), jax.local_devices()
     over_devices = jax.sharding.NamedSharding(
         jax.sharding.Mesh(devices, "videos"), jax.sharding.PartitionSpec("videos")
@@ -112,13 +113,13 @@ def infer(
 
     dispatched = collections.deque()
     for chosen, *batch in padded_batches(split, short, batch_snippets, len(devices)) if len(short) else ():
-        dispatched.append((chosen, whole(variables, *jax.device_put(batch, over_devices))))
+        dispatched.append((chosen, forward.whole(variables, *jax.device_put(batch, over_devices))))
         if len(dispatched) > 1:
             yield from fetch(*dispatched.popleft())
     for each in dispatched:
         yield from fetch(*each)
     for index in long:
-        outputs = chunked(variables, split.features(index), batch_snippets, progress)
+        outputs = forward.chunked(variables, split.features(index), batch_snippets, progress)
         yield int(index), of_video(outputs, 0, split.videos[index].num_snippets)
 
 

@@ -12,13 +12,13 @@ from tests.doctor.made_up import RATE, sound_examples, write_sound
 from tests.doctor.plants import FILE_PLANTS, JOINT_PLANTS, PLANTS, edit_json, edit_text, remove
 from tsc_jax.data.builder import config_of, prepare
 from tsc_jax.data.joint import read_joint
+from tsc_jax.data.layouts import detect_layout
 from tsc_jax.data.options import Options
 from tsc_jax.data.per_video import read_per_video
 from tsc_jax.data.source import Source
 from tsc_jax.data.timing import Timing
 from tsc_jax.doctor.examine import Examination, examine
 from tsc_jax.doctor.findings import CHECKS
-from tsc_jax.doctor.reading import detect_layout
 from tsc_jax.errors import InputError
 
 

@@ -108,8 +108,5 @@ def rate_fits(num_snippets: int, duration: float, rate: float, offset: float = 0
 
     An `offset` (seconds) before the first snippet shortens the video, and so may one as long behind the last.
     """
-    fits = False
-    for length in (duration - offset, duration - 2 * offset):
-        expected = max(length, 0) * rate
-        fits |= abs(num_snippets - expected) <= max(SLACK_SNIPPETS, SLACK_SHARE * expected)
-    return fits
+    lengths = [max(duration - offset, 0) * rate, max(duration - 2 * offset, 0) * rate]
+    return any(abs(num_snippets - length) <= max(SLACK_SNIPPETS, SLACK_SHARE * length) for length in lengths)

@@ -63,9 +63,7 @@ def localize(inference: Inference, variables: Any, split: Split, config, title: 
     """
     lengths = np.array([video.num_snippets for video in split.videos])
     used = np.flatnonzero(lengths >= config.data.min_snippets)
-    outputs = infer_everywhere(
-        inference.whole, inference.chunked, variables, split, used, config.eval.batch_snippets, title
-    )
+    outputs = infer_everywhere(inference, variables, split, used, config.eval.batch_snippets, title)
     of_used = [outputs[index] for index in used]
     for index, output in zip(used, of_used, strict=True):
         wrong = [name for name, array in output.items() if not np.isfinite(array).all()]

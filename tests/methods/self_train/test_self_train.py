@@ -93,7 +93,7 @@ def test_the_annotations_can_be_the_labels_and_are_asked_for(data_dir):
     _, (_, carried, _), look = refreshed(self_train_run(data_dir, **{"labels.source": "annotations"}))
     truth = []
     for video in look.split.videos:
-        middles = (np.arange(video.num_snippets) + 0.5) * video.duration / video.num_snippets
+        middles = video.offset + (np.arange(video.num_snippets) + 0.5) / video.snippets_per_second
         own = np.full(video.num_snippets, 3)
         for (start, end), label in zip(video.segments, video.segment_labels, strict=True):
             own[(middles >= start) & (middles < end)] = label
@@ -121,7 +121,7 @@ def test_a_second_round_labels_with_the_student_and_begins_anew(data_dir):
     np.testing.assert_array_equal(renewed["mean"], carried["mean"])
 
 
-def test_inference_needs_neither_the_labels_nor_alone_the_teacher(data_dir, tmp_path):
+def test_inference_needs_no_labels_and_a_student_alone_no_teacher(data_dir, tmp_path):
     train(self_train_run(data_dir), tmp_path / "together")
     train(self_train_run(data_dir, **{"student.weight": 1.0}), tmp_path / "alone")
     together, alone = (final_variables(tmp_path / name) for name in ("together", "alone"))

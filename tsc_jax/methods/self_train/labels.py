@@ -43,12 +43,12 @@ def pseudo_segments(
 
 
 def annotated_segments(videos: Sequence[Video]) -> Segments:
-    """The true segments of videos, in snippets, as if the snippets of each video divided its duration evenly.
+    """The true segments of videos, in snippets.
 
     Raises InputError where no video has any.
     """
     parts = [
-        make_segments(index, video.segment_labels, *video.segments.T).scaled(video.num_snippets / video.duration)
+        make_segments(index, video.segment_labels, *video.segments.T).in_snippets(video.clock)
         for index, video in enumerate(videos)
     ]
     segments = concatenate(parts)

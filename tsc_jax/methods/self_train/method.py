@@ -15,7 +15,7 @@ from tsc_jax.localization import steps
 from tsc_jax.localization.segments import concatenate
 from tsc_jax.method import Method, Sizes, class_probabilities
 from tsc_jax.methods.self_train import labels, regression, snippet
-from tsc_jax.methods.self_train.together import with_base
+from tsc_jax.methods.self_train.together import averaged
 from tsc_jax.optimizer import check_optimizer
 
 KINDS = {"snippet": snippet.make, "regression": regression.make}
@@ -106,7 +106,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
     )
     if config.student.kind == "snippet" and config.student.weight < 1:
         base = methods.make_base(config, sizes, mapped)
-        method = with_base(method, base, config.student.weight, config.proposals)
+        method = averaged(method, base, config.student.weight, config.proposals)
     return method
 
 

@@ -10,7 +10,7 @@ from tsc_jax.localization import steps
 from tsc_jax.method import Method, Outputs, class_probabilities, prefixed, without_prefix
 
 
-def with_base(student: Method, base: Method, weight: float, settings) -> Method:
+def averaged(student: Method, base: Method, weight: float, settings) -> Method:
     """The method whose outputs are the mean of those of the student, which has `weight`, and of those of its base.
 
     The class probabilities, the attention and the class scores are averaged; the segments are read from these as

@@ -12,7 +12,7 @@ import numpy as np
 
 from tsc_jax.data.dataset import Split, Video
 from tsc_jax.errors import InputError
-from tsc_jax.inference import OfVideo, infer
+from tsc_jax.inference import Forward, OfVideo, infer
 from tsc_jax.method import Outputs
 from tsc_jax.methods.tscnet import chunks
 from tsc_jax.methods.tscnet.network import TSCNet, apply, fuse_features, make_network
@@ -49,8 +49,8 @@ def attend(trained: Trained, split: Split) -> Iterator[tuple[int, OfVideo]]:
     if not len(usable):
         least = config.data.min_snippets
         raise InputError(f"{config.data.name}: no video has {least} snippets or more (config.data.min_snippets)")
-    chunked = chunks.make(config, sizes, read)
-    return infer(whole, chunked, trained.variables, split, usable, config.eval.batch_snippets)
+    forward = Forward(whole, chunks.make(config, sizes, read))
+    return infer(forward, trained.variables, split, usable, config.eval.batch_snippets)
 
 
 def read_attention(weight: float, network, variables, *arguments, method=TSCNet.finish) -> Outputs:
