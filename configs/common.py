@@ -96,6 +96,8 @@ def base_section() -> ml_collections.ConfigDict:
     # workdir or export of the base; if it holds several seeds, the run of seed k stands on seed_k. Read once, before
     # the first step. What config.eval.holdout holds out, the base must have held out too: same seed, same share.
     base.workdir = ""
+    # of those seeds, how many are bases together: that of the run, and those that follow it, from the last to the first
+    base.seeds = 1
     base.selection = "last"  # which checkpoint of the base: last, best_on_holdout or best_on_test
     base.recipe = ml_collections.ConfigDict()  # of the base; training fills it in
     return base

@@ -73,7 +73,14 @@ def test_each_seed_stands_on_the_base_of_its_own_seed(data_dir, tmp_path):
         trained = open_trained(tmp_path / "stages" / f"seed_{seed}")
         jax.tree.map(np.testing.assert_array_equal, trained.variables["base"], own)
         assert trained.config.base.recipe.train.seed == seed
-    config.train.seed = 1
+    config.train.update(seeds=1, seed=1)
+    config.base.seeds = 2
+    assert base.folders_of(config) == [tmp_path / "bases" / "seed_1", tmp_path / "bases" / "seed_0"]
+    config.base.seeds = 3
+    with pytest.raises(InputError, match=r"config\.base\.seeds is 3, but .* holds 2 seeds"):
+        train(config, tmp_path / "others")
+    config.train.update(seeds=2, seed=1)
+    config.base.seeds = 1
     with pytest.raises(InputError, match=r"holds seed_0 \.\. seed_1, but config\.train\.seed is 2"):
         train(config, tmp_path / "others")
 
@@ -83,6 +90,8 @@ def test_each_seed_stands_on_the_base_of_its_own_seed(data_dir, tmp_path):
     [
         ({"base.workdir": ""}, r"config\.base\.workdir is empty"),
         ({"base.workdir": "/nowhere/run"}, r"config\.base: /nowhere/run: holds no checkpoint 'last'"),
+        ({"base.seeds": 0}, r"config\.base\.seeds is 0"),
+        ({"base.seeds": 2}, r"config\.base\.seeds is 2, but .* holds a single run, not seeds"),
         ({"base.selection": "best"}, r"config\.base: selection is 'best', expected one of"),
         ({"eval.holdout": 0.2}, r"config\.eval\.holdout is 0\.2, but config\.base\.workdir .* held-out videos"),
     ],

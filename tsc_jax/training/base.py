@@ -12,6 +12,7 @@ from typing import Any
 
 import ml_collections
 
+from tsc_jax import settings as rules
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.errors import InputError
 from tsc_jax.training import checkpoints
@@ -72,25 +73,33 @@ def read_about(config: ml_collections.ConfigDict, folder: Path) -> dict[str, Any
 
 
 def folders_of(config: ml_collections.ConfigDict) -> list[Path]:
-    """The folders of the bases' runs: each part of `config.base.workdir`, or the run of the same seed in it."""
-    workdirs, seed = [part.strip() for part in config.base.workdir.split(",")], config.train.seed
+    """The folders of the bases' runs: each part of `config.base.workdir`, or runs of single seeds in it."""
+    rules.check("base", config.base, {"seeds": rules.COUNT})
+    workdirs = [part.strip() for part in config.base.workdir.split(",")]
     if not all(workdirs):
         raise InputError(
             f"config.base.workdir is {config.base.workdir or 'empty'}, expected the workdir of a finished run, or"
             " several with commas between them"
         )
-    return [folder_in(Path(workdir), seed) for workdir in workdirs]
+    return [folder for workdir in workdirs for folder in folders_in(Path(workdir), config)]
 
 
-def folder_in(workdir: Path, seed: int) -> Path:
-    """The workdir, or the run of `seed` in it if it holds those of several."""
-    folders, own = seed_folders(workdir), workdir / f"seed_{seed}"
-    if folders and own not in folders:
+def folders_in(workdir: Path, config: ml_collections.ConfigDict) -> list[Path]:
+    """The workdir; of one with several seeds, `config.base.seeds` runs, that of `config.train.seed` first."""
+    folders, wanted = seed_folders(workdir), config.base.seeds
+    if wanted > max(len(folders), 1):
+        held = f"{len(folders)} seeds" if folders else "a single run, not seeds"
+        raise InputError(f"config.base.seeds is {wanted}, but {workdir} holds {held}")
+    if not folders:
+        return [workdir]
+    own = workdir / f"seed_{config.train.seed}"
+    if own not in folders:
         raise InputError(
             f"config.base.workdir {workdir} holds {folders[0].name} .. {folders[-1].name}, but config.train.seed is"
-            f" {seed}"
+            f" {config.train.seed}"
         )
-    return own if folders else workdir
+    first = folders.index(own)
+    return (folders[first:] + folders[:first])[:wanted]
 
 
 def check_held_out(config: ml_collections.ConfigDict, base_trained_on: Split, holdout: Split) -> None:

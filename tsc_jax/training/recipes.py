@@ -46,6 +46,7 @@ ADDED: dict[str, Any] = {
     "refine.laplacian": "mean",
     "refine.bandwidth": "median",
     "localization.by": "published",
+    "base.seeds": 1,
 } | {f"localization.{key}": value for key, value in steps.PUBLISHED.items()}
 
 
@@ -79,6 +80,8 @@ def complete(recipe: Mapping[str, Any]) -> ml_collections.ConfigDict:
         completed["base"]["recipe"] = complete(recipe_of_base).to_dict()
     for key, value in ADDED.items():
         *sections, name = key.split(".")
+        if sections == ["base"] and "base" not in completed:
+            continue  # not a stage
         section = completed
         for part in sections:
             section = section.setdefault(part, {})

@@ -26,7 +26,7 @@ from tsc_jax.evaluation.evaluate import Evaluation
 from tsc_jax.inference import Look
 from tsc_jax.method import Method, Sizes, TrainState, first_state
 from tsc_jax.training import base, checkpoints, recipes
-from tsc_jax.training.trained import check_data, seed_folders
+from tsc_jax.training.trained import check_data, seed_folders, selections_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,14 +235,14 @@ def check_same_folder(last: ocp.CheckpointManager) -> None:
 
 
 def check_same_seeds(workdir: Path, folders: Sequence[Path]) -> None:
-    """Raises InputError where the workdir holds runs of other seeds, or a single run where several are asked for."""
+    """Raises InputError where the workdir holds saved runs of other seeds, or one where several are asked for."""
     there = seed_folders(workdir)
-    if there and there != folders:
+    if any(map(selections_of, there)) and there != folders:
         raise InputError(
             f"--workdir {workdir} holds {there[0].name} .. {there[-1].name}, {len(there)} in all; give the same"
             " config.train.seed and config.train.seeds or another --workdir"
         )
-    if folders and checkpoints.folder_of(workdir, checkpoints.LAST).is_dir():
+    if folders and selections_of(workdir):
         raise InputError(f"--workdir {workdir} holds a single run, but config.train.seeds is {len(folders)}")
 
 

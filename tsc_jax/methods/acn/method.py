@@ -203,8 +203,11 @@ def check(config, sizes: Sizes) -> None:
     for section, of_section in RULES.items():
         rules.check(section, config[section], of_section)
     rules.check("loss.weights", config.loss.weights, {"confidence": rules.NOT_NEGATIVE})
-    if "," in config.base.workdir:
-        raise InputError(f"config.base.workdir is {config.base.workdir}, but ACN stands on a single run")
+    if "," in config.base.workdir or config.base.seeds != 1:
+        raise InputError(
+            f"config.base.workdir is {config.base.workdir} and config.base.seeds {config.base.seeds}, but ACN stands on"
+            " a single run"
+        )
     number, theta = config.model.modalities, config.evidence.attention_thresholds
     check_modalities(config.model, sizes.width)
     if theta and (len(theta) != number or not all(map(rules.is_number, theta))):
