@@ -1,6 +1,7 @@
 """The forms in which people have features and annotations are read as they are; each test writes one of them."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -69,18 +70,23 @@ def test_a_flat_folder_and_annotations_with_subsets_as_actionformer_has_them(tmp
     assert {video.snippets_per_second for video in source.splits["train"]} == {7.5, 6.25, 6.0}
 
 
-def test_features_below_a_folder_and_numbers_of_frames_as_opentad_has_them(tmp_path):
+def write_opentad(folder: Path) -> Path:
+    """Features below a folder, numbers of frames, a list of classes, and a video without features: OpenTAD."""
     database = {}
     for each in make_examples():
         subset = {"train": "training", "test": "validation"}[each.split]
         frames = round(each.duration * FPS[each.name])
         database[each.name] = {"subset": subset, "duration": each.duration, "frame": frames}
         database[each.name]["annotations"] = annotations(each)
-        save(tmp_path / "features/actionformer_i3d" / f"{each.name}.npy", each.features)
+        save(folder / "features/actionformer_i3d" / f"{each.name}.npy", each.features)
     database["deleted"] = {"subset": "testing", "duration": 3.0, "frame": 90}
-    write_json(tmp_path / "annotations/thumos_14_anno.json", {"database": database})
-    (tmp_path / "annotations/category_idx.txt").write_text("Jump\nRun\n")
-    source = read_per_video(tmp_path, Options(timing=Timing(feat_stride=4)))
+    write_json(folder / "annotations/thumos_14_anno.json", {"database": database})
+    (folder / "annotations/category_idx.txt").write_text("Jump\nRun\n")
+    return folder
+
+
+def test_features_below_a_folder_and_numbers_of_frames_as_opentad_has_them(tmp_path):
+    source = read_per_video(write_opentad(tmp_path), Options(timing=Timing(feat_stride=4)))
     assert_read(source)
     rates = {video.name: video.snippets_per_second for split in SPLITS for video in source.splits[split]}
     assert rates == {name: fps / 4 for name, fps in FPS.items()}
@@ -174,17 +180,18 @@ def test_an_npz_file_of_all_videos(tmp_path):
     assert_read(read_per_video(folder))
 
 
-def test_an_hdf5_file_of_all_videos_as_activitynet_has_it(tmp_path):
+def write_hdf5(folder: Path) -> Path:
+    """All features in one HDF5 file, a group per video: ActivityNet's."""
     h5py = pytest.importorskip("h5py")
-    folder = write_per_video(tmp_path, make_examples())
-    for file in sorted(folder.glob("features/*/*.npy")):
-        file.unlink()
-        file.parent.rmdir() if not any(file.parent.iterdir()) else None
-    (folder / "features").rmdir()
+    shutil.rmtree(write_per_video(folder, make_examples()) / "features")
     with h5py.File(folder / "sub_activitynet_v1-3.c3d.hdf5", "w") as content:
         for each in make_examples():
             content[f"v_{each.name}/c3d_features"] = each.features
-    assert_read(read_per_video(folder))
+    return folder
+
+
+def test_an_hdf5_file_of_all_videos_as_activitynet_has_it(tmp_path):
+    assert_read(read_per_video(write_hdf5(tmp_path)))
 
 
 def test_without_h5py_an_hdf5_file_is_one_sentence(tmp_path, monkeypatch):
