@@ -40,7 +40,7 @@ class Section(NamedTuple):
     id: str  # of its HTML element
     title: str
     reading: str  # how to read it, plain text
-    advice: str  # what to do if it looks bad, plain text
+    advice: str  # what to do if it looks bad, plain text; empty: nothing is said
     body: Markup
 
 
