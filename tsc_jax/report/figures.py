@@ -1,6 +1,6 @@
 """Draws a picture of one video: ground truth, predictions, and the outputs of the network."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tsc_jax.data.clock import Clock
+from tsc_jax.data.dataset import Dataset
+from tsc_jax.evaluation.evaluate import Evaluation, ground_truth
 from tsc_jax.files import replacing
 from tsc_jax.localization.segments import Segments
 from tsc_jax.report.lanes import drawn_predictions, shown_classes
@@ -63,6 +65,18 @@ def draw_video(
         each.spines[["top", "right"]].set_visible(False)
     figure.suptitle(title, x=0.01, ha="left")
     return figure
+
+
+def draw_videos(evaluation: Evaluation, dataset: Dataset, number: int, what: str) -> Iterator[tuple[str, Figure]]:
+    """Yields the names and the pictures of `number` test videos, spread evenly; `what` stands beside the name."""
+    both = (ground_truth(dataset.test), evaluation.predictions)
+    seen = [index for index, outputs in enumerate(evaluation.outputs) if outputs is not None]
+    for place in np.linspace(0, len(seen) - 1, min(number, len(seen))).astype(int):
+        index = seen[place]
+        video, outputs = dataset.test.videos[index], evaluation.outputs[index]
+        own = (segments[segments.video == index] for segments in both)
+        title = f"{video.name}   {what}"
+        yield video.name, draw_video(title, dataset.classes, *own, outputs["cas"], outputs["attention"], video.clock)
 
 
 def draw_segments(axis: Axes, segments: Segments, bottom: float, colour, opacity, **style) -> None:
