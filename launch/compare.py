@@ -2,7 +2,7 @@
 
 With --runs nothing is trained: finished runs, each of one seed or of several, or exports, are shown side by side.
 
-  python -m launch.compare --runs=runs/demo,runs/best --workdir=runs/side_by_side
+  python -m launch.compare --runs=runs/demo,runs/demo_best --workdir=runs/side_by_side
   python -m launch.compare --data=watch_workouts --methods=tscnet,facnet --seeds=8 --workdir=runs/compare
   python -m launch.compare --data=mine --methods=tscnet,rskp --workdir=runs/mine --all eval.protocol=published \
       --set tscnet:train.steps=800

@@ -1,5 +1,6 @@
 """Draws a picture of one video: ground truth, predictions, and the outputs of the network."""
 
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,6 +21,15 @@ LANE_LIMIT = 12  # classes that have a lane
 LEGEND_WIDTH = 150  # letters
 
 
+class Picture(Figure):
+    """A figure that a notebook shows, whether it uses pyplot or not."""
+
+    def _repr_png_(self) -> bytes:
+        png = io.BytesIO()
+        self.savefig(png, format="png", dpi=80)
+        return png.getvalue()
+
+
 @matplotlib.rc_context({"text.parse_math": False})  # names may contain dollars
 def draw_video(
     title: str,
@@ -29,7 +39,7 @@ def draw_video(
     cas: np.ndarray,
     attention: np.ndarray,
     clock: Clock,
-) -> Figure:
+) -> Picture:
     """Draws ground truth, predictions, attention and class activations over time.
 
     `truth` and `predictions` are of this video, in seconds; `cas` [T, C + 1] are class activations and background,
@@ -39,7 +49,7 @@ def draw_video(
     colours = [matplotlib.colormaps["tab10"](lane % 10) for lane in range(len(shown))]
     seconds = clock.seconds(np.arange(len(attention)) + 0.5)
     # Not by pyplot, which would choose how notebooks show figures.
-    figure = Figure(figsize=(12, 4.4 + 0.45 * len(shown)), layout="constrained")
+    figure = Picture(figsize=(12, 4.4 + 0.45 * len(shown)), layout="constrained")
     axes = figure.subplots(3, 1, sharex=True, height_ratios=[0.9 + 0.55 * len(shown), 2, 2.6])
     lanes, curve, activations = axes
     drawn, opacity = drawn_predictions(predictions)
@@ -67,7 +77,7 @@ def draw_video(
     return figure
 
 
-def draw_videos(evaluation: Evaluation, dataset: Dataset, number: int, what: str) -> Iterator[tuple[str, Figure]]:
+def draw_videos(evaluation: Evaluation, dataset: Dataset, number: int, what: str) -> Iterator[tuple[str, Picture]]:
     """Yields the names and the pictures of `number` test videos, spread evenly; `what` stands beside the name."""
     both = (ground_truth(dataset.test), evaluation.predictions)
     seen = [index for index, outputs in enumerate(evaluation.outputs) if outputs is not None]

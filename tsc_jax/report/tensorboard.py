@@ -4,7 +4,6 @@ They lie in the folder `tensorboard` of a run, one for each start of the trainin
 of their names, which begin with the time.
 """
 
-import io
 import json
 import struct
 import time
@@ -96,9 +95,7 @@ class RunEvents:
     def evaluated(self, step: int, evaluation: Evaluation) -> None:
         """Writes `config.eval.figures` pictures, the same as those in figures/."""
         for name, figure in draw_videos(evaluation, self.dataset, self.config.eval.figures, f"step {step}"):
-            png = io.BytesIO()
-            figure.savefig(png, format="png", dpi=80)
-            self.write(step, f"figures/{name}", png=png.getvalue())
+            self.write(step, f"figures/{name}", png=figure._repr_png_())
 
     def close(self) -> None:
         """Closes the file."""
