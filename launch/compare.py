@@ -1,5 +1,8 @@
 """Compares methods on one data set on equal terms: trains each by its recipe, writes tables and a picture.
 
+With --runs nothing is trained: finished runs, each of one seed or of several, or exports, are shown side by side.
+
+  python -m launch.compare --runs=runs/demo,runs/demo_best --workdir=runs/side_by_side
   python -m launch.compare --data=watch_workouts --methods=tscnet,facnet --seeds=8 --workdir=runs/compare
   python -m launch.compare --data=mine --methods=tscnet,rskp --workdir=runs/mine --all eval.protocol=published \
       --set tscnet:train.steps=800
@@ -25,12 +28,13 @@ from tsc_jax.commands import called_here
 from tsc_jax.errors import InputError
 
 _DATA = flags.DEFINE_string("data", None, "Name of a prepared data set.")
+_RUNS = flags.DEFINE_string("runs", None, "Finished runs to show side by side, with commas between them.")
 _METHODS = flags.DEFINE_list(
     "methods", None, "Methods to compare, also as METHOD_plus and METHOD_best; differences are from the first one."
 )
 _SEEDS = flags.DEFINE_integer("seeds", 8, "Number of runs per method, with the same seeds.", lower_bound=2)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder for runs, metrics and tables.")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of prepared data sets; default: that of the recipes.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of prepared data sets; default: that of the recipes or runs.")
 _RECIPE = flags.DEFINE_string(
     "recipe",
     None,
@@ -39,7 +43,7 @@ _RECIPE = flags.DEFINE_string(
 _BASE = flags.DEFINE_string("base", "tscnet", "Method on whose runs a second stage (acn) stands.")
 _ALL = flags.DEFINE_multi_string("all", [], "KEY=VALUE: a change of all recipes; may be repeated.")
 _SET = flags.DEFINE_multi_string("set", [], "METHOD:KEY=VALUE: a change of one recipe; may be repeated.")
-flags.mark_flags_as_required(["data", "methods", "workdir"])
+flags.mark_flags_as_required(["workdir"])
 
 # Keys that --set may not change, because they must be equal for all methods, or belong to other flags.
 EQUAL = ("eval.", "data.", "train.seed")
@@ -48,6 +52,34 @@ EQUAL = ("eval.", "data.", "train.seed")
 def main(argv: list[str]) -> None:
     """Runs the command."""
     del argv
+    print(train_methods() if _RUNS.value is None else show_runs())
+
+
+def show_runs() -> str:
+    """Shows --runs side by side; returns the tables."""
+    for flag in (_DATA, _METHODS, _SEEDS, _RECIPE, _BASE, _ALL, _SET):
+        if flag.present:
+            raise InputError(f"--{flag.name} does not go with --runs, which trains nothing")
+    from tsc_jax.ablation import side_by_side, side_by_side_page
+    from tsc_jax.ablation.compare import COMPARISON
+
+    folders, workdir = [Path(each) for each in _RUNS.value.split(",") if each], Path(_WORKDIR.value)
+    side_by_side_page.check_target(workdir, COMPARISON)
+    setting, rows = side_by_side.compare(folders, _DATA_DIR.value)
+    text = side_by_side_page.write(workdir, setting, rows, command())
+    return f"{text}\n{workdir}: {', '.join(side_by_side_page.FILES)}"
+
+
+def command() -> str:
+    """The command that was given."""
+    return called_here(shlex.join(["python", "-m", "launch.compare", *sys.argv[1:]]))
+
+
+def train_methods() -> str:
+    """Trains and compares --methods; returns the tables."""
+    for flag in (_DATA, _METHODS):
+        if not flag.present:
+            raise InputError(f"--{flag.name} is missing: give --data and --methods, or --runs of finished runs")
     from tsc_jax.ablation import compare, compare_tables
     from tsc_jax.configs.published import ROWS
     from tsc_jax.data.dataset import open_dataset
@@ -63,11 +95,10 @@ def main(argv: list[str]) -> None:
         first_seed=config.train.seed,
         seeds=_SEEDS.value,
         hardware=hardware(),
-        command=called_here(shlex.join(["python", "-m", "launch.compare", *sys.argv[1:]])),
+        command=command(),
     )
     compare_tables.write(workdir, compared, ROWS, setting)
-    print((workdir / "compare.md").read_text())
-    print(f"{workdir}: compare.md, compare.csv, compare.json, compare.png")
+    return f"{(workdir / 'compare.md').read_text()}\n{workdir}: compare.md, compare.csv, compare.json, compare.png"
 
 
 def recipes_of_flags() -> dict:

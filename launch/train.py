@@ -18,6 +18,11 @@ _COORDINATOR = flags.DEFINE_string(
 )
 _PROCESS_ID = flags.DEFINE_integer("process_id", None, "Index of this process, from 0; with --coordinator.")
 _NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Number of processes; with --coordinator.")
+_TENSORBOARD = flags.DEFINE_bool(
+    "tensorboard",
+    False,
+    "Whether to write losses, rates, metrics, recipe and pictures for TensorBoard into --workdir meanwhile.",
+)
 flags.mark_flags_as_required(["config", "workdir"])
 
 
@@ -25,14 +30,19 @@ def main(argv: list[str]) -> None:
     """Runs the command."""
     del argv
     from tsc_jax import processes
+    from tsc_jax.report import tensorboard
     from tsc_jax.report.run import NO_MAP, report
     from tsc_jax.training.loop import train_and_evaluate
 
+    follow = None
+    if _TENSORBOARD.value:
+        tensorboard.check_installed()
+        follow = tensorboard.follow
     if _DISTRIBUTED.value:
         processes.join(_COORDINATOR.value, _PROCESS_ID.value, _NUM_PROCESSES.value)
     workdir = Path(_WORKDIR.value)
     with processes.ends_with_its_peers():
-        table = report(workdir, {}, known=train_and_evaluate(_CONFIG.value, workdir))
+        table = report(workdir, {}, known=train_and_evaluate(_CONFIG.value, workdir, follow))
     if processes.is_first():
         print(table)
         written = "report.html, metrics.json, predictions.json, figures/ of the last step; best_on_*/ of the best"

@@ -149,6 +149,7 @@ def test_results_are_readable_in_a_notebook(finished, test_videos):
     assert html.count("<tr>") == len(found.segments) + 1 and f"<td>{first.score:.3f}</td>" in html
     assert html in found._repr_html_()
     lanes, _, activations = found.plot().axes
+    assert found.plot()._repr_png_().startswith(b"\x89PNG")  # a notebook shows it, without pyplot
     assert {each.get_text() for each in lanes.get_yticklabels()} == {each.label for each in found.segments}
     np.testing.assert_array_equal(activations.lines[-1].get_ydata(), found.cas[:, -1])
     assert repr(found).startswith(f"Localization({len(features) / 2:.2f} seconds, {len(found.segments)} segments, best")

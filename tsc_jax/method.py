@@ -85,6 +85,8 @@ class Method:
     refresh: Callable | None = None
     # whether "cas" holds values from 0 to 1 that can stand for class probabilities; else it holds logits
     probabilities: bool = False
+    # step -> learning rate, for the log; None: that of `tsc_jax.optimizer`
+    learning_rate: Callable | None = None
 
 
 def prefixed(outputs: Outputs, prefix: str) -> Outputs:

@@ -138,6 +138,39 @@ def test_lengths_equal_the_loops(ground_truth, predictions, threshold):
     assert result.instances.sum() == len(truth)
 
 
+@given(segments(25), segments(50), THRESHOLDS)
+def test_false_negatives_equal_the_loops(ground_truth, predictions, threshold):
+    truth, found = rows(ground_truth), set(assigned(rows(ground_truth), rows(predictions), threshold))
+    durations = np.array([20.0, 25.0, 50.0])
+    shares = diagnosis.coverage(ground_truth, durations)
+    groups = {"coverage": {"a": 0.1, "b": 0.2, "c": np.inf}, "instances per video": {"one": 1, "few": 3, "many": 5}}
+    counts = diagnosis.false_negatives(ground_truth, predictions, threshold, CLASSES, shares, groups)
+    assert list(counts) == list(groups)
+    value = {
+        "coverage": lambda row: (row[3] - row[2]) / durations[row[0]],
+        "instances per video": lambda row: sum(row[:2] == other[:2] for other in truth),
+    }
+    for name, of in counts.items():
+        assert of.names == tuple(groups[name])
+        lower = -1
+        for number, upper in enumerate([*list(groups[name].values())[:-1], np.inf]):
+            members = {i for i, row in enumerate(truth) if lower < value[name](row) <= upper}
+            assert (of.instances[number], of.missed[number]) == (len(members), len(members - found))
+            lower = upper
+    without = diagnosis.false_negatives(ground_truth, predictions, threshold, CLASSES, None)
+    assert list(without) == ["instances per video"] and without["instances per video"].instances.sum() == len(truth)
+
+
+def test_a_share_on_the_bound_belongs_to_the_group_below_whatever_the_rounding():
+    starts = np.arange(10) / 10
+    instances = make_segments(0, np.arange(10), starts, starts + 0.2)
+    shares = diagnosis.coverage(instances, np.array([1.0]))
+    assert (shares > 0.2).any()  # by an error of rounding
+    counts = diagnosis.false_negatives(instances, instances[:4], 0.5, 10, shares)
+    assert counts["coverage"].instances.tolist() == [10, 0, 0, 0, 0]
+    assert counts["coverage"].missed.tolist() == [6, 0, 0, 0, 0]
+
+
 def test_fifths_of_distinct_lengths_and_one_length_alone():
     distinct = make_segments(0, 0, np.zeros(20), np.arange(1, 21))
     result = diagnosis.by_length(distinct, distinct[:8], 1.0, 1)

@@ -12,6 +12,7 @@ import pytest
 from tests.training.small import small_run
 from tsc_jax.data.dataset import open_dataset
 from tsc_jax.errors import InputError
+from tsc_jax.evaluation.diagnosis import GROUPS
 from tsc_jax.evaluation.evaluate import ground_truth
 from tsc_jax.evaluation.headroom import MISSING, SHARES, STEPS
 from tsc_jax.report import headroom
@@ -42,6 +43,10 @@ def test_the_headroom_of_a_run_agrees_with_its_metrics(run):
     for quality in content["pseudo_labels"].values():
         assert all(len(values) == len(content["tiou"]) for values in quality.values())
         assert 0 < max(quality["recall"]) <= 100
+    missed = content["missed"]
+    assert missed["tiou"] == 0.5 and missed.keys() == {"tiou", *GROUPS}
+    counted = [sum(each["instances"] for each in missed[name].values()) for name in GROUPS]
+    assert counted[0] == counted[1] > 0
     for row in ("as it is", *(f"lost by {step}" for step in lost), "0.5 of the best: f1"):
         assert f"\n{row} " in text
 
@@ -103,6 +108,13 @@ def test_a_results_file(files, tmp_path):
     ]  # fmt: skip
     content = json.loads((tmp_path / "h.json").read_text())
     assert (content["mAP"], content["lost"][MISSING], content["protocol"]) == ([50.0], [50.0], "seconds")
+    assert content["missed"] == {  # the file gives no durations, so there is no coverage
+        "tiou": 0.5,
+        "instances per video": {
+            name: {"missed": int(name == "XS: 1"), "instances": 2 * (name == "XS: 1")}
+            for name in GROUPS["instances per video"]
+        },
+    }
     assert content["pseudo_labels"] == {"all": {"precision": [50.0], "recall": [50.0], "f1": [50.0]}}
 
 

@@ -48,7 +48,7 @@ def headings(text):
 def test_one_page_by_itself(tmp_path, scalars):
     text = page(tmp_path, scalars)
     sections = re.findall(r'<section class="card" id="(\w+)"', text)
-    assert sections == ["map", "steps", "losses", "classes", "errors", "headroom", "lengths", "videos"]
+    assert sections == ["map", "steps", "losses", "classes", "errors", "headroom", "lengths", "missed", "videos"]
     assert re.findall(r'href="#(\w+)"', text) == sections
     assert re.findall(r"https?:|src=|url\(|@import|<link|<script", text) == []
     for name in (*CLASSES[:2], *(video.name for video in DATASET.test.videos), DATASET.name):
@@ -83,7 +83,7 @@ def test_every_loss_term_has_a_chart_and_terms_of_several_branches_share_one(tmp
 def test_the_document_explains_every_section(tmp_path, scalars):
     text = (ROOT / "docs" / "reading-the-report.md").read_text()
     titles = headings(page(tmp_path, scalars, extra=[bank_section(np.eye(2), None, ["a"])]))
-    assert len(titles) == 9
+    assert len(titles) == 10
     assert set(titles) <= set(re.findall(r"^## (.*)$", text, re.MULTILINE))
 
 
@@ -130,6 +130,13 @@ def test_the_numbers_are_those_of_the_diagnosis(tmp_path, scalars, protocol):
 
     longest = diagnosis.by_length(*compared).upper[-1] / (1 if protocol == "seconds" else RATE)
     assert f"to {longest:.1f} s</text>" in text
+    durations = np.array([video.duration for video in DATASET.test.videos])
+    shares = diagnosis.coverage(ground_truth(DATASET.test), durations)
+    for name, of in diagnosis.false_negatives(*compared, shares).items():
+        texts = list(picture(text, f"never found (%), by {name}").itertext())
+        assert [each for each in texts if " of " in each] == [
+            f"{some} of {number}" for some, number in zip(of.missed, of.instances, strict=True)
+        ]
     missed = diagnosis.by_length(*compared).missed.sum()
     assert missed > 0 and f"<b>{missed} of {len(truth)}</b>" in text
 

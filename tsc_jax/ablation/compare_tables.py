@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from tsc_jax.ablation.compare import Compared
-from tsc_jax.ablation.summary import Spread, average, interval, markdown, spread
+from tsc_jax.ablation.summary import Spread, average, interval, markdown, spread, with_interval
 from tsc_jax.evaluation import results
 from tsc_jax.evaluation.protocols import FLOOR
 from tsc_jax.files import replacing, write_text
@@ -113,9 +113,9 @@ def accuracy_table(compared: Sequence[Compared], split: str) -> str:
             rows.append([each.method, *[""] * (len(head)), note(each)])
             continue
         change, mean_ap = difference(each, compared[0], split), each.outcome.mean_ap[split]
-        cells = [plus_minus(average(each.outcome, split)[1]), interval(change) if change else ""]
-        cells += [plus_minus(column) for column in mean_ap.T]
-        cells += [plus_minus(each.classification[split]), note(each) if split == "test" else ""]
+        cells = [with_interval(average(each.outcome, split)[1]), interval(change) if change else ""]
+        cells += [with_interval(column) for column in mean_ap.T]
+        cells += [with_interval(each.classification[split]), note(each) if split == "test" else ""]
         rows.append([each.method, *cells])
     if first and split == "test":
         floors = [f"{floor_average(first):.1f}", "", *(f"{value:.1f}" for value in first.floor)]
@@ -145,12 +145,6 @@ def published_rows(compared: Sequence[Compared], published: Sequence) -> list[li
         mean = "" if each.average is None else f"{each.average:.1f} ({each.over})"
         rows.append([each.method, each.data, mean, values, each.source])
     return rows
-
-
-def plus_minus(values: np.ndarray) -> str:
-    """Mean of values [seeds] and half of the width of its 95% interval."""
-    of = spread(values)
-    return f"{of.mean:.1f} ± {of.half_width:.1f}"
 
 
 def as_json(compared: Sequence[Compared], published: Sequence, setting: Setting) -> dict[str, Any]:

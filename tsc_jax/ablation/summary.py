@@ -111,6 +111,12 @@ def interval(of: Spread) -> str:
     return f"{of.mean:+.1f} [{of.mean - of.half_width:+.1f}, {of.mean + of.half_width:+.1f}]"
 
 
+def with_interval(values: np.ndarray) -> str:
+    """Mean of values [seeds] and, of several seeds, half of the width of its 95% interval."""
+    of = spread(values)
+    return f"{of.mean:.1f}" if np.isnan(of.half_width) else f"{of.mean:.1f} ± {of.half_width:.1f}"
+
+
 def rows_of_numbers(outcomes: Sequence[Outcome], first_seed: int) -> Iterable[list]:
     """Every number behind the table: a head, then a row per variant, split and seed."""
     yield ["variant", "split", "seed", *(f"mAP@{tiou:g}" for tiou in outcomes[0].tious)]

@@ -7,6 +7,7 @@ All functions take ground truth and predictions in the same unit, one tIoU `thre
 """
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,11 @@ KINDS = "true positive", "double detection", "wrong label", "localization error"
 LOWEST_TIOU = 0.1  # below it, a prediction is unrelated to an instance
 SLICES = 10
 LENGTHS = ("XS", "S", "M", "L", "XL")
+# Groups of instances by name, each with its largest value; DETAD too chooses the bounds for the data.
+GROUPS = {
+    "coverage": {"XS: to 20%": 0.2, "S: to 40%": 0.4, "M: to 60%": 0.6, "L: to 80%": 0.8, "XL: above 80%": np.inf},
+    "instances per video": {"XS: 1": 1, "S: 2 to 4": 4, "M: 5 to 8": 8, "L: above 8": np.inf},
+}
 
 
 class ByLength(NamedTuple):
@@ -29,9 +35,28 @@ class ByLength(NamedTuple):
     mean_ap: np.ndarray  # float64 [5], from 0 to 1; NaN for an empty group
 
 
+class Missed(NamedTuple):
+    """The instances of G groups, and how many of them no prediction finds (false negatives)."""
+
+    names: tuple[str, ...]  # G
+    instances: np.ndarray  # int64 [G]
+    missed: np.ndarray  # int64 [G]
+
+
+def middle(tious: Sequence[float]) -> float:
+    """Returns the threshold nearest to 0.5, at which a single number is given."""
+    return min(tious, key=lambda tiou: abs(tiou - 0.5))
+
+
 def found_instances(ground_truth: Segments, predictions: Segments, threshold: float, num_classes: int) -> np.ndarray:
     """Returns int64 [N]: the row of `ground_truth` that each prediction finds, or -1."""
     return detection.assign(ground_truth, predictions, [threshold], num_classes)[0]
+
+
+def is_missed(ground_truth: Segments, predictions: Segments, threshold: float, num_classes: int) -> np.ndarray:
+    """Returns bool [N]: whether no prediction finds the instance, whatever its score."""
+    found = found_instances(ground_truth, predictions, threshold, num_classes)
+    return ~np.isin(np.arange(len(ground_truth)), found)
 
 
 def kinds(ground_truth: Segments, predictions: Segments, threshold: float, num_classes: int) -> np.ndarray:
@@ -149,14 +174,51 @@ def by_length(ground_truth: Segments, predictions: Segments, threshold: float, n
 
     instance = found_instances(ground_truth, predictions, threshold, num_classes)
     predicted_group = np.where(instance >= 0, group[instance], group_by_length)
-    is_missed = ~np.isin(np.arange(len(ground_truth)), instance)
+    missed = ~np.isin(np.arange(len(ground_truth)), instance)
     mean_ap = np.full(len(LENGTHS), np.nan)
     for number in np.unique(group):
         kept = predicted_group == number
         truths = np.bincount(ground_truth.label[group == number], minlength=num_classes)
         mean_ap[number] = np.nanmean(detection.areas(instance[None, kept] >= 0, predictions.label[kept], truths))
-    counts = (np.bincount(rows, minlength=len(LENGTHS)) for rows in (group, group[is_missed]))
+    counts = (np.bincount(rows, minlength=len(LENGTHS)) for rows in (group, group[missed]))
     return ByLength(upper, *counts, mean_ap)
+
+
+def coverage(ground_truth: Segments, durations: np.ndarray) -> np.ndarray:
+    """Returns the share of its video that each instance covers, float64 [N]; `durations` [V] are in the same unit."""
+    return (ground_truth.end - ground_truth.start) / durations[ground_truth.video]
+
+
+def number_in_video(ground_truth: Segments, num_classes: int) -> np.ndarray:
+    """Returns how many instances of its own class the video of each instance has, int64 [N]."""
+    key = ground_truth.video * num_classes + ground_truth.label
+    return np.bincount(key)[key] if len(key) else key
+
+
+def count_missed(values: np.ndarray, groups: Mapping[str, float], missed: np.ndarray) -> Missed:
+    """Counts the instances, and those of them that are `missed` (bool [N]), in groups of `values` [N].
+
+    `groups` gives the largest value of each group by name, the smallest first; the last one takes all that are left.
+    """
+    group = np.searchsorted(list(groups.values())[:-1], np.round(values, 9))
+    return Missed(tuple(groups), *(np.bincount(rows, minlength=len(groups)) for rows in (group, group[missed])))
+
+
+def false_negatives(
+    ground_truth: Segments,
+    predictions: Segments,
+    threshold: float,
+    num_classes: int,
+    shares: np.ndarray | None,
+    groups: Mapping[str, Mapping[str, float]] = GROUPS,
+) -> dict[str, Missed]:
+    """Counts missed instances by coverage (`shares`, see `coverage`) and by `number_in_video`, in groups of each.
+
+    Without `shares`, because durations are not known, there is nothing by coverage.
+    """
+    missed = is_missed(ground_truth, predictions, threshold, num_classes)
+    values = {"coverage": shares, "instances per video": number_in_video(ground_truth, num_classes)}
+    return {name: count_missed(each, groups[name], missed) for name, each in values.items() if each is not None}
 
 
 def video_precisions(

@@ -86,7 +86,7 @@ def read_request(
 
 def scores(request: Request, protocol: str, with_variations: bool) -> dict[str, np.ndarray]:
     """Returns mAP in percent, float64 [tIoUs], under a protocol, its `variations` and the floor, by name."""
-    truth, instances = request.truth, _instances(request)
+    truth, instances = request.truth, instances_of(request)
     compared = {protocol: comparable(request, protocol)}
     if with_variations:
         compared |= {name: changed for name, changed in variations(request, protocol) if len(changed[0])}
@@ -101,13 +101,13 @@ def comparable(request: Request, protocol: str) -> tuple[Segments, Segments, Seq
     predictions = request.predictions[request.videos[request.predictions.video]]
     if request.ambiguous is not None:
         predictions = predictions[~is_ambiguous(predictions, request.ambiguous)]
-    both = to_protocol(_instances(request), predictions, request.snippets_per_second, protocol)
+    both = to_protocol(instances_of(request), predictions, request.snippets_per_second, protocol)
     return *both, request.tious
 
 
 def quirks(request: Request) -> Iterator[str]:
     """Yields a sentence per oddity of the evaluated annotations."""
-    truth, instances = request.truth, _instances(request)
+    truth, instances = request.truth, instances_of(request)
     if not request.videos.all():
         yield f"evaluated: {_counts(request.videos.sum(), instances)}"
     for protocol in PROTOCOLS:
@@ -150,7 +150,7 @@ def variations(request: Request, protocol: str) -> Iterator[tuple[str, tuple[Seg
     instances, *others = comparable(request, protocol)
     if (empty := instances.start == instances.end).any():
         yield f"  without {empty.sum()} instances of zero length", (instances[~empty], *others)
-    if (past_end := _starts_past_end(truth, _instances(request))).any():
+    if (past_end := _starts_past_end(truth, instances_of(request))).any():
         yield f"  without {past_end.sum()} instances past the video's end", (instances[~past_end], *others)
     yield "  of equal tIoUs the earlier instance", (instances[::-1], *others)
     rounded = np.linspace(tious[0], tious[-1], len(tious))
@@ -158,7 +158,7 @@ def variations(request: Request, protocol: str) -> Iterator[tuple[str, tuple[Seg
         yield "  tIoUs with the rounding errors of NumPy's linspace", but(tious=rounded)
 
 
-def _instances(request: Request) -> Segments:
+def instances_of(request: Request) -> Segments:
     """Returns the instances of the evaluated videos, in seconds."""
     return request.truth.segments[request.videos[request.truth.segments.video]]
 

@@ -1,6 +1,7 @@
 """Draws a picture of one video: ground truth, predictions, and the outputs of the network."""
 
-from collections.abc import Sequence
+import io
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -10,12 +11,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tsc_jax.data.clock import Clock
+from tsc_jax.data.dataset import Dataset
+from tsc_jax.evaluation.evaluate import Evaluation, ground_truth
 from tsc_jax.files import replacing
 from tsc_jax.localization.segments import Segments
 from tsc_jax.report.lanes import drawn_predictions, shown_classes
 
 LANE_LIMIT = 12  # classes that have a lane
 LEGEND_WIDTH = 150  # letters
+
+
+class Picture(Figure):
+    """A figure that a notebook shows, whether it uses pyplot or not."""
+
+    def _repr_png_(self) -> bytes:
+        png = io.BytesIO()
+        self.savefig(png, format="png", dpi=80)
+        return png.getvalue()
 
 
 @matplotlib.rc_context({"text.parse_math": False})  # names may contain dollars
@@ -27,7 +39,7 @@ def draw_video(
     cas: np.ndarray,
     attention: np.ndarray,
     clock: Clock,
-) -> Figure:
+) -> Picture:
     """Draws ground truth, predictions, attention and class activations over time.
 
     `truth` and `predictions` are of this video, in seconds; `cas` [T, C + 1] are class activations and background,
@@ -37,7 +49,7 @@ def draw_video(
     colours = [matplotlib.colormaps["tab10"](lane % 10) for lane in range(len(shown))]
     seconds = clock.seconds(np.arange(len(attention)) + 0.5)
     # Not by pyplot, which would choose how notebooks show figures.
-    figure = Figure(figsize=(12, 4.4 + 0.45 * len(shown)), layout="constrained")
+    figure = Picture(figsize=(12, 4.4 + 0.45 * len(shown)), layout="constrained")
     axes = figure.subplots(3, 1, sharex=True, height_ratios=[0.9 + 0.55 * len(shown), 2, 2.6])
     lanes, curve, activations = axes
     drawn, opacity = drawn_predictions(predictions)
@@ -63,6 +75,18 @@ def draw_video(
         each.spines[["top", "right"]].set_visible(False)
     figure.suptitle(title, x=0.01, ha="left")
     return figure
+
+
+def draw_videos(evaluation: Evaluation, dataset: Dataset, number: int, what: str) -> Iterator[tuple[str, Picture]]:
+    """Yields the names and the pictures of `number` test videos, spread evenly; `what` stands beside the name."""
+    both = (ground_truth(dataset.test), evaluation.predictions)
+    seen = [index for index, outputs in enumerate(evaluation.outputs) if outputs is not None]
+    for place in np.linspace(0, len(seen) - 1, min(number, len(seen))).astype(int):
+        index = seen[place]
+        video, outputs = dataset.test.videos[index], evaluation.outputs[index]
+        own = (segments[segments.video == index] for segments in both)
+        title = f"{video.name}   {what}"
+        yield video.name, draw_video(title, dataset.classes, *own, outputs["cas"], outputs["attention"], video.clock)
 
 
 def draw_segments(axis: Axes, segments: Segments, bottom: float, colour, opacity, **style) -> None:

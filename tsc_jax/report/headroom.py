@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from tsc_jax.data.dataset import Dataset
-from tsc_jax.evaluation import results
+from tsc_jax.evaluation import diagnosis, results
 from tsc_jax.evaluation.evaluate import evaluate, ground_truth, localize
 from tsc_jax.evaluation.headroom import SHARES, Headroom, LabelQuality, headroom, label_quality, pseudo_labels
 from tsc_jax.evaluation.protocols import parse_tious, to_protocol
-from tsc_jax.evaluation.rescore import Request, comparable
+from tsc_jax.evaluation.rescore import Request, comparable, instances_of
 from tsc_jax.files import check_folder
 from tsc_jax.inference import Inference, make_inference
+from tsc_jax.localization.segments import Segments
 from tsc_jax.training import checkpoints
 from tsc_jax.training.trained import Trained, open_trained, seed_folders, with_dataset
 
@@ -46,10 +47,13 @@ def of_run(trained: Trained, dataset: Dataset, inference: Inference) -> tuple[di
     config, clock = trained.config, dataset.test.clock
     tious, protocol = parse_tious(config.eval.tiou), config.eval.protocol
     evaluation = evaluate(inference, trained.variables, trained.step, dataset, dataset.test, config)
-    compared = to_protocol(ground_truth(dataset.test), evaluation.predictions, clock, protocol)
+    truth = ground_truth(dataset.test)
+    compared = to_protocol(truth, evaluation.predictions, clock, protocol)
     room = headroom(*compared, tious, len(dataset.classes))
+    shares = diagnosis.coverage(truth, np.array([video.duration for video in dataset.test.videos]))
     about = {"protocol": protocol, "tiou": tious, "step": trained.step, "selection": trained.selection}
-    content, tables = about | as_json(room), [table(room, tious)]
+    missed, missed_text = missed_by_group(*compared, tious, len(dataset.classes), shares)
+    content, tables = about | as_json(room) | missed, [table(room, tious), missed_text]
     qualities = dict(qualities_of(trained, dataset, inference, tious))
     if qualities:
         percent = {
@@ -80,9 +84,28 @@ def of_file(request: Request, protocol: str) -> tuple[dict[str, Any], str]:
     truth, predictions, tious = comparable(request, protocol)
     number = len(request.truth.classes)
     room, quality = (measure(truth, predictions, tious, number) for measure in (headroom, label_quality))
-    content = {"protocol": protocol, "tiou": list(tious)} | as_json(room)
+    instances, durations = instances_of(request), request.truth.durations
+    shares = diagnosis.coverage(instances, durations)
+    known = None if np.isnan(shares).any() else shares
+    missed, missed_text = missed_by_group(truth, predictions, tious, number, known)
+    content = {"protocol": protocol, "tiou": list(tious)} | as_json(room) | missed
     content["pseudo_labels"] = {"all": {key: as_percent(each) for key, each in quality._asdict().items()}}
-    return content, f"{table(room, tious)}\n\n{quality_table({'all': quality}, tious)}"
+    return content, "\n\n".join([table(room, tious), missed_text, quality_table({"all": quality}, tious)])
+
+
+def missed_by_group(
+    truth: Segments, predictions: Segments, tious: Sequence[float], number: int, shares: np.ndarray | None
+) -> tuple[dict[str, Any], str]:
+    """Returns what headroom.json says of missed instances at one tIoU, see `diagnosis.false_negatives`, and a table."""
+    threshold = diagnosis.middle(tious)
+    counts, content = diagnosis.false_negatives(truth, predictions, threshold, number, shares), {}
+    lines = [f"never found at tIoU {threshold:g}"]
+    for what, of in counts.items():
+        columns = zip(of.names, of.missed.tolist(), of.instances.tolist(), strict=True)
+        content[what] = {name: {"missed": some, "instances": number} for name, some, number in columns}
+        groups = (f"{name}  {each['missed']} of {each['instances']}" for name, each in content[what].items())
+        lines.append(f"by {what:19}  {'   '.join(groups)}")
+    return {"missed": {"tiou": threshold} | content}, "\n".join(lines)
 
 
 def as_json(room: Headroom) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from tsc_jax.evaluation.evaluate import Evaluation, evaluate, ground_truth, loca
 from tsc_jax.evaluation.protocols import FLOOR
 from tsc_jax.files import check_folder, file_name
 from tsc_jax.inference import Inference, make_inference
-from tsc_jax.report.figures import draw_video, save
+from tsc_jax.report.figures import draw_videos, save
 from tsc_jax.report.sections import write_training_report
 from tsc_jax.training import checkpoints
 from tsc_jax.training.trained import Trained, open_trained, seed_folders, selections_of, with_dataset
@@ -243,16 +243,5 @@ def write_report(folder: Path, evaluation: Evaluation, metrics: Mapping, dataset
     results.write_json(folder / "metrics.json", dict(metrics) | of_classes)
     names = [video.name for video in dataset.test.videos]
     results.write_predictions(folder / "predictions.json", evaluation.predictions, names, dataset.classes)
-    both = (ground_truth(dataset.test), evaluation.predictions)
-    seen = [index for index, outputs in enumerate(evaluation.outputs) if outputs is not None]
-    for place in np.linspace(0, len(seen) - 1, min(figures, len(seen))).astype(int):
-        index = seen[place]
-        figure = draw_video(
-            f"{names[index]}   {metrics['selection']}, step {metrics['step']}",
-            dataset.classes,
-            *(segments[segments.video == index] for segments in both),
-            evaluation.outputs[index]["cas"],
-            evaluation.outputs[index]["attention"],
-            dataset.test.videos[index].clock,
-        )
-        save(figure, folder / "figures" / file_name(names[index], ".png"))
+    for name, figure in draw_videos(evaluation, dataset, figures, f"{metrics['selection']}, step {metrics['step']}"):
+        save(figure, folder / "figures" / file_name(name, ".png"))

@@ -40,7 +40,7 @@ class Section(NamedTuple):
     id: str  # of its HTML element
     title: str
     reading: str  # how to read it, plain text
-    advice: str  # what to do if it looks bad, plain text
+    advice: str  # what to do if it looks bad, plain text; empty: nothing is said
     body: Markup
 
 
@@ -59,7 +59,7 @@ def write_training_report(
     so. The sections `extra` of the method come after all others. `origin` are facts by name that tell which run it is.
     """
     clock, protocol, truth = dataset.test.clock, metrics["protocol"], ground_truth(dataset.test)
-    threshold = min(metrics["tiou"], key=lambda tiou: abs(tiou - 0.5))
+    threshold = diagnosis.middle(metrics["tiou"])
     both = protocols.to_protocol(truth, evaluation.predictions, clock, protocol)
     compared, curves = (*both, threshold, len(dataset.classes)), read_scalars(scalars)
     shown = [
@@ -70,6 +70,7 @@ def write_training_report(
         errors(compared, dataset.classes),
         losses_by_step(compared, metrics["tiou"]),
         lengths(compared, 1.0 if protocol == "seconds" else 1 / float(np.median(clock.rate))),
+        missed(compared, shares_covered(dataset.test)),
         videos(compared, evaluation.predictions, dataset),
         *extra,
     ]
@@ -89,13 +90,13 @@ def tiles(compared: tuple, evaluation: Evaluation, metrics: Mapping) -> dict[str
     """Returns the most important numbers by name."""
     truth, _, threshold, _ = compared
     place = metrics["tiou"].index(threshold)
-    missed = len(truth) - len(np.setdiff1d(diagnosis.found_instances(*compared), [-1]))
+    number = diagnosis.is_missed(*compared).sum()
     return {
         "average mAP, all tIoUs": f"{metrics['average_mAP']['all']:.1f}",
         f"mAP at {threshold:g}": f"{metrics['mAP'][place]:.1f}",
         f"its floor at {threshold:g}": f"{evaluation.floor[place]:.1f}",
         "classification mAP": f"{metrics['classification_mAP']:.1f}",
-        "instances never found": f"{missed} of {len(truth)}",
+        "instances never found": f"{number} of {len(truth)}",
     }
 
 
@@ -246,13 +247,29 @@ def lengths(compared: tuple, unit: float) -> Section:
     names = [f"{name}: {bound}" for name, bound in zip(diagnosis.LENGTHS, bounds, strict=True)]
     precisions = 100 * by_length.mean_ap
     precision_texts = ["no instances" if np.isnan(value) else f"{value:.1f}" for value in precisions]
-    missed = 100 * by_length.missed / np.maximum(by_length.instances, 1)
-    missed_texts = [f"{some} of {number}" for some, number in zip(by_length.missed, by_length.instances, strict=True)]
-    drawn = [
-        charts.bar_chart("mAP (%)", names, precisions, limit=100, texts=precision_texts),
-        charts.bar_chart("never found (%)", names, missed, limit=100, texts=missed_texts, colours={"": "var(--wrong)"}),
-    ]
-    return section("lengths", parts.charts(drawn))
+    of = diagnosis.Missed(tuple(names), by_length.instances, by_length.missed)
+    bars = charts.bar_chart("mAP (%)", names, precisions, limit=100, texts=precision_texts)
+    return section("lengths", parts.charts([bars, missed_chart("never found (%)", of)]))
+
+
+def shares_covered(split: Split) -> np.ndarray:
+    """Returns the share of its video that each instance of a split covers."""
+    return diagnosis.coverage(ground_truth(split), np.array([video.duration for video in split.videos]))
+
+
+def missed(compared: tuple, shares: np.ndarray) -> Section:
+    """Shows the instances that no prediction finds, by coverage and by their number in the video."""
+    counts = diagnosis.false_negatives(*compared, shares)
+    return section(
+        "missed", parts.charts([missed_chart(f"never found (%), by {name}", of) for name, of in counts.items()])
+    )
+
+
+def missed_chart(title: str, of: diagnosis.Missed) -> Markup:
+    """Draws the share of missed instances in each group."""
+    texts = [f"{some} of {number}" for some, number in zip(of.missed, of.instances, strict=True)]
+    shares = 100 * of.missed / np.maximum(of.instances, 1)
+    return charts.bar_chart(title, of.names, shares, limit=100, texts=texts, colours={"": "var(--wrong)"})
 
 
 def videos(compared: tuple, predictions: Segments, dataset: Dataset) -> Section:

@@ -15,9 +15,9 @@ import ml_collections
 from tsc_jax import settings as rules
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.errors import InputError
-from tsc_jax.training import checkpoints
+from tsc_jax.training import trained
 from tsc_jax.training.recipes import complete
-from tsc_jax.training.trained import Trained, check_data, find, open_trained, seed_folders
+from tsc_jax.training.trained import Trained, check_data, open_trained, seed_folders
 
 
 def with_base(
@@ -63,13 +63,9 @@ def recipes_of(config: ml_collections.ConfigDict) -> list[ml_collections.ConfigD
 def read_about(config: ml_collections.ConfigDict, folder: Path) -> dict[str, Any]:
     """What the newest checkpoint of a base says of it."""
     try:
-        manager = find(folder, config.base.selection)
+        return trained.read_about(folder, config.base.selection)
     except InputError as error:
         raise InputError(f"config.base: {error}") from None
-    try:
-        return checkpoints.read_about(manager)
-    finally:
-        manager.close()
 
 
 def folders_of(config: ml_collections.ConfigDict) -> list[Path]:

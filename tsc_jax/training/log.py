@@ -4,15 +4,30 @@ import concurrent.futures
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import jax
 import numpy as np
 import tqdm
 
 from tsc_jax.errors import InputError
+from tsc_jax.evaluation.evaluate import Evaluation
 from tsc_jax.files import write_text, writing
+
+
+class Events(Protocol):
+    """What follows a run while it trains, beside its log."""
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Takes the losses, rates or metrics of a step."""
+
+    def evaluated(self, step: int, evaluation: Evaluation) -> None:
+        """Takes how the test videos were evaluated after a step."""
+
+    def close(self) -> None:
+        """Ends."""
 
 
 class RunLog:
@@ -24,12 +39,22 @@ class RunLog:
       paths: scalars.jsonl in each workdir, one JSON object a line: {"step": ..., name: value, ...}.
     """
 
-    def __init__(self, workdirs: Sequence[Path], first_step: int, train, way_on: Callable[[int], str]):
+    def __init__(
+        self,
+        workdirs: Sequence[Path],
+        first_step: int,
+        train,
+        way_on: Callable[[int], str],
+        events: Sequence[Events] = (),
+        learning_rate: float | Callable[[int], float] = 0.0,
+    ):
         """Drops the scalars of steps that a resumed run takes again.
 
         `train` is `config.train`. `way_on` says, for the number of a run, what to do when its loss is not finite.
+        `events` are one per run, or none; they are told what scalars.jsonl is told, and the `learning_rate` of a step
+        and the rate of steps besides.
         """
-        self.way_on = way_on
+        self.way_on, self.events, self.learning_rate = way_on, events, learning_rate
         self.paths = [Path(workdir) / "scalars.jsonl" for workdir in workdirs]
         self.every, self.steps = train.log_every, train.steps
         self.pending = None
@@ -60,7 +85,7 @@ class RunLog:
         # Past the runs there may be copies that fill the devices up.
         runs = len(self.paths)
         means = {name: np.ravel(value)[:runs] for name, value in sorted(jax.device_get(means).items())}
-        for number, path in enumerate(self.paths):
+        for number in range(runs):
             own = {name: float(values[number]) for name, values in means.items()}
             wrong = [f"{name} = {value}" for name, value in own.items() if not np.isfinite(value)]
             if wrong:
@@ -68,13 +93,18 @@ class RunLog:
                     f"{self.named(number)}step {step}: the loss is not finite ({', '.join(wrong)});"
                     f" {self.way_on(number)}"
                 )
-            self.scalars(path, step, own)
+            self.scalars(number, step, own)
         means = {name: values.mean() for name, values in means.items()}
         self.bar.set_postfix_str(f"loss {means['total']:.3f}", refresh=False)
+        (before, then), self.noted = self.noted, (step, done.result())
+        rate = (step - before) / (self.noted[1] - then) if step > before else None
         if self.bar.disable:
-            (before, then), self.noted = self.noted, (step, done.result())
-            rate = f"{(step - before) / (self.noted[1] - then):.2g} steps/s  " if step > before else ""
-            self.line(f"step {step}/{self.steps}  {rate}loss {means['total']:.3f}")
+            said = f"{rate:.2g} steps/s  " if rate else ""
+            self.line(f"step {step}/{self.steps}  {said}loss {means['total']:.3f}")
+        of_step = self.learning_rate(step - 1) if callable(self.learning_rate) else self.learning_rate
+        rates = {"learning_rate": float(of_step)} | ({"steps_per_second": rate} if rate else {})
+        for each in self.events:
+            each.scalars(step, rates)
 
     def pause(self) -> None:
         """To be called when something else than steps was computed: its time is in no rate."""
@@ -85,7 +115,7 @@ class RunLog:
         values = {f"mAP@{tiou:g}": value for tiou, value in zip(metrics["tiou"], metrics["mAP"], strict=True)}
         averages = {f"mAP@{name}": value for name, value in metrics["average_mAP"].items()}
         values |= averages | {"classification_mAP": metrics["classification_mAP"]}
-        self.scalars(self.paths[number], step, {f"{split}/{name}": value for name, value in values.items()})
+        self.scalars(number, step, {f"{split}/{name}": value for name, value in values.items()})
         shown = "  ".join(f"{name} {value:.1f}" for name, value in averages.items())
         shown += f"  classification {values['classification_mAP']:.1f}"
         self.line(f"step {step}/{self.steps}  {self.named(number)}{split}: {shown}")
@@ -94,11 +124,14 @@ class RunLog:
         """A run's folder, where there are several."""
         return f"{self.paths[number].parent.name} " if len(self.paths) > 1 else ""
 
-    def scalars(self, path: Path, step: int, values: dict[str, float]) -> None:
-        """Appends one line to a run's scalars."""
+    def scalars(self, number: int, step: int, values: dict[str, float]) -> None:
+        """Appends one line to the scalars of run `number`."""
+        path = self.paths[number]
         if self.writes:
             with writing(path), path.open("a") as file:
                 file.write(json.dumps({"step": step, **values}) + "\n")
+        if self.events:
+            self.events[number].scalars(step, values)
 
     def line(self, text: str) -> None:
         """Prints a line of text, above the bar where there is one."""
@@ -116,6 +149,8 @@ class RunLog:
                 self.flush()
         finally:
             self.bar.close()
+            for each in self.events:
+                each.close()
             self.clock.shutdown(wait=False)
 
 

@@ -1,6 +1,6 @@
 """Training, read top to bottom."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
@@ -14,11 +14,12 @@ from tsc_jax.errors import PreemptedError
 from tsc_jax.evaluation.evaluate import Evaluation, evaluate
 from tsc_jax.files import local_path
 from tsc_jax.inference import Inference, make_inference
-from tsc_jax.method import AXIS, TrainState
+from tsc_jax.method import AXIS, Method, TrainState
+from tsc_jax.optimizer import learning_rate
 from tsc_jax.training import checkpoints
 from tsc_jax.training.checks import check_values
 from tsc_jax.training.interruption import SaveClock, preemption_notice
-from tsc_jax.training.log import RunLog
+from tsc_jax.training.log import Events, RunLog
 from tsc_jax.training.parallel import make_train_step, on_devices, on_one_device
 from tsc_jax.training.runs import Run, check_finite, open_runs, refresh, sizes_of, start
 
@@ -37,13 +38,22 @@ def train(config: ml_collections.ConfigDict, workdir: Path) -> None:
     train_and_evaluate(config, workdir)
 
 
-def train_and_evaluate(config: ml_collections.ConfigDict, workdir: Path) -> dict[Path, dict[int, Evaluation]]:
-    """Does what `train` says; returns how the test videos were evaluated meanwhile, by the folder of a run and step."""
+# Opens what follows a run while it trains: its folder, its recipe, the data, and the step that it goes on from.
+Follow = Callable[[Path, ml_collections.ConfigDict, Dataset, int], Events]
+
+
+def train_and_evaluate(
+    config: ml_collections.ConfigDict, workdir: Path, follow: Follow | None = None
+) -> dict[Path, dict[int, Evaluation]]:
+    """Does what `train` says; returns how the test videos were evaluated meanwhile, by the folder of a run and step.
+
+    `follow` is called by process 0, once for each run.
+    """
     workdir = Path(local_path(workdir))
     dataset = open_dataset(config.data.data_dir, config.data.name)
     check_values(config, dataset)
     with open_runs(config, workdir, dataset) as runs:
-        stopped_at = train_runs(dataset, runs)
+        stopped_at = train_runs(dataset, runs, follow)
     if stopped_at is not None:
         raise PreemptedError(
             f"told to end after step {stopped_at}, which is saved; the same command goes on from there"
@@ -51,7 +61,7 @@ def train_and_evaluate(config: ml_collections.ConfigDict, workdir: Path) -> dict
     return {run.workdir: run.evaluations for run in runs}
 
 
-def train_runs(dataset: Dataset, runs: Sequence[Run]) -> int | None:
+def train_runs(dataset: Dataset, runs: Sequence[Run], follow: Follow | None = None) -> int | None:
     """Trains opened runs to their end; returns the step after which SIGTERM stopped them, if it did."""
     config, alone = runs[0].config, len(runs) == 1  # the recipes of the runs differ in their seeds only
     shared_by = jax.device_count() if alone else 1
@@ -61,7 +71,7 @@ def train_runs(dataset: Dataset, runs: Sequence[Run]) -> int | None:
     inference, train_step = make_inference(config, sizes), make_train_step(method, len(runs))
     states = start(runs, inference.method)
     first_step = int(states[0].step)
-    log = RunLog([run.workdir for run in runs], first_step, config.train, lambda number: runs[number].way_on)
+    log = open_log(runs, first_step, method, dataset, follow)
     local = local_devices(shared_by)
     makers = [batch_maker(run.train_split, run.config.train, run.config.train.seed, shared_by, local) for run in runs]
     batches = training_batches(makers, first_step, config.train.steps)
@@ -98,6 +108,15 @@ def train_runs(dataset: Dataset, runs: Sequence[Run]) -> int | None:
     return None
 
 
+def open_log(runs: Sequence[Run], first_step: int, method: Method, dataset: Dataset, follow: Follow | None) -> RunLog:
+    """Opens the log of runs that go on from a step, and what follows them."""
+    config, followed = runs[0].config, runs if follow and processes.is_first() else ()
+    events = [follow(run.workdir, run.config, dataset, first_step) for run in followed]
+    rate = method.learning_rate or learning_rate(config.optimizer)
+    workdirs = [run.workdir for run in runs]
+    return RunLog(workdirs, first_step, config.train, lambda number: runs[number].way_on, events, rate)
+
+
 def local_devices(shared_by: int) -> slice:
     """The part of the devices that share a global batch which belongs to this process."""
     number = shared_by // jax.process_count()
@@ -113,6 +132,8 @@ def judge(
         evaluation = evaluate(inference, variables, step, dataset, split, run.config)
         if selection == checkpoints.BEST_ON_TEST:
             run.evaluations[step] = evaluation
+            for each in log.events[number : number + 1]:
+                each.evaluated(step, evaluation)
         metrics = evaluation.metrics
         log.metrics(step, number, selection.removeprefix("best_on_"), metrics)
         score = metrics["average_mAP"][run.config.eval.select_by]

@@ -66,6 +66,15 @@ def _open_step(manager, workdir: Path, selection: str, step: int) -> Trained:
     )
 
 
+def read_about(workdir: Path, selection: str = checkpoints.LAST) -> dict[str, Any]:
+    """What the newest undamaged checkpoint of a selection says of it; no arrays are read. Raises as `open_trained`."""
+    manager = find(workdir, selection)
+    try:
+        return checkpoints.read_about(manager)
+    finally:
+        manager.close()
+
+
 def find(workdir: Path, selection: str):
     """The checkpoints of a selection, opened for reading; InputError names what is there instead."""
     if selection not in checkpoints.SELECTIONS:

@@ -139,6 +139,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         init=init,
         loss=loss,
         optimizer=make_optimizer(config, sizes.videos),
+        learning_rate=learning_rate(config, sizes.videos),
         variables=lambda params, carried: {"params": params, "base": carried["base"], "scale": carried["scale"]},
         forward=forward,
         localize=lambda outputs: localize(outputs, base, config),
@@ -187,7 +188,12 @@ def measure(outputs: list[dict], labels: list[np.ndarray], config, number: int) 
 
 
 def make_optimizer(config, videos: int) -> optax.GradientTransformation:
-    """Plain SGD; the learning rate of each epoch has a factor of its own, the last of which stays."""
+    """Plain SGD."""
+    return optax.sgd(learning_rate(config, videos))
+
+
+def learning_rate(config, videos: int) -> optax.Schedule:
+    """The learning rate of each epoch has a factor of its own, the last of which stays."""
     settings, train = config.optimizer, config.train
     ends = [steps_within(epoch, train.batch_size, videos) for epoch in range(1, len(settings.epoch_factors))]
     factors = np.asarray(settings.epoch_factors, np.float32)
@@ -195,7 +201,7 @@ def make_optimizer(config, videos: int) -> optax.GradientTransformation:
     def rate(step):
         return settings.learning_rate * jnp.asarray(factors)[jnp.sum(step >= jnp.asarray(ends, jnp.int32))]
 
-    return optax.sgd(rate)
+    return rate
 
 
 def check(config, sizes: Sizes) -> None:

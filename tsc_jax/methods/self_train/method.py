@@ -96,6 +96,7 @@ def make(config, sizes: Sizes, axis: str | None = None, mapped: bool = False) ->
         init=init,
         loss=loss,
         optimizer=make_optimizer(config),
+        learning_rate=learning_rate(config),
         variables=variables,
         forward=forward,
         localize=student.localize,
@@ -156,16 +157,12 @@ def moments(split: Split) -> tuple[np.ndarray, np.ndarray]:
 
 
 def make_optimizer(config) -> optax.GradientTransformation:
-    """AdamW with clipped gradients; in each round the learning rate warms up and falls along a cosine."""
-    settings, length = config.optimizer, config.student.round_steps
-    schedule = optax.warmup_cosine_decay_schedule(
-        0.0, settings.learning_rate, settings.warmup, max(length, settings.warmup + 1),
-        settings.last_factor * settings.learning_rate,
-    )  # fmt: skip
+    """AdamW with clipped gradients."""
+    settings = config.optimizer
     return optax.chain(
         optax.clip_by_global_norm(settings.clip),
         optax.adamw(
-            lambda step: schedule(step % length),
+            learning_rate(config),
             settings.beta1,
             settings.beta2,
             settings.epsilon,
@@ -182,3 +179,13 @@ def check(config) -> None:
     check_optimizer(config.optimizer)
     labels.check(config.labels)
     steps.check("proposals", config.proposals)
+
+
+def learning_rate(config) -> optax.Schedule:
+    """In each round the learning rate warms up and falls along a cosine."""
+    settings, length = config.optimizer, config.student.round_steps
+    schedule = optax.warmup_cosine_decay_schedule(
+        0.0, settings.learning_rate, settings.warmup, max(length, settings.warmup + 1),
+        settings.last_factor * settings.learning_rate,
+    )  # fmt: skip
+    return lambda step: schedule(step % length)
