@@ -2,10 +2,12 @@
 
   python -m launch.predict features/test --checkpoint runs/demo --output results.json --report out.html
   python -m launch.predict a.mp4 b.npy --checkpoint runs/demo_export --csv results.csv
+  python -m launch.predict a.mp4 --checkpoint runs/demo_export --min_score 0.5 --labels subtitles --labels_form vtt
 
 An INPUT is a file of snippet features ([T, D]; .npy, .npz, .csv, .h5), a folder of such files, or a video. In a folder,
 those below it count too, and rgb/ and flow/ are joined. Times are in seconds. In the CSV file, a name that a
-spreadsheet would run as a formula gets an apostrophe in front.
+spreadsheet would run as a formula gets an apostrophe in front. --labels writes a file per video, named after it, for
+players (srt, vtt), Audacity and ELAN; files of the same names are replaced.
 """
 
 import os
@@ -16,7 +18,7 @@ from absl import flags
 
 from tsc_jax import cli
 from tsc_jax.errors import InputError
-from tsc_jax.files import check_target, is_stream, write_text
+from tsc_jax.files import check_folder, check_target, is_stream, write_text
 
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Workdir of launch.train, or output of launch.export.")
 _SELECTION = flags.DEFINE_string("selection", "last", "Checkpoint: last, best_on_holdout or best_on_test.")
@@ -31,6 +33,16 @@ _TOP = flags.DEFINE_integer("top", 5, "Number of segments to print per video.", 
 _MIN_SCORE = flags.DEFINE_float("min_score", None, "Drop segments with a lower score.")
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write, in ActivityNet's format for results.")
 _CSV = flags.DEFINE_string("csv", None, "CSV file to write: video, label, start, end, score.")
+_CSV_BOM = flags.DEFINE_bool(
+    "csv_bom", False, "Whether --csv begins with a byte order mark, without which Excel garbles accents."
+)
+_LABELS = flags.DEFINE_string("labels", None, "Folder for one file of labels per video, such as subtitles.")
+_LABELS_FORM = flags.DEFINE_enum(
+    "labels_form",
+    "srt",
+    ["srt", "vtt", "audacity", "elan"],
+    "What --labels writes: subtitles (.srt, .vtt), a label track (.txt) or an annotation document (.eaf).",
+)
 _REPORT = flags.DEFINE_string("report", None, "HTML page to write, with one timeline per video.")
 _GROUND_TRUTH = flags.DEFINE_string("ground_truth", None, "Annotations in ActivityNet's format, to show in --report.")
 flags.mark_flags_as_required(["checkpoint"])
@@ -42,6 +54,7 @@ def main(argv: list[str]) -> None:
     from tsc_jax import predict
     from tsc_jax.api import load
     from tsc_jax.evaluation import results
+    from tsc_jax.report import labels, lists
 
     localizer = load(_CHECKPOINT.value, _SELECTION.value, _RATE.value)
     classes, truth = localizer.classes, {}
@@ -59,12 +72,16 @@ def main(argv: list[str]) -> None:
     if inputs:
         localized = predict.find_actions(inputs, localizer, _MIN_SCORE.value)
         found, names = localized.segments, [video.name for video in inputs]
+        rows, form = (names, found, classes), _LABELS_FORM.value
+        bom = "\ufeff" * _CSV_BOM.value
         unwritten = [
             *predict.written(_OUTPUT, lambda path: results.write_predictions(path, found, names, classes)),
-            *predict.written(_CSV, lambda path: write_text(path, predict.as_csv(inputs, found, classes))),
+            *predict.written(_CSV, lambda path: write_text(path, bom + lists.as_csv(*rows))),
+            *predict.written(_LABELS, lambda path: labels.write_labels(path, form, *rows)),
             *predict.written(_REPORT, lambda path: predict.write_report(path, inputs, localized, truth, localizer)),
         ]
-        print(predict.as_table(inputs, found, classes, _TOP.value))
+        durations = {video.name: video.duration for video in inputs}
+        print(lists.as_table(durations, found, classes, _TOP.value))
     number = f"{len(failures)} of {len(inputs) + len(failures)} inputs could not be used"
     if problems := [*failures, *unwritten, *[number] * bool(failures)]:
         sys.stdout.flush()
@@ -81,8 +98,15 @@ def check_flags() -> None:
             other = flag if is_stream(flag.value) else files.setdefault(os.path.realpath(flag.value), flag)
             if other is not flag:
                 raise InputError(f"--{flag.name} {flag.value}: is the file of --{other.name} too, expected another one")
-    if _GROUND_TRUTH.value is not None and _REPORT.value is None:
-        raise InputError("--ground_truth needs --report, which shows it")
+    if _LABELS.value is not None:
+        check_folder(f"--labels {_LABELS.value}", _LABELS.value)
+    for flag, needed, reason in (
+        (_GROUND_TRUTH, _REPORT, "which shows it"),
+        (_CSV_BOM, _CSV, "which begins with it"),
+        (_LABELS_FORM, _LABELS, "the folder for such files"),
+    ):
+        if flag.present and needed.value is None:
+            raise InputError(f"--{flag.name} needs --{needed.name}, {reason}")
 
 
 if __name__ == "__main__":

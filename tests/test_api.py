@@ -233,7 +233,7 @@ def test_one_bad_file_does_not_stop_the_others(evaluated, test_videos, tmp_path)
     truth = {"test01": {"subset": "test", "annotations": annotations}}
     (tmp_path / "gt.json").write_text(json.dumps({"database": truth}))
     bad = [tmp_path / name for name in ("narrow.npy", "test02.npy", "damaged.npy", "clip.mp4", "missing.npy")]
-    files = {"--output": "p.json", "--csv": "p.csv", "--report": "p.html"}
+    files = {"--output": "p.json", "--csv": "p.csv", "--report": "p.html", "--labels": "labels"}
     flags = [f"{flag}={outputs / name}" for flag, name in files.items()]
     flags += ["--checkpoint", evaluated, "--top=2", "--ground_truth", tmp_path / "gt.json"]
     done = predict(bad[0], folder, *bad[1:], *flags)
@@ -258,9 +258,12 @@ def test_one_bad_file_does_not_stop_the_others(evaluated, test_videos, tmp_path)
     page = (outputs / "p.html").read_text()
     assert all(name in page for name in test_videos) and "<html" in page
 
-    again = [(outputs / name).read_bytes() for name in files.values()]
-    assert predict(folder, *flags).returncode == 0
-    assert again == [(outputs / name).read_bytes() for name in files.values()]
+    written = [path for path in outputs.rglob("*") if path.is_file()]
+    assert {path.name for path in written if path.parent.name == "labels"} == {f"{name}.srt" for name in test_videos}
+    again = {path: path.read_bytes() for path in written}
+    again[outputs / "p.csv"] = b"\xef\xbb\xbf" + again[outputs / "p.csv"]
+    assert predict(folder, *flags, "--csv_bom").returncode == 0
+    assert again == {path: path.read_bytes() for path in written}
 
 
 def test_flags_that_do_not_fit_end_the_command_before_it_begins(tmp_path):
@@ -268,6 +271,9 @@ def test_flags_that_do_not_fit_end_the_command_before_it_begins(tmp_path):
     for sentence, flag in {
         "--output nowhere/p.json: its folder does not exist": "--output=nowhere/p.json",
         "--ground_truth needs --report, which shows it": "--ground_truth=gt.json",
+        f"--labels {tmp_path / 'a.npy'}: cannot be written ({tmp_path / 'a.npy'}: Not a directory)": (
+            f"--labels={tmp_path / 'a.npy'}"
+        ),
     }.items():
         done = predict(tmp_path / "a.npy", "--checkpoint", tmp_path, flag)
         assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{sentence}\n")

@@ -3,11 +3,8 @@
 An input that cannot be used becomes a sentence; it does not stop the others.
 """
 
-import csv
 import dataclasses
 import functools
-import io
-import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -25,7 +22,6 @@ from tsc_jax.data.source import sound
 from tsc_jax.errors import InputError, InputWarning, stop
 from tsc_jax.evaluation.evaluate import Localized
 from tsc_jax.localization.segments import Segments, make_segments
-from tsc_jax.report.page import sayable
 from tsc_jax.report.timelines import VideoTimeline, write_timelines
 from tsc_jax.video import decode, extract
 
@@ -171,46 +167,6 @@ def read_truth(path: Path, classes: Sequence[str], names: Iterable[str]) -> dict
         labels = [index[label] for label in video.segment_labels]
         truth[names[video.name]] = make_segments(0, labels, *np.reshape(video.segments, (-1, 2)).T)
     return truth
-
-
-def as_table(inputs: Sequence[Input], segments: Segments, classes: Sequence[str], top: int) -> str:
-    """Formats one line per video, followed by its `top` best segments: start, end, score and class."""
-    lines = []
-    for index, video in enumerate(inputs):
-        rows = list(segments.of_video(index).rows())
-        best = f", best {top} of {len(rows)} segments" if top < len(rows) else ""
-        lines.append(f"{video.name}   {clock(video.duration)}{best if rows else ', no segments'}")
-        for label, start, end, score in rows[:top]:
-            lines.append(f"  {clock(start):>7} - {clock(end):>7}  {score:6.3f}  {classes[label]}")
-    return "\n".join(lines)
-
-
-def clock(seconds: float) -> str:
-    """Formats hours, minutes and seconds as players and the page do: 75.24 -> 1:15.2, 3675.24 -> 1:01:15.2."""
-    tenths = round(seconds * 10)
-    hours, minutes = tenths // 36000, tenths // 600 % 60
-    return (f"{hours}:{minutes:02d}" if hours else f"{minutes}") + f":{tenths % 600 / 10:04.1f}"
-
-
-def as_csv(inputs: Sequence[Input], segments: Segments, classes: Sequence[str]) -> str:
-    """Formats the rows video,label,start,end,score, one per segment, in seconds, best first in each video.
-
-    A name that a spreadsheet would run as a formula gets an apostrophe in front. The JSON file has all names unchanged.
-    """
-    text = io.StringIO()
-    # Quotes all names: the csv module does not quote a carriage return, which also ends a line.
-    writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
-    writer.writerow(["video", "label", "start", "end", "score"])
-    for index, video in enumerate(inputs):
-        rows = segments.of_video(index).rows()
-        writer.writerows([_cell(video.name), _cell(classes[label]), *numbers] for label, *numbers in rows)
-    return text.getvalue()
-
-
-def _cell(name: str) -> str:
-    """Formats a name as a cell; ids such as "-aB_3" are no formulas."""
-    is_formula = name.startswith(("=", "+", "-", "@", "\t", "\r")) and not re.fullmatch(r"-[\w-]*", name)
-    return sayable(f"'{name}" if is_formula else name)
 
 
 def written(flag: Any, write: Callable[[Path], None]) -> list[str]:

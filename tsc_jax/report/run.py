@@ -17,7 +17,7 @@ from tsc_jax.evaluation import protocols, results
 from tsc_jax.evaluation.detection import average_precisions
 from tsc_jax.evaluation.evaluate import Evaluation, evaluate, ground_truth, localize
 from tsc_jax.evaluation.protocols import FLOOR
-from tsc_jax.files import check_folder, file_name
+from tsc_jax.files import check_folder, file_names
 from tsc_jax.inference import Inference, make_inference
 from tsc_jax.report.figures import draw_video, save
 from tsc_jax.report.sections import write_training_report
@@ -244,6 +244,7 @@ def write_report(folder: Path, evaluation: Evaluation, metrics: Mapping, dataset
     names = [video.name for video in dataset.test.videos]
     results.write_predictions(folder / "predictions.json", evaluation.predictions, names, dataset.classes)
     both = (ground_truth(dataset.test), evaluation.predictions)
+    files = file_names(names, ".png")
     seen = [index for index, outputs in enumerate(evaluation.outputs) if outputs is not None]
     for place in np.linspace(0, len(seen) - 1, min(figures, len(seen))).astype(int):
         index = seen[place]
@@ -255,4 +256,4 @@ def write_report(folder: Path, evaluation: Evaluation, metrics: Mapping, dataset
             evaluation.outputs[index]["attention"],
             dataset.test.videos[index].clock,
         )
-        save(figure, folder / "figures" / file_name(names[index], ".png"))
+        save(figure, folder / "figures" / files[index])
