@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tsc_jax import predict
+from tsc_jax.data.clock import Clock
 from tsc_jax.errors import InputError, InputWarning
 from tsc_jax.evaluation.evaluate import Localized
 from tsc_jax.files import write_text
@@ -47,7 +48,8 @@ def test_a_name_that_is_no_utf8_is_written_all_the_same():
 
 LOCALIZER = types.SimpleNamespace(
     classes=("run",), width=1024, snippets_per_second=25 / 16, trained=types.SimpleNamespace(selection="last", step=3),
-    directory=Path(), check=lambda features, origin: features, extractor=extract.account("float32"),
+    clock=Clock(25 / 16), directory=Path(), check=lambda features, origin: features,
+    extractor=extract.account("float32"),
 )  # fmt: skip
 
 
@@ -59,6 +61,7 @@ def test_a_video_without_pictures_is_an_input_all_the_same(tmp_path, monkeypatch
     monkeypatch.setattr(decode, "thumbnails", fail)
     inputs, failures = predict.open_inputs([tmp_path / "a.mpg"], LOCALIZER)
     assert ([each.name for each in inputs], failures) == (["a"], [])
+    assert inputs[0].duration == LOCALIZER.clock.seconds(4)
     predict.write_report(tmp_path / "page.html", *localized_in(["a"]), {}, LOCALIZER)
     assert inputs[0].thumbnails() == []
 

@@ -107,6 +107,11 @@ class Localizer:
         return self.trained.sizes.width
 
     @property
+    def clock(self) -> Clock:
+        """The rate and the offset of the snippets of a video."""
+        return Clock(self.snippets_per_second, self.offset)
+
+    @property
     def extractor(self) -> Any:
         """What the data set said of the extractor of its features, None if nothing."""
         return self.trained.about.get("extractor")
@@ -150,7 +155,7 @@ class Localizer:
         for index, outputs in enumerate(localized.outputs):
             rows = localized.segments.of_video(index).rows()
             segments = SegmentList(Segment(self.classes[label], *times) for label, *times in rows)
-            duration = self.offset + len(arrays[index]) / self.snippets_per_second
+            duration = self.clock.seconds(len(arrays[index]))
             activations = outputs["cas"], outputs["attention"]
             localizations.append(Localization(segments, *activations, duration, self.classes, self.offset))
         return localizations if several else localizations[0]

@@ -74,7 +74,7 @@ def open_inputs(
             return localizer.check(features.read(), str(features))
 
         length = len(read())
-        return Input(features.stem, length, length / localizer.snippets_per_second, read)
+        return Input(features.stem, length, localizer.clock.seconds(length), read)
 
     failures, shown = [], tqdm.tqdm(files, "reading", unit="video", disable=None)
     inputs = [_attempt(failures, open_input, file) for file in shown]
@@ -135,7 +135,7 @@ def _open_video(
         raise InputError(f"{path}: is a video, but {error}") from None
     with tqdm.tqdm(total=extract.expected_snippets([path]), unit="snippet", desc=path.stem, disable=None) as bar:
         features = localizer.check(extractor()(path, bar.update), str(path))
-    duration = len(features) / rate
+    duration = localizer.clock.seconds(len(features))
 
     def thumbnails() -> list[tuple[float, bytes]]:
         try:
@@ -191,4 +191,4 @@ def write_report(
         videos.append(VideoTimeline(video.name, duration, predictions, true, *curves, video.thumbnails()))
     trained = localizer.trained
     title = f"{localizer.directory.resolve().name}: {trained.selection}, step {trained.step}"
-    write_timelines(path, title, localizer.classes, localizer.snippets_per_second, videos)
+    write_timelines(path, title, localizer.classes, localizer.clock, videos)
