@@ -1,13 +1,18 @@
 """Finds actions in videos or feature files with a trained network.
 
   python -m launch.predict features/test --checkpoint runs/demo --output results.json --report out.html
+  python -m launch.predict videos --checkpoint runs/demo_export --csv results.csv
   python -m launch.predict a.mp4 b.npy --checkpoint runs/demo_export --csv results.csv
   python -m launch.predict a.mp4 --checkpoint runs/demo_export --min_score 0.5 --labels subtitles --labels_form vtt
 
-An INPUT is a file of snippet features ([T, D]; .npy, .npz, .csv, .h5), a folder of such files, or a video. In a folder,
-those below it count too, and rgb/ and flow/ are joined. Times are in seconds. In the CSV file, a name that a
-spreadsheet would run as a formula gets an apostrophe in front. --labels writes a file per video, named after it, for
-players (srt, vtt), Audacity and ELAN; files of the same names are replaced.
+An INPUT is a file of snippet features ([T, D]; .npy, .npz, .csv, .h5), a video, or a folder of features or of videos.
+In a folder, those below it count too, and rgb/ and flow/ are joined. A folder of both kinds is refused, but tables
+(.csv) may lie beside videos. A folder of pictures alone, such as frame_000001.jpg, holds the frames of one video; a
+folder of such folders gives a video each. --inputs names a file with one of these in each line.
+
+Times are in seconds. In the CSV file, a name that a spreadsheet would run as a formula gets an apostrophe in front.
+--labels writes a file per video, named after it, for players (srt, vtt), Audacity and ELAN; files of the same names are
+replaced.
 """
 
 import os
@@ -22,6 +27,10 @@ from tsc_jax.files import check_folder, check_target, is_stream, write_text
 
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Workdir of launch.train, or output of launch.export.")
 _SELECTION = flags.DEFINE_string("selection", "last", "Checkpoint: last, best_on_holdout or best_on_test.")
+_INPUTS = flags.DEFINE_string(
+    "inputs", None, "File with an INPUT in each line; paths count from the working folder, as those of arguments do."
+)
+_FRAMES = flags.DEFINE_float("frames_per_second", None, "Rate of the pictures in folders of frames.")
 _RATE = flags.DEFINE_float("snippets_per_second", None, "Rate of the features; default: from the checkpoint.")
 _DTYPE = flags.DEFINE_enum(
     "dtype",
@@ -55,10 +64,12 @@ def main(argv: list[str]) -> None:
     from tsc_jax.api import load
     from tsc_jax.evaluation import results
     from tsc_jax.report import labels, lists
+    from tsc_jax.video.inputs import given_paths
 
+    paths = given_paths(argv[1:], _INPUTS.value)
     localizer = load(_CHECKPOINT.value, _SELECTION.value, _RATE.value)
     classes, truth = localizer.classes, {}
-    files, failures = predict.find_files(argv[1:])
+    files, failures = predict.find_files(paths, _FRAMES.value)
     if _GROUND_TRUTH.value is not None:
         truth = predict.read_truth(Path(_GROUND_TRUTH.value), classes, [file.stem for file in files])
         if files and not truth:
@@ -110,4 +121,4 @@ def check_flags() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, ["INPUT..."])
+    cli.run(main, ["[INPUT]..."])
