@@ -17,10 +17,12 @@ import pytest
 
 import tsc_jax
 from tests.training.small import CLASSES
+from tsc_jax import api
 from tsc_jax.data.dataset import open_dataset
 from tsc_jax.predict import read_truth
 from tsc_jax.report.run import report
-from tsc_jax.training.export import export_run
+from tsc_jax.training.export import export_run, model_card
+from tsc_jax.training.trained import open_trained
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -210,6 +212,17 @@ def test_arrays_that_are_no_data_set_are_one_sentence(tmp_path, train, test, sen
         tsc_jax.prepare("mine", train, test, 2.0, data_dir=tmp_path)
     assert str(error.value).startswith(sentence)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("about", "why"), [({}, "different rates"), ({"data_fingerprint": None}, "imported")])
+def test_a_run_without_a_rate_of_its_own_asks_for_one(finished, monkeypatch, about, why):
+    trained = open_trained(finished)
+    trained = dataclasses.replace(trained, about=dict(trained.about) | {"snippets_per_second": None} | about)
+    monkeypatch.setattr(api, "open_trained", lambda *arguments: trained)
+    with pytest.raises(tsc_jax.InputError, match=f"{why}.*expected --snippets_per_second"):
+        tsc_jax.load(finished)
+    assert tsc_jax.load(finished, snippets_per_second=3).clock == (3, 0)
+    assert "at a rate that the user gives" in model_card("name", trained, "float32")
 
 
 def predict(*arguments):

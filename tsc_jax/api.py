@@ -196,7 +196,12 @@ def load(
     trained = open_trained(Path(local_path(directory)), selection)
     rate = snippets_per_second or trained.about["snippets_per_second"]
     if rate is None:
-        raise InputError(f"{directory}: does not say how many snippets make a second: give snippets_per_second")
+        known = trained.about["data_fingerprint"] is not None
+        why = "was trained on videos of different rates" if known else "has imported weights, which tell no rate"
+        raise InputError(
+            f"{directory}: {why}, so it does not know how many snippets of new videos make a second; expected"
+            " --snippets_per_second, in Python snippets_per_second"
+        )
     return _localizer(trained, rate)
 
 
