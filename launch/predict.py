@@ -17,13 +17,19 @@ replaced.
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from tsc_jax import cli
 from tsc_jax.errors import InputError
 from tsc_jax.files import check_folder, check_target, is_stream, write_text
+from tsc_jax.report import labels
+
+if TYPE_CHECKING:
+    from tsc_jax.localization.segments import Segments
 
 _CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Workdir of launch.train, or output of launch.export.")
 _SELECTION = flags.DEFINE_string("selection", "last", "Checkpoint: last, best_on_holdout or best_on_test.")
@@ -49,7 +55,7 @@ _LABELS = flags.DEFINE_string("labels", None, "Folder for one file of labels per
 _LABELS_FORM = flags.DEFINE_enum(
     "labels_form",
     "srt",
-    ["srt", "vtt", "audacity", "elan"],
+    list(labels.FORMS),
     "What --labels writes: subtitles (.srt, .vtt), a label track (.txt) or an annotation document (.eaf).",
 )
 _REPORT = flags.DEFINE_string("report", None, "HTML page to write, with one timeline per video.")
@@ -62,8 +68,7 @@ def main(argv: list[str]) -> None:
     check_flags()
     from tsc_jax import predict
     from tsc_jax.api import load
-    from tsc_jax.evaluation import results
-    from tsc_jax.report import labels, lists
+    from tsc_jax.report import lists
     from tsc_jax.video.inputs import given_paths
 
     paths = given_paths(argv[1:], _INPUTS.value)
@@ -82,22 +87,31 @@ def main(argv: list[str]) -> None:
     unwritten = []
     if inputs:
         localized = predict.find_actions(inputs, localizer, _MIN_SCORE.value)
-        found, names = localized.segments, [video.name for video in inputs]
-        rows, form = (names, found, classes), _LABELS_FORM.value
-        bom = "\ufeff" * _CSV_BOM.value
+        found, durations = localized.segments, {video.name: video.duration for video in inputs}
         unwritten = [
-            *predict.written(_OUTPUT, lambda path: results.write_predictions(path, found, names, classes)),
-            *predict.written(_CSV, lambda path: write_text(path, bom + lists.as_csv(*rows))),
-            *predict.written(_LABELS, lambda path: labels.write_labels(path, form, *rows)),
+            *write_files(list(durations), found, classes),
             *predict.written(_REPORT, lambda path: predict.write_report(path, inputs, localized, truth, localizer)),
         ]
-        durations = {video.name: video.duration for video in inputs}
         print(lists.as_table(durations, found, classes, _TOP.value))
     number = f"{len(failures)} of {len(inputs) + len(failures)} inputs could not be used"
     if problems := [*failures, *unwritten, *[number] * bool(failures)]:
         sys.stdout.flush()
         print("".join(f"{problem}\n" for problem in problems[:-1]), end="", file=sys.stderr)
         raise InputError(problems[-1])
+
+
+def write_files(names: list[str], found: "Segments", classes: Sequence[str]) -> list[str]:
+    """Writes --output, --csv and --labels; returns a sentence per flag whose files cannot be written."""
+    from tsc_jax.evaluation import results
+    from tsc_jax.predict import written
+    from tsc_jax.report import lists
+
+    bom = "\ufeff" * _CSV_BOM.value
+    return [
+        *written(_OUTPUT, lambda path: results.write_predictions(path, found, names, classes)),
+        *written(_CSV, lambda path: write_text(path, bom + lists.as_csv(names, found, classes))),
+        *written(_LABELS, lambda path: labels.write_labels(path, _LABELS_FORM.value, names, found, classes)),
+    ]
 
 
 def check_flags() -> None:

@@ -275,7 +275,8 @@ def test_one_bad_file_does_not_stop_the_others(evaluated, test_videos, tmp_path)
     assert {path.name for path in written if path.parent.name == "labels"} == {f"{name}.srt" for name in test_videos}
     again = {path: path.read_bytes() for path in written}
     again[outputs / "p.csv"] = b"\xef\xbb\xbf" + again[outputs / "p.csv"]
-    assert predict(folder, *flags, "--csv_bom").returncode == 0
+    (tmp_path / "inputs.txt").write_text(f"{folder}\n")
+    assert predict(f"--inputs={tmp_path / 'inputs.txt'}", *flags, "--csv_bom").returncode == 0
     assert again == {path: path.read_bytes() for path in written}
 
 

@@ -151,18 +151,20 @@ def test_curves_start_at_the_offset(hands):
         """{
           extent: view.extent,
           values: [3.9, 4.1, 53.9, 54.1, 103.9, 104.1].map((time) => valueAt(view.curves.attention, time) ?? null),
-          curve: (() => {
+          area: (() => {
             const lane = lanes.find((each) => each.kind === "attention");
-            const row = lane.canvas.getContext("2d").getImageData(0, 44, lane.canvas.width, 1).data;
-            const inked = [...Array(lane.canvas.width).keys()].filter((i) => row[4 * i + 3] > 0 && row[4 * i] < 200);
             drawLane(lane);
-            return inked;
+            const { width, height } = lane.canvas;
+            const row = lane.canvas.getContext("2d").getImageData(0, 0.8 * height, width, 1).data;
+            const filled = [...Array(width).keys()].filter((x) => row[4 * x + 3] > 0 && row[4 * x + 3] < 255);
+            return [filled[0] / width, filled.at(-1) / width];
           })(),
         }""",
         offset=4.0,
     )
     assert seen["extent"] == 104
     assert seen["values"] == [None, 0.5, 0.5, 0.5, 0.5, None]
+    assert seen["area"] == pytest.approx([4 / 104, 100 / 104], abs=0.01)  # what comes after the end is grey
 
 
 FILES = """
