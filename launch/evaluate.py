@@ -3,10 +3,12 @@
   python -m launch.evaluate --workdir runs/demo
   python -m launch.evaluate --workdir runs/demo --localization plus
   python -m launch.evaluate --workdir runs/demo,runs/best
+  python -m launch.evaluate --workdir runs/demo --subset train
   python -m launch.evaluate --predictions P.json --ground_truth G.json --protocol published
   python -m launch.evaluate --predictions P.json --ground_truth G.json --all-protocols
 
-Both files are in ActivityNet's format, with times in seconds; segments may be strings.
+Both files are in ActivityNet's format, with times in seconds; segments may be strings. --subset=train writes what the
+last step of a run finds in its training videos, predictions_train.json, for a second stage to learn from.
 """
 
 from pathlib import Path
@@ -15,6 +17,7 @@ from absl import flags
 
 from tsc_jax import cli
 from tsc_jax.configs import plus
+from tsc_jax.data.source import SPLITS
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation import protocols
 
@@ -37,7 +40,10 @@ _OUTPUT = flags.DEFINE_string(
 _PREDICTIONS = flags.DEFINE_string("predictions", None, "Results file to score.")
 _GROUND_TRUTH = flags.DEFINE_string("ground_truth", None, "Annotations to score against.")
 _SUBSET = flags.DEFINE_string(
-    "subset", None, "Videos to evaluate; default: test if the annotations have it, else validation."
+    "subset",
+    None,
+    "Videos to evaluate. With --workdir: test (default) or train. With --predictions: a subset of the annotations;"
+    " default: test if they have it, else validation.",
 )
 _PROTOCOL = flags.DEFINE_enum(
     "protocol",
@@ -64,19 +70,23 @@ def main(argv: list[str]) -> None:
 def evaluate_run() -> str:
     """Evaluates the checkpoints of --workdir again."""
     from tsc_jax.report.run import report, side_by_side
+    from tsc_jax.report.training_videos import report_training_videos
 
-    for flag in (_PREDICTIONS, _GROUND_TRUTH, _SUBSET, _RATE, _VIDEOS, _AMBIGUOUS, _ALL_PROTOCOLS):
+    for flag in (_PREDICTIONS, _GROUND_TRUTH, _RATE, _VIDEOS, _AMBIGUOUS, _ALL_PROTOCOLS):
         if flag.present:
             raise InputError(f"--{flag.name} does not go with --workdir, only with --predictions")
+    subset = _SUBSET.value or "test"
+    if subset not in SPLITS:
+        raise InputError(f"--subset={subset} does not go with --workdir, which takes {' or '.join(SPLITS)}")
     given = {"eval.protocol": _PROTOCOL.value, "eval.tiou": _TIOU.value, "data.data_dir": _DATA_DIR.value}
     changes = {key: value for key, value in given.items() if value is not None}
     changes |= plus.CHOICES.get(_LOCALIZATION.value, {})
     workdirs = [Path(part) for part in _WORKDIR.value.split(",")]
     output = _OUTPUT.value and Path(_OUTPUT.value)
     if len(workdirs) == 1:
-        return report(*workdirs, changes, output)
-    if output:
-        raise InputError("--output goes with a single --workdir, of which it holds the files")
+        return (report if subset == "test" else report_training_videos)(*workdirs, changes, output)
+    if output or subset == "train":
+        raise InputError("--output and --subset=train go with a single --workdir")
     return side_by_side(workdirs, changes)
 
 

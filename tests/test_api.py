@@ -17,10 +17,12 @@ import pytest
 
 import tsc_jax
 from tests.training.small import CLASSES
+from tsc_jax import api
 from tsc_jax.data.dataset import open_dataset
 from tsc_jax.predict import read_truth
 from tsc_jax.report.run import report
-from tsc_jax.training.export import export_run
+from tsc_jax.training.export import export_run, model_card
+from tsc_jax.training.trained import open_trained
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -213,6 +215,17 @@ def test_arrays_that_are_no_data_set_are_one_sentence(tmp_path, train, test, sen
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(("about", "why"), [({}, "different rates"), ({"data_fingerprint": None}, "imported")])
+def test_a_run_without_a_rate_of_its_own_asks_for_one(finished, monkeypatch, about, why):
+    trained = open_trained(finished)
+    trained = dataclasses.replace(trained, about=dict(trained.about) | {"snippets_per_second": None} | about)
+    monkeypatch.setattr(api, "open_trained", lambda *arguments: trained)
+    with pytest.raises(tsc_jax.InputError, match=f"{why}.*expected --snippets_per_second"):
+        tsc_jax.load(finished)
+    assert tsc_jax.load(finished, snippets_per_second=3).clock == (3, 0)
+    assert "at a rate that the user gives" in model_card("name", trained, "float32")
+
+
 def predict(*arguments):
     """launch.predict with the devices that the tests see."""
     command = [sys.executable, "-m", "launch.predict", *map(str, arguments)]
@@ -234,7 +247,7 @@ def test_one_bad_file_does_not_stop_the_others(evaluated, test_videos, tmp_path)
     truth = {"test01": {"subset": "test", "annotations": annotations}}
     (tmp_path / "gt.json").write_text(json.dumps({"database": truth}))
     bad = [tmp_path / name for name in ("narrow.npy", "test02.npy", "damaged.npy", "clip.mp4", "missing.npy")]
-    files = {"--output": "p.json", "--csv": "p.csv", "--report": "p.html"}
+    files = {"--output": "p.json", "--csv": "p.csv", "--report": "p.html", "--labels": "labels"}
     flags = [f"{flag}={outputs / name}" for flag, name in files.items()]
     flags += ["--checkpoint", evaluated, "--top=2", "--ground_truth", tmp_path / "gt.json"]
     done = predict(bad[0], folder, *bad[1:], *flags)
@@ -259,9 +272,13 @@ def test_one_bad_file_does_not_stop_the_others(evaluated, test_videos, tmp_path)
     page = (outputs / "p.html").read_text()
     assert all(name in page for name in test_videos) and "<html" in page
 
-    again = [(outputs / name).read_bytes() for name in files.values()]
-    assert predict(folder, *flags).returncode == 0
-    assert again == [(outputs / name).read_bytes() for name in files.values()]
+    written = [path for path in outputs.rglob("*") if path.is_file()]
+    assert {path.name for path in written if path.parent.name == "labels"} == {f"{name}.srt" for name in test_videos}
+    again = {path: path.read_bytes() for path in written}
+    again[outputs / "p.csv"] = b"\xef\xbb\xbf" + again[outputs / "p.csv"]
+    (tmp_path / "inputs.txt").write_text(f"{folder}\n")
+    assert predict(f"--inputs={tmp_path / 'inputs.txt'}", *flags, "--csv_bom").returncode == 0
+    assert again == {path: path.read_bytes() for path in written}
 
 
 def test_flags_that_do_not_fit_end_the_command_before_it_begins(tmp_path):
@@ -269,6 +286,9 @@ def test_flags_that_do_not_fit_end_the_command_before_it_begins(tmp_path):
     for sentence, flag in {
         "--output nowhere/p.json: its folder does not exist": "--output=nowhere/p.json",
         "--ground_truth needs --report, which shows it": "--ground_truth=gt.json",
+        f"--labels {tmp_path / 'a.npy'}: cannot be written ({tmp_path / 'a.npy'}: Not a directory)": (
+            f"--labels={tmp_path / 'a.npy'}"
+        ),
     }.items():
         done = predict(tmp_path / "a.npy", "--checkpoint", tmp_path, flag)
         assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{sentence}\n")

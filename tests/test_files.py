@@ -4,12 +4,13 @@ import os
 import platform
 import resource
 import stat
+import unicodedata
 
 import pytest
 
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation import results
-from tsc_jax.files import check_target, file_name, local_path, replacing, write_text
+from tsc_jax.files import check_target, file_names, local_path, replacing, write_text
 
 LONGEST = "n" * 255  # bytes; no usual file system takes a longer name
 
@@ -182,8 +183,10 @@ def test_partial_files_of_other_machines_are_left_alone(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("letter", "a動")
 def test_names_of_videos_become_names_of_files(tmp_path, letter):
-    names = ["a/b", letter * 300, letter * 301, letter * 84 + "x"]
-    files = [file_name(name, ".png") for name in names]
-    assert files[0] == "a_b.png" and len(set(files)) == 4
+    names = ["a/b", letter * 300, letter * 301, letter * 84 + "x", "c/d", "C_d", "caf\u00e9", "cafe\u0301"]
+    files = file_names(names, ".png")
+    assert files[0] == "a_b.png"
+    assert len({unicodedata.normalize("NFC", file).casefold() for file in files}) == len(names)
+    assert file_names(names[:1], ".png") == files[:1]
     for file in files:
         write_text(tmp_path / file, "")

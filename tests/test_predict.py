@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from tsc_jax import predict
+from tsc_jax.data.clock import Clock
 from tsc_jax.errors import InputError, InputWarning
 from tsc_jax.evaluation.evaluate import Localized
 from tsc_jax.files import write_text
 from tsc_jax.localization.segments import make_segments
+from tsc_jax.report import lists
 from tsc_jax.video import decode, extract
 
 
@@ -26,8 +28,7 @@ def localized_in(names, labels=("run",)):
 
 
 def csv_of(names, labels):
-    inputs, localized = localized_in(names, labels)
-    return predict.as_csv(inputs, localized.segments, labels)
+    return lists.as_csv(names, localized_in(names, labels)[1].segments, labels)
 
 
 PLAIN = ["a, b", 'say "x"', "two\nlines", "-aB_3-x", "é", "x=1", "'quoted'", "a\r=1"]
@@ -47,7 +48,8 @@ def test_a_name_that_is_no_utf8_is_written_all_the_same():
 
 LOCALIZER = types.SimpleNamespace(
     classes=("run",), width=1024, snippets_per_second=25 / 16, trained=types.SimpleNamespace(selection="last", step=3),
-    directory=Path(), check=lambda features, origin: features, extractor=extract.account("float32"),
+    clock=Clock(25 / 16), directory=Path(), check=lambda features, origin: features,
+    extractor=extract.account("float32"),
 )  # fmt: skip
 
 
@@ -59,6 +61,7 @@ def test_a_video_without_pictures_is_an_input_all_the_same(tmp_path, monkeypatch
     monkeypatch.setattr(decode, "thumbnails", fail)
     inputs, failures = predict.open_inputs([tmp_path / "a.mpg"], LOCALIZER)
     assert ([each.name for each in inputs], failures) == (["a"], [])
+    assert inputs[0].duration == LOCALIZER.clock.seconds(4)
     predict.write_report(tmp_path / "page.html", *localized_in(["a"]), {}, LOCALIZER)
     assert inputs[0].thumbnails() == []
 
@@ -115,7 +118,7 @@ def test_an_unknown_extractor_is_told_once(tmp_path, monkeypatch):
 
 def test_times_over_an_hour_have_hours():
     times = {0: "0:00.0", 75.24: "1:15.2", 3599.96: "1:00:00.0", 3601.5: "1:00:01.5", 50_000: "13:53:20.0"}
-    assert {seconds: predict.clock(seconds) for seconds in times} == times
+    assert {seconds: lists.clock(seconds) for seconds in times} == times
 
 
 def test_a_file_of_another_kind_is_taken_for_a_video(tmp_path):

@@ -107,6 +107,11 @@ class Localizer:
         return self.trained.sizes.width
 
     @property
+    def clock(self) -> Clock:
+        """The rate and the offset of the snippets of a video."""
+        return Clock(self.snippets_per_second, self.offset)
+
+    @property
     def extractor(self) -> Any:
         """What the data set said of the extractor of its features, None if nothing."""
         return self.trained.about.get("extractor")
@@ -150,7 +155,7 @@ class Localizer:
         for index, outputs in enumerate(localized.outputs):
             rows = localized.segments.of_video(index).rows()
             segments = SegmentList(Segment(self.classes[label], *times) for label, *times in rows)
-            duration = self.offset + len(arrays[index]) / self.snippets_per_second
+            duration = self.clock.seconds(len(arrays[index]))
             activations = outputs["cas"], outputs["attention"]
             localizations.append(Localization(segments, *activations, duration, self.classes, self.offset))
         return localizations if several else localizations[0]
@@ -191,7 +196,12 @@ def load(
     trained = open_trained(Path(local_path(directory)), selection)
     rate = snippets_per_second or trained.about["snippets_per_second"]
     if rate is None:
-        raise InputError(f"{directory}: does not say how many snippets make a second: give snippets_per_second")
+        known = trained.about["data_fingerprint"] is not None
+        why = "was trained on videos of different rates" if known else "has imported weights, which tell no rate"
+        raise InputError(
+            f"{directory}: {why}, so it does not know how many snippets of new videos make a second; expected"
+            " --snippets_per_second, in Python snippets_per_second"
+        )
     return _localizer(trained, rate)
 
 

@@ -30,7 +30,7 @@ def run(main: Callable[[list[str]], None], operands: Sequence[str] = ()) -> None
     input. An InputWarning is one sentence on stderr. XLA keeps compiled programs in JAX_COMPILATION_CACHE_DIR.
 
     `main` receives the program's name and its operands, the arguments that are not flags. `operands` names them for
-    messages; "..." after the last means one or more.
+    messages; "..." after the last means one or more, or any number if it is in brackets: [INPUT]...
     """
     home = os.path.expanduser("~")
     with contextlib.suppress(OSError):  # a user without a home folder, or who cannot write there
@@ -116,7 +116,8 @@ def _parse(argv: list[str], operands: Sequence[str]) -> list[str]:
     except Exception as error:
         raise InputError(_config_error(error, argv)) from None
     most = float("inf") if operands and operands[-1].endswith("...") else len(operands)
-    if not len(operands) <= len(arguments) - 1 <= most:
+    least = sum(not operand.startswith("[") for operand in operands)
+    if not least <= len(arguments) - 1 <= most:
         expected = " ".join(operands) or "nothing but flags"
         raise InputError(f"found the arguments {' '.join(arguments[1:]) or 'none'}, expected {expected}")
     if flags.FLAGS["verbosity"].using_default_value:

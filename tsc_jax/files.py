@@ -9,7 +9,9 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -125,13 +127,25 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def file_name(name: str, suffix: str) -> str:
-    """Returns the name of a file that belongs to the video `name`; long names are cut, and stay distinct."""
-    plain = name.replace("/", "_") + suffix
-    if len(os.fsencode(plain)) <= LONGEST_NAME:
-        return plain
+def file_names(names: Sequence[str], suffix: str) -> list[str]:
+    """Returns a file's name for each of different videos; long names are cut.
+
+    They differ too, also where a file system tells neither capital letters nor the two spellings of an accent apart.
+    """
+    plain = [name.replace("/", "_") + suffix for name in names]
+    keys = [unicodedata.normalize("NFC", each.casefold()) for each in plain]
+    shared = Counter(keys)
+    return [
+        _cut(name, suffix) if shared[key] > 1 or len(os.fsencode(each)) > LONGEST_NAME else each
+        for name, each, key in zip(names, plain, keys, strict=True)
+    ]
+
+
+def _cut(name: str, suffix: str) -> str:
+    """Returns as much of the name as fits, and a digest of the whole."""
     end = f"~{_digest(name)}{suffix}"
-    return os.fsencode(plain)[: LONGEST_NAME - len(os.fsencode(end))].decode(errors="ignore") + end
+    start = os.fsencode(name.replace("/", "_"))[: LONGEST_NAME - len(os.fsencode(end))]
+    return start.decode(errors="ignore") + end
 
 
 def _open_stream(path: str | os.PathLike) -> BinaryIO:

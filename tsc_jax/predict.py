@@ -3,11 +3,8 @@
 An input that cannot be used becomes a sentence; it does not stop the others.
 """
 
-import csv
 import dataclasses
 import functools
-import io
-import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -25,9 +22,10 @@ from tsc_jax.data.source import sound
 from tsc_jax.errors import InputError, InputWarning, stop
 from tsc_jax.evaluation.evaluate import Localized
 from tsc_jax.localization.segments import Segments, make_segments
-from tsc_jax.report.page import sayable
 from tsc_jax.report.timelines import VideoTimeline, write_timelines
 from tsc_jax.video import decode, extract
+from tsc_jax.video.frames import FrameFolder
+from tsc_jax.video.inputs import Video, files_in, is_video, videos_in
 
 THUMBNAILS = 24  # per video, at most
 
@@ -43,22 +41,24 @@ class Input:
     thumbnails: Callable[[], Sequence[tuple[float, bytes]]] = tuple  # seconds and JPEGs; none for a file of features
 
 
-def find_files(paths: Sequence[str]) -> tuple[list[Path | Features], list[str]]:
-    """Lists videos, feature files, and the features in folders and below them, in the given order, a folder's by name.
+def find_files(
+    paths: Sequence[str], frames_per_second: float | None = None
+) -> tuple[list[Video | Features], list[str]]:
+    """Lists videos, feature files, and those in folders and below them, in the given order, a folder's by name.
 
     RGB and flow of a video, in folders rgb/ and flow/, are one input. The names of all inputs differ. The second list
-    has one sentence per path that cannot be used.
+    has one sentence per path that cannot be used. `frames_per_second` is that of folders of frames.
     """
     files, failures = {}, []
     for path in map(Path, paths):
-        for file in _attempt(failures, _files, path) or ():
+        for file in _attempt(failures, lambda path: _files(path, frames_per_second), path) or ():
             if (first := files.setdefault(file.stem, file)) is not file:
                 failures.append(f'{file}: the video "{file.stem}" was already given as {first}')
     return list(files.values()), failures
 
 
 def open_inputs(
-    files: Sequence[Path | Features], localizer: Localizer, dtype: str | None = None
+    files: Sequence[Video | Features], localizer: Localizer, dtype: str | None = None
 ) -> tuple[list[Input], list[str]]:
     """Opens feature files and videos as inputs of a localizer; one sentence per file that cannot be used.
 
@@ -69,8 +69,8 @@ def open_inputs(
     choose = functools.cache(lambda: choose_dtype(localizer, dtype))
     extractor = functools.cache(lambda: extract.make_extractor(choose()))
 
-    def open_input(path: Path | Features) -> Input:
-        if isinstance(path, Path) and not is_features(path):
+    def open_input(path: Video | Features) -> Input:
+        if isinstance(path, FrameFolder) or (isinstance(path, Path) and not is_features(path)):
             return _open_video(path, localizer, choose, extractor)
         features = features_in(path)[0] if isinstance(path, Path) else path
 
@@ -78,14 +78,14 @@ def open_inputs(
             return localizer.check(features.read(), str(features))
 
         length = len(read())
-        return Input(features.stem, length, length / localizer.snippets_per_second, read)
+        return Input(features.stem, length, localizer.clock.seconds(length), read)
 
     failures, shown = [], tqdm.tqdm(files, "reading", unit="video", disable=None)
     inputs = [_attempt(failures, open_input, file) for file in shown]
     return [each for each in inputs if each is not None], failures
 
 
-def _attempt(failures: list[str], read: Callable[[Path], Any], path: Path) -> Any:
+def _attempt(failures: list[str], read: Callable[[Any], Any], path: Any) -> Any:
     """Returns what `read` returns of the path; after an error None, with its sentence in `failures`."""
     try:
         return read(path)
@@ -93,16 +93,28 @@ def _attempt(failures: list[str], read: Callable[[Path], Any], path: Path) -> An
         failures.append(str(error) if isinstance(error, InputError) else f"{path}: {error.strerror or error}")
 
 
-def _files(path: Path) -> list[Path | Features]:
-    """Returns a video itself, or the features in a file or folder."""
+def _files(path: Path, frames_per_second: float | None) -> list[Video | Features]:
+    """Returns a video itself, the features in a file, or the features, videos or frames in a folder.
+
+    A folder holds either features or videos. Beside videos, .csv files are left out, because tables lie there too.
+    """
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
     if not path.is_dir() and not is_features(path):
         return [path]
-    videos = features_in(path)
-    if not videos:
-        raise InputError(f"{path}: this folder has no {', '.join(SUFFIXES)} files; name videos one by one")
-    return videos
+    if not path.is_dir():
+        return features_in(path)
+    files = files_in(path)
+    features = [file for file in files if is_features(file) and file.suffix.lower() != ".csv"]
+    videos = [file for file in files if is_video(file)]
+    if features and videos:
+        raise InputError(
+            f"{path}: holds features ({features[0].name}) and videos ({videos[0].name}), expected a folder of one kind"
+        )
+    found = ([] if videos else features_in(path)) or videos_in(path, frames_per_second)
+    if not found:
+        raise InputError(f"{path}: this folder has no videos, no frames and no {', '.join(SUFFIXES)} files")
+    return found
 
 
 def choose_dtype(localizer: Localizer, dtype: str | None = None) -> str:
@@ -124,7 +136,7 @@ def choose_dtype(localizer: Localizer, dtype: str | None = None) -> str:
 
 
 def _open_video(
-    path: Path, localizer: Localizer, choose: Callable[[], str], extractor: Callable[[], Callable[..., np.ndarray]]
+    path: Video, localizer: Localizer, choose: Callable[[], str], extractor: Callable[[], Callable[..., np.ndarray]]
 ) -> Input:
     width, rate = extract.WIDTH, extract.SNIPPETS_PER_SECOND
     if (localizer.width, localizer.snippets_per_second) != (width, rate):
@@ -139,7 +151,7 @@ def _open_video(
         raise InputError(f"{path}: is a video, but {error}") from None
     with tqdm.tqdm(total=extract.expected_snippets([path]), unit="snippet", desc=path.stem, disable=None) as bar:
         features = localizer.check(extractor()(path, bar.update), str(path))
-    duration = len(features) / rate
+    duration = localizer.clock.seconds(len(features))
 
     def thumbnails() -> list[tuple[float, bytes]]:
         try:
@@ -173,46 +185,6 @@ def read_truth(path: Path, classes: Sequence[str], names: Iterable[str]) -> dict
     return truth
 
 
-def as_table(inputs: Sequence[Input], segments: Segments, classes: Sequence[str], top: int) -> str:
-    """Formats one line per video, followed by its `top` best segments: start, end, score and class."""
-    lines = []
-    for index, video in enumerate(inputs):
-        rows = list(segments.of_video(index).rows())
-        best = f", best {top} of {len(rows)} segments" if top < len(rows) else ""
-        lines.append(f"{video.name}   {clock(video.duration)}{best if rows else ', no segments'}")
-        for label, start, end, score in rows[:top]:
-            lines.append(f"  {clock(start):>7} - {clock(end):>7}  {score:6.3f}  {classes[label]}")
-    return "\n".join(lines)
-
-
-def clock(seconds: float) -> str:
-    """Formats hours, minutes and seconds as players and the page do: 75.24 -> 1:15.2, 3675.24 -> 1:01:15.2."""
-    tenths = round(seconds * 10)
-    hours, minutes = tenths // 36000, tenths // 600 % 60
-    return (f"{hours}:{minutes:02d}" if hours else f"{minutes}") + f":{tenths % 600 / 10:04.1f}"
-
-
-def as_csv(inputs: Sequence[Input], segments: Segments, classes: Sequence[str]) -> str:
-    """Formats the rows video,label,start,end,score, one per segment, in seconds, best first in each video.
-
-    A name that a spreadsheet would run as a formula gets an apostrophe in front. The JSON file has all names unchanged.
-    """
-    text = io.StringIO()
-    # Quotes all names: the csv module does not quote a carriage return, which also ends a line.
-    writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
-    writer.writerow(["video", "label", "start", "end", "score"])
-    for index, video in enumerate(inputs):
-        rows = segments.of_video(index).rows()
-        writer.writerows([_cell(video.name), _cell(classes[label]), *numbers] for label, *numbers in rows)
-    return text.getvalue()
-
-
-def _cell(name: str) -> str:
-    """Formats a name as a cell; ids such as "-aB_3" are no formulas."""
-    is_formula = name.startswith(("=", "+", "-", "@", "\t", "\r")) and not re.fullmatch(r"-[\w-]*", name)
-    return sayable(f"'{name}" if is_formula else name)
-
-
 def written(flag: Any, write: Callable[[Path], None]) -> list[str]:
     """Writes the file that an absl flag names, if it is given; returns a sentence if it cannot be written."""
     try:
@@ -235,4 +207,4 @@ def write_report(
         videos.append(VideoTimeline(video.name, duration, predictions, true, *curves, video.thumbnails()))
     trained = localizer.trained
     title = f"{localizer.directory.resolve().name}: {trained.selection}, step {trained.step}"
-    write_timelines(path, title, localizer.classes, localizer.snippets_per_second, videos)
+    write_timelines(path, title, localizer.classes, localizer.clock, videos)

@@ -18,7 +18,7 @@ from tsc_jax.errors import InputError
 from tsc_jax.evaluation import results
 from tsc_jax.evaluation.evaluate import localize
 from tsc_jax.inference import make_inference
-from tsc_jax.report import tensorboard
+from tsc_jax.report import lists, tensorboard
 from tsc_jax.report.run import report, side_by_side
 from tsc_jax.training.export import export_run
 from tsc_jax.training.loop import train
@@ -112,9 +112,10 @@ def test_predict_writes_json_csv_and_a_page(run, data_dir, tmp_path):
     names = [video.name for video in inputs]
     results.write_predictions(tmp_path / "predictions.json", localized.segments, names, localizer.classes)
     assert predictions(tmp_path) == predictions(folder / "run")
-    rows = list(csv.reader(io.StringIO(predict.as_csv(inputs, localized.segments, localizer.classes))))
+    rows = list(csv.reader(io.StringIO(lists.as_csv(names, localized.segments, localizer.classes))))
     assert len(rows) == 1 + len(localized.segments)
-    assert predict.as_table(inputs, localized.segments, localizer.classes, 3)
+    durations = {video.name: video.duration for video in inputs}
+    assert lists.as_table(durations, localized.segments, localizer.classes, 3)
     predict.write_report(tmp_path / "out.html", inputs, localized, {}, localizer)
     assert names[0] in (tmp_path / "out.html").read_text()
 

@@ -40,5 +40,5 @@ class Browser:
         changed = path.with_name(f"with_script_{path.name}")
         changed.write_text(text.replace("</body>", f"{script}</body>"), encoding="utf-8")
         dom, messages = self(changed.as_uri(), "--dump-dom")
-        assert not messages
+        assert not messages, messages
         return Page(dom).data("outcome")

@@ -59,10 +59,10 @@ def test_only_the_script_of_the_page_may_run(tmp_path):
     (script,) = (text for attributes, text in page.scripts if "type" not in attributes)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}';" in page.policy
-    assert page.policy.startswith("default-src 'none';")
+    assert page.policy.startswith("default-src 'none';") and "; media-src blob:;" in page.policy
     write_empty(tmp_path / "without.html")
     page = Page((tmp_path / "without.html").read_text(encoding="utf-8"))
-    assert "script-src 'none';" in page.policy
+    assert "script-src 'none';" in page.policy and "media-src" not in page.policy
     assert not page.scripts
 
 

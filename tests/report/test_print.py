@@ -7,6 +7,7 @@ import pytest
 
 from tests.report.browser import Browser
 from tests.report.test_page import themes
+from tsc_jax.data.clock import Clock
 from tsc_jax.localization.segments import make_segments
 from tsc_jax.report.timelines import VideoTimeline, write_timelines
 
@@ -61,7 +62,7 @@ def test_all_videos_are_printed_if_they_are_not_too_many(tmp_path, browser, numb
     segments = make_segments(0, [0], [1], [9], [1.0])
     video = VideoTimeline("", 12, segments, segments, np.ones((24, 2)), np.ones(24))
     videos = [video._replace(name=f"video {place}") for place in range(number)]
-    write_timelines(tmp_path / "page.html", "title", ["run"], RATE, videos)
+    write_timelines(tmp_path / "page.html", "title", ["run"], Clock(RATE), videos)
     outcome = browser.run(tmp_path / "page.html", PAPER)
     shown = range(number if number <= 40 else 1)
     assert outcome["names"] == [f"video {place} 0:12.0" for place in shown]
@@ -79,7 +80,7 @@ def test_all_videos_are_printed_if_they_are_not_too_many(tmp_path, browser, numb
 def test_paper_is_light_on_a_dark_desktop(tmp_path, browser):
     segments = make_segments(0, [0], [1], [9], [1.0])
     video = VideoTimeline("a", 12, segments, segments, np.ones((24, 2)), np.ones(24))
-    write_timelines(tmp_path / "page.html", "title", ["run"], RATE, [video, video._replace(name="b")])
+    write_timelines(tmp_path / "page.html", "title", ["run"], Clock(RATE), [video, video._replace(name="b")])
     outcome = {}
     for theme, setting in (("light", 1), ("dark", 0)):
         printed = tmp_path / f"{theme}.pdf"

@@ -11,6 +11,7 @@ import pytest
 from tests.report.browser import Browser
 from tests.report.pages import Page
 from tests.report.test_page import HOSTILE, themes
+from tsc_jax.data.clock import Clock
 from tsc_jax.localization.segments import make_segments
 from tsc_jax.report.lanes import colour_classes, shown_classes
 from tsc_jax.report.page import sayable
@@ -39,7 +40,7 @@ def random_video(seed, name="video", snippets=40, classes=8, number=30, truth=Tr
 def written(path, videos, classes=8, title="title"):
     """Writes the page of `videos` and parses it; `classes` is the number of classes or their names."""
     names = [f"action {i}" for i in range(classes)] if isinstance(classes, int) else classes
-    write_timelines(path, title, names, RATE, videos)
+    write_timelines(path, title, names, Clock(RATE), videos)
     return Page(path.read_text(encoding="utf-8"))
 
 
@@ -47,7 +48,7 @@ def test_the_page_holds_what_it_was_given_to_three_digits(tmp_path):
     videos = [random_video(0), random_video(1, truth=False, snippets=7)]
     page = written(tmp_path / "page.html", videos)
     index = page.data("index")
-    assert index["snippets_per_second"] == RATE
+    assert (index["snippets_per_second"], index["offset"]) == (RATE, 0)
     for place, (video, entry) in enumerate(zip(videos, index["videos"], strict=True)):
         columns = (video.predictions.label, video.predictions.start, video.predictions.end, video.predictions.score)
         best_first = np.stack(columns, axis=1)[np.argsort(-video.predictions.score)]
@@ -112,7 +113,7 @@ def test_gaps_are_null_and_arrays_that_do_not_fit_are_refused(tmp_path):
     assert curves["attention"][1] is None
     assert all(curve[2] is None for curve in [*curves["activations"], curves["background"]])
     with pytest.raises(ValueError, match=r"video: cas \(3, 9\) and attention \(3,\), expected \[T, 3\]"):
-        write_timelines(tmp_path / "page.html", "title", ["a", "b"], RATE, [video])
+        write_timelines(tmp_path / "page.html", "title", ["a", "b"], Clock(RATE), [video])
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.video.videos import moving, write_sound, write_video
+from tsc_jax.data.clock import Clock
 from tsc_jax.data.per_video import read_per_video
 from tsc_jax.data.pickles import load_npy
 from tsc_jax.predict import open_inputs
@@ -95,7 +96,12 @@ def test_a_second_run_restores_what_is_missing(extracted, videos):
 
 def test_a_video_is_an_input_of_the_prediction(extracted, videos):
     def localizer(width):
-        same = {"check": lambda features, origin: features, "directory": Path("run"), "extractor": None}
+        same = {
+            "check": lambda features, origin: features,
+            "directory": Path("run"),
+            "extractor": None,
+            "clock": Clock(SNIPPETS_PER_SECOND),
+        }
         return types.SimpleNamespace(width=width, snippets_per_second=SNIPPETS_PER_SECOND, **same)
 
     bad = [videos / "short.mp4", videos / "sound.wav"]

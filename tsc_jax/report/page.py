@@ -1,8 +1,9 @@
 """Builds the HTML pages of this package from templates/; each page is one file that loads nothing from the network.
 
 A page holds its own CSS, JavaScript and data. Its Content-Security-Policy allows one script, identified by its hash,
-inline styles, and images in data: URLs; the browser blocks everything else, even if it is in the file. Jinja2 escapes
-every text that is not `Markup`. Colours follow the reader's light or dark setting (assets/page.css).
+inline styles, images in data: URLs and, on a page that plays videos, files that the reader opens; the browser blocks
+everything else, even if it is in the file. Jinja2 escapes every text that is not `Markup`. Colours follow the reader's
+light or dark setting (assets/page.css).
 """
 
 import base64

@@ -17,7 +17,7 @@ from tsc_jax.evaluation import protocols, results
 from tsc_jax.evaluation.detection import average_precisions
 from tsc_jax.evaluation.evaluate import Evaluation, evaluate, ground_truth, localize
 from tsc_jax.evaluation.protocols import FLOOR
-from tsc_jax.files import check_folder, file_name
+from tsc_jax.files import check_folder, file_names
 from tsc_jax.inference import Inference, make_inference
 from tsc_jax.report.figures import draw_videos, save
 from tsc_jax.report.sections import write_training_report
@@ -243,5 +243,6 @@ def write_report(folder: Path, evaluation: Evaluation, metrics: Mapping, dataset
     results.write_json(folder / "metrics.json", dict(metrics) | of_classes)
     names = [video.name for video in dataset.test.videos]
     results.write_predictions(folder / "predictions.json", evaluation.predictions, names, dataset.classes)
+    files = dict(zip(names, file_names(names, ".png"), strict=True))
     for name, figure in draw_videos(evaluation, dataset, figures, f"{metrics['selection']}, step {metrics['step']}"):
-        save(figure, folder / "figures" / file_name(name, ".png"))
+        save(figure, folder / "figures" / files[name])

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tsc_jax.data.clock import Clock
 from tsc_jax.localization.segments import Segments, make_segments
 from tsc_jax.report.lanes import colour_classes, shown_classes
 from tsc_jax.report.page import COLOURS, write_page
@@ -40,12 +41,13 @@ class VideoTimeline(NamedTuple):
 
 
 def write_timelines(
-    path: Path, title: str, classes: Sequence[str], snippets_per_second: float, videos: Sequence[VideoTimeline]
+    path: Path, title: str, classes: Sequence[str], clock: Clock, videos: Sequence[VideoTimeline]
 ) -> None:
     """Writes one HTML file with one timeline per video, whole or not at all; equal arguments give equal bytes.
 
-    212 videos of 1,500 snippets and 600 predictions each make 19 MB without thumbnails. Raises ValueError if arrays
-    have other shapes than `VideoTimeline` says, or times or scores are not finite.
+    `clock` is that of the snippets of all videos. 212 videos of 1,500 snippets and 600 predictions each make 19 MB
+    without thumbnails. Raises ValueError if arrays have other shapes than `VideoTimeline` says, or times or scores are
+    not finite.
     """
     for video in videos:
         if video.cas.shape != (*video.attention.shape, len(classes) + 1):
@@ -56,7 +58,8 @@ def write_timelines(
     index = {
         "classes": classes,
         "colours": colour_classes(len(classes), [video.lanes for video in videos], COLOURS),
-        "snippets_per_second": snippets_per_second,
+        "snippets_per_second": clock.rate,
+        "offset": clock.offset,
         "videos": [describe(video) for video in videos],
     }
     write_page(

@@ -27,7 +27,7 @@ MODEL_CARD = """# {name}
 Method {method} for weakly-supervised temporal action localization, exported by tsc_jax {version}.
 
 * trained on: {data}, video-level labels only, {step} steps; chosen as: {selection}
-* input: snippet features [T, {width}], {rate:g} snippets per second, from the extractor that it was trained with
+* input: snippet features [T, {width}], {rate}, from the extractor that it was trained with
 * output: class activations and attention of every snippet, from which segments are read
 * its {number} classes: {classes}
 * weights: {storage}; {parameters:,} numbers
@@ -103,6 +103,7 @@ def write_program(path: Path, trained: Trained, length: int) -> None:
 
 def model_card(name: str, trained: Trained, storage: str) -> str:
     """The model card of an export, see MODEL_CARD."""
+    rate = trained.about["snippets_per_second"]
     return MODEL_CARD.format(
         name=name,
         method=trained.config.method,
@@ -111,7 +112,7 @@ def model_card(name: str, trained: Trained, storage: str) -> str:
         step=trained.step,
         selection=trained.selection,
         width=trained.sizes.width,
-        rate=trained.about["snippets_per_second"] or float("nan"),
+        rate=f"{rate:g} snippets per second" if rate else "at a rate that the user gives",
         number=len(trained.classes),
         classes=", ".join(trained.classes),
         storage=storage,

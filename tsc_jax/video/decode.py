@@ -13,6 +13,7 @@ import numpy as np
 
 from tsc_jax.errors import InputWarning
 from tsc_jax.video.container import begin, decoded, gap, length, load_decoder, open_video, pictures
+from tsc_jax.video.frames import FrameFolder
 from tsc_jax.video.times import FRAMES_PER_SECOND, Stretches, joined, repetitions
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _LOST = 0.3  # seconds that the header may promise in vain
 _TOLD = 5  # stretches of damage that are listed
 
 
-def read_frames(path: Path) -> Iterator[np.ndarray]:
+def read_frames(path: Path | FrameFolder) -> Iterator[np.ndarray]:
     """Yields the frames of a video at 25 per second, each uint8 RGB [224, 224, 3].
 
     Each frame is shown from the 25th of a second nearest to its time stamp until the next frame is shown; frames of
@@ -36,6 +37,10 @@ def read_frames(path: Path) -> Iterator[np.ndarray]:
     `InputWarning` of several streams, of damage, and of a file that ends before the time in its header. Raises
     InputError if there is no video, or none that can be decoded.
     """
+    if isinstance(path, FrameFolder):
+        for picture, times in path.pictures():
+            yield from itertools.repeat(_centre(_scaled(_as_frame(picture))), times)
+        return
     with open_video(path) as (container, stream):
         if len(pictures(container)) > 1:
             _warn(
@@ -46,9 +51,7 @@ def read_frames(path: Path) -> Iterator[np.ndarray]:
         number = 0
         for frame, times in repetitions(decoded(container, stream, damage), gap(stream), path, origin, damage):
             if times > 0:
-                picture = _upright(frame, stream)
-                top, left = ((side - CROP) // 2 for side in picture.shape[:2])
-                yield from itertools.repeat(np.ascontiguousarray(picture[top:, left:][:CROP, :CROP]), times)
+                yield from itertools.repeat(_centre(_upright(frame, stream)), times)
                 number += times
         _tell(path, joined(damage, begin(container, stream)), length(container, stream), number / FRAMES_PER_SECOND)
 
@@ -69,30 +72,54 @@ def _warn(sentence: str) -> None:
     warnings.warn(InputWarning(sentence), stacklevel=3)
 
 
-def seconds(path: Path) -> float | None:
+def seconds(path: Path | FrameFolder) -> float | None:
     """Returns the duration of a video, None if its header does not give it; raises InputError if there is no video."""
+    if isinstance(path, FrameFolder):
+        return path.seconds
     with open_video(path) as (container, stream):
         return length(container, stream)
 
 
-def thumbnails(path: Path, number: int, height: int = 90) -> list[tuple[float, bytes]]:
+def thumbnails(path: Path | FrameFolder, number: int, height: int = 90) -> list[tuple[float, bytes]]:
     """Returns small pictures of a video, one from the middle of each of `number` equal parts.
 
     Each is (requested time in seconds, JPEG file of `height` pixels). There are fewer if the decoder cannot seek to a
     time, and none if the duration is unknown. Raises InputError like `read_frames`.
     """
+    if isinstance(path, FrameFolder):
+        times = _middles(path.seconds, number)
+        return [(time, _jpeg(_scaled(_as_frame(path.picture_at(time))), height)) for time in times]
     with open_video(path) as (container, stream):
-        end = length(container, stream)
-        times = [] if end is None else [(index + 0.5) * end / number for index in range(number)]
+        times = _middles(length(container, stream), number)
         frames = ((time, _frame_at(container, stream, time)) for time in times)
         return [(time, _jpeg(_upright(frame, stream), height)) for time, frame in frames if frame is not None]
 
 
+def _middles(end: float | None, number: int) -> list[float]:
+    """Returns the middle of each of `number` equal parts of a duration; none if it is unknown."""
+    return [] if end is None else [(index + 0.5) * end / number for index in range(number)]
+
+
+def _as_frame(picture: np.ndarray) -> "av.VideoFrame":
+    return load_decoder().VideoFrame.from_ndarray(picture, "rgb24")
+
+
+def _centre(picture: np.ndarray) -> np.ndarray:
+    """Returns its central CROP x CROP pixels."""
+    top, left = ((side - CROP) // 2 for side in picture.shape[:2])
+    return np.ascontiguousarray(picture[top:, left:][:CROP, :CROP])
+
+
+def _scaled(frame: "av.VideoFrame", aspect: Fraction | None = None) -> np.ndarray:
+    """Returns uint8 RGB [H, W, 3] with a shorter side of SHORTER_SIDE pixels; `aspect` is that of a pixel."""
+    shown = (frame.width * (aspect or 1), frame.height)
+    width, height = (max(round(side * SHORTER_SIDE / min(shown)), SHORTER_SIDE) for side in shown)
+    return frame.reformat(width, height, "rgb24", interpolation="BILINEAR").to_ndarray()
+
+
 def _upright(frame: "av.VideoFrame", stream: "av.VideoStream") -> np.ndarray:
     """Returns uint8 RGB [H, W, 3] as players show it, with a shorter side of SHORTER_SIDE pixels."""
-    shown = (frame.width * (stream.sample_aspect_ratio or 1), frame.height)
-    width, height = (max(round(side * SHORTER_SIDE / min(shown)), SHORTER_SIDE) for side in shown)
-    picture = frame.reformat(width, height, "rgb24", interpolation="BILINEAR").to_ndarray()
+    picture = _scaled(frame, stream.sample_aspect_ratio)
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return picture

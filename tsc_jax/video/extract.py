@@ -8,7 +8,6 @@ import contextlib
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -17,6 +16,7 @@ from tsc_jax.errors import InputError
 from tsc_jax.video import i3d, weights
 from tsc_jax.video.container import load_decoder
 from tsc_jax.video.decode import read_frames, seconds
+from tsc_jax.video.inputs import Video
 from tsc_jax.video.times import FRAMES_PER_SECOND
 
 SNIPPET = 16
@@ -50,7 +50,7 @@ def make_extractor(dtype: str = "float32", batch_size: int | None = None) -> Cal
         padding = np.zeros((size - len(batch), *batch[0].shape), np.uint8)
         return network(np.concatenate([batch, padding])), len(batch)
 
-    def extract(path: Path, progress: Callable[[int], object] = lambda number: None) -> np.ndarray:
+    def extract(path: Video, progress: Callable[[int], object] = lambda number: None) -> np.ndarray:
         snippets, parts = _snippets(path), []
         started = map(start, iter(lambda: list(itertools.islice(snippets, size)), []))
         # A pair makes the next batch start, so that it is decoded while this one is computed.
@@ -62,7 +62,7 @@ def make_extractor(dtype: str = "float32", batch_size: int | None = None) -> Cal
     return extract
 
 
-def expected_snippets(videos: Iterable[Path]) -> int:
+def expected_snippets(videos: Iterable[Video]) -> int:
     """Returns about how many snippets videos have; 0 for those that cannot be opened, which extraction reports."""
     total = 0.0
     for video in videos:
@@ -71,7 +71,7 @@ def expected_snippets(videos: Iterable[Path]) -> int:
     return round(total)
 
 
-def _snippets(path: Path) -> Iterator[np.ndarray]:
+def _snippets(path: Video) -> Iterator[np.ndarray]:
     """Yields uint8 [16, 224, 224, 3]."""
     frames, is_empty = read_frames(path), True
     while len(snippet := list(itertools.islice(frames, SNIPPET))) == SNIPPET:

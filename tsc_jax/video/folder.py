@@ -18,10 +18,11 @@ from tsc_jax.data.pickles import load_npy
 from tsc_jax.errors import InputError
 from tsc_jax.files import LONGEST_NAME, replacing, write_text
 from tsc_jax.video.extract import SNIPPETS_PER_SECOND, WIDTH, account, expected_snippets, make_extractor
+from tsc_jax.video.inputs import Video
 
 
 def extract_folder(
-    videos: Sequence[Path],
+    videos: Sequence[Video],
     output: Path,
     split: str | None = None,
     dtype: str = "float32",
@@ -30,8 +31,8 @@ def extract_folder(
     """Writes features/VIDEO.npy, or features/SPLIT/VIDEO.npy, per video, and meta.json into `output`.
 
     Keeps complete files of earlier calls. Prints one line on stderr per video that cannot be used, and continues;
-    returns the number of these videos. For `dtype` and `batch_size` see `make_extractor`.
-    Raises InputError if a package is missing, `output` has features of another extractor, or two videos have one name.
+    returns the number of these videos. For `dtype` and `batch_size` see `make_extractor`. Raises InputError if a
+    package is missing, `output` has features of another extractor, or two videos have one name.
     """
     account_now = account(dtype)
     _meta(output, account_now)
@@ -66,7 +67,7 @@ def extract_folder(
 
 
 @contextlib.contextmanager
-def _noting(video: Path, failures: dict[Path, str]) -> Iterator[None]:
+def _noting(video: Video, failures: dict[Video, str]) -> Iterator[None]:
     """Turns an error of one video into a sentence on stderr and in `failures`; a full disk is an error of all."""
     try:
         yield

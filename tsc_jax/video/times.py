@@ -51,13 +51,13 @@ def repetitions(
                 damage.append((time + gap, start))
             else:
                 longest, gap = max(longest, distance), distance or gap
-            end = max(_nearest_frame(start - first), begun)
+            end = max(nearest_frame(start - first), begun)
             yield shown, end - begun
             begun = end
         shown, time = frame, start
     if shown is not None:
         last = max(gap, min((shown.duration or 0) * (shown.time_base or 0), _LONGEST_STILL))
-        yield shown, max(_nearest_frame(time + last - first) - begun, 0)
+        yield shown, max(nearest_frame(time + last - first) - begun, 0)
 
 
 def _in_order(
@@ -91,7 +91,7 @@ def _next(waiting: deque["av.VideoFrame"], stamps: list[Fraction]) -> tuple["av.
     return frame, None if frame.pts is None else heapq.heappop(stamps)
 
 
-def _nearest_frame(time: Fraction) -> int:
+def nearest_frame(time: Fraction) -> int:
     """Seconds -> the nearest frame at 25 per second."""
     return math.floor(time * FRAMES_PER_SECOND + Fraction(1, 2))
 

@@ -179,6 +179,7 @@ function onPointerUp(event) {
     grip.moved = true;
   } else if (!grip.moved && event.type === "pointerup") {
     view.chosen = spot.segment;
+    if (!grip.whole) seek(spot.segment ? spot.segment.start : spot.time, spot.segment !== null);
     hover(event);
   }
 }
@@ -209,6 +210,7 @@ function choose(by) {
   const segment = order[at < 0 ? (by > 0 ? 0 : order.length - 1) : at + by];
   if (!segment) return;
   view.chosen = segment;
+  seek(segment.start, false);
   if (segment.start < view.start || segment.end > view.end) {
     setWindow((segment.start + segment.end) / 2, Math.max(view.end - view.start, 1.2 * (segment.end - segment.start)));
   }
@@ -220,6 +222,7 @@ function onKey(event) {
   const actions = {
     "+": () => zoom(1 / 1.5), "=": () => zoom(1 / 1.5), "-": () => zoom(1.5), 0: () => setWindow(0, view.extent),
     ArrowLeft: () => move(-tenth), ArrowRight: () => move(tenth), ArrowUp: () => choose(-1), ArrowDown: () => choose(1),
+    ...(played ? { " ": togglePlay } : {}),
   };
   if (!Object.hasOwn(actions, event.key)) return;
   actions[event.key]();
@@ -278,6 +281,7 @@ function start() {
   setLeast(Number(byId("threshold").value));
   fillList();
   listen();
+  listenToPlayer();
   show(fromAddress());
   window.addEventListener("hashchange", () => fromAddress() !== view.place && show(fromAddress()));
 }

@@ -124,17 +124,16 @@ function drawStrip(pen, video, width, height) {
 // The area above zero is filled.
 function drawCurve(pen, curve, low, high, colour, width, top, height) {
   const x = scale(width);
-  const rate = index.snippets_per_second;
-  const group = Math.max(1, Math.floor(((view.end - view.start) * rate) / (2 * width)));
+  const group = Math.max(1, Math.floor(((view.end - view.start) * index.snippets_per_second) / (2 * width)));
   const y = (value) => top + height - ((value / 1000 - low) / (high - low || 1)) * height;
   const base = y(1000 * Math.max(0, low));
-  const first = Math.max(0, Math.floor((view.start * rate) / group) * group);
+  const first = Math.max(0, Math.floor(snippetAt(view.start) / group) * group);
   const line = new Path2D();
   const area = new Path2D();
   let open = false;
-  for (let i = first; i < curve.length && i / rate <= view.end; i += group) {
+  for (let i = first; i < curve.length && timeOf(i) <= view.end; i += group) {
     const values = curve.slice(i, i + group).filter((value) => value !== null);
-    const [left, right] = [x(i / rate), x(Math.min(i + group, curve.length) / rate)];
+    const [left, right] = [x(timeOf(i)), x(timeOf(Math.min(i + group, curve.length)))];
     const at = values.length ? y(Math.max(...values)) : null;
     if (at !== null) {
       if (open) line.lineTo(left, at);

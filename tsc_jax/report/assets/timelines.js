@@ -14,12 +14,17 @@ const best = Math.max(0, ...index.videos.map((video) => (video.predictions.lengt
 // start, end: in seconds; time: under the pointer, or null; hovered, chosen: segments, or null.
 const view = { place: 0, video: null, curves: null, extent: 1, start: 0, end: 1, least: 0, time: null, hovered: null, chosen: null };
 
+// Returns when a snippet starts, in seconds.
+const timeOf = (snippet) => index.offset + snippet / index.snippets_per_second;
+
+// Returns the snippet at a time in seconds.
+const snippetAt = (time) => Math.floor((time - index.offset) * index.snippets_per_second);
+
 function openVideo(place) {
   const video = index.videos[place];
   const curves = JSON.parse(byId(`curves-${place}`).textContent);
-  const rate = index.snippets_per_second;
   const ends = [...(video.truth || []), ...video.predictions].map((segment) => segment[2]);
-  const extent = ends.reduce((last, end) => Math.max(last, end), Math.max(video.duration, curves.attention.length / rate)) || 1;
+  const extent = ends.reduce((last, end) => Math.max(last, end), Math.max(video.duration, timeOf(curves.attention.length))) || 1;
   const segments = [
     ...(video.truth || []).map(([label, start, end]) => ({ label, start, end, score: null })),
     ...video.predictions.map(([label, start, end, score]) => ({ label, start, end, score })),
@@ -95,6 +100,6 @@ const describe = (segment) => {
 
 // Returns the value of a curve at a time; undefined outside the video and where it is not finite.
 function valueAt(curve, time) {
-  const value = curve[Math.floor(time * index.snippets_per_second)];
+  const value = curve[snippetAt(time)];
   return value === null || value === undefined ? undefined : value / 1000;
 }

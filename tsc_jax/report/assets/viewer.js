@@ -28,6 +28,7 @@ function show(place) {
   }
   rove(place);
   arrange();
+  load();
 }
 
 // Builds the lanes again, for another video or another position of the slider.
@@ -143,15 +144,16 @@ function tellChosen() {
 }
 
 function drawCursor() {
-  const inside = view.time !== null && view.time >= view.start && view.time <= view.end;
+  const time = view.time ?? playedTime();
+  const inside = time !== null && time >= view.start && time <= view.end;
   byId("cursor").hidden = !inside;
   for (const lane of lanes) {
-    const value = inside && lane.curve ? valueAt(lane.curve, view.time) : undefined;
+    const value = inside && lane.curve ? valueAt(lane.curve, time) : undefined;
     lane.value.textContent = value === undefined ? "" : digits(value, 2);
   }
   if (!inside) return;
   const axis = lanes.find((lane) => lane.kind === "axis").canvas;
-  byId("cursor").style.transform = `translateX(${axis.offsetLeft + scale(axis.clientWidth)(view.time)}px)`;
-  byId("now").textContent = clock(view.time, true);
-  byId("now").style.top = `${axis.parentElement.offsetTop}px`;
+  byId("cursor").style.transform = `translateX(${axis.offsetLeft + scale(axis.clientWidth)(time)}px)`;
+  byId("now").textContent = clock(time, true);
+  byId("cursor").style.top = `${axis.parentElement.offsetTop}px`; // the lane above has the time of the whole video
 }
