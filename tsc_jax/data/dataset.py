@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import grain
 import numpy as np
 import tensorflow_datasets as tfds
 
@@ -188,8 +187,8 @@ def _read_entries(builder: tfds.core.DatasetBuilder, split: str) -> list[dict[st
 
 def _open_split(builder: tfds.core.DatasetBuilder, split: str, entries: Sequence[Mapping[str, Any]]) -> Split:
     source = builder.as_data_source(split)
-    # Reads the end of each file, where its number of records is.
-    held = len(grain.sources.ArrayRecordDataSource([os.fspath(path) for path in builder.info.splits[split].filepaths]))
+    # The same reader, given only the names of the files, reads their numbers of records, at the end of each.
+    held = len(type(source.data_source)([os.fspath(path) for path in builder.info.splits[split].filepaths]))
     if not held == len(source) == len(entries):
         raise ValueError(f"its files have {held} {split} videos, expected {len(entries)}")
     videos = [_video(entry, len(builder.info.metadata["classes"])) for entry in entries]
