@@ -1,5 +1,6 @@
-"""Opening a prepared data set: concurrent readers, earlier versions, and errors for missing or damaged files."""
+"""Opening a prepared data set: its index, concurrent readers, earlier versions, and missing or damaged files."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 
 from tests.data.small import make_source, prepared
+from tsc_jax.data import builder
 from tsc_jax.data.builder import prepare, prepared_folder
-from tsc_jax.data.dataset import open_dataset
+from tsc_jax.data.dataset import Dataset, open_dataset
+from tsc_jax.data.index import seal
 from tsc_jax.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,6 +40,106 @@ def test_a_damaged_data_set_is_an_input_error(tmp_path, pattern, damage):
     if damage == "cut":
         file.write_bytes(content[: len(content) // 2])
     with pytest.raises(InputError, match=r"wtal/small/1\.0\.0: the prepared data set is damaged"):
+        open_dataset(tmp_path, "small")
+
+
+def change_metadata(data_dir: Path, change) -> None:
+    file = prepared_folder(data_dir, "small") / "metadata.json"
+    metadata = json.loads(file.read_text())
+    change(metadata)
+    file.write_text(json.dumps(metadata))
+
+
+def without_index(metadata: dict) -> None:
+    del metadata["index"], metadata["index_seal"]
+
+
+def facts(dataset: Dataset) -> list:
+    """The videos of a data set, in a form that can be compared."""
+    return [
+        [value.tolist() if isinstance(value, np.ndarray) else value for value in dataclasses.astuple(video)]
+        for video in (*dataset.train.videos, *dataset.test.videos)
+    ]
+
+
+def features(dataset: Dataset) -> list:
+    splits = (dataset.train, dataset.test)
+    return [split.features(place).tolist() for split in splits for place in range(len(split.videos))]
+
+
+@pytest.fixture
+def in_another_order(monkeypatch):
+    """Data sets are prepared with their records in another order than the index says, as earlier versions did."""
+    records = builder._records
+    monkeypatch.setattr(builder, "_records", lambda *arguments: [*records(*arguments)][::-1])
+
+
+def test_records_are_damaged_only_for_those_who_read_them(tmp_path):
+    before, source = prepared(make_source(), tmp_path), make_source()
+    for file in prepared_folder(tmp_path, "small").glob("*array_record*"):
+        damaged = file.read_bytes()
+        for video in (*source.splits["train"], *source.splits["test"]):
+            whole = video.read_features().tobytes()
+            damaged = damaged.replace(whole, whole[::-1])
+        file.write_bytes(damaged)
+    after = open_dataset(tmp_path, "small")
+    assert facts(after) == facts(before)
+    with pytest.raises(InputError, match=r"wtal/small/1\.0\.0: the prepared data set is damaged \(.+--overwrite"):
+        after.train.features(0)
+
+
+def test_a_data_set_without_an_index_opens_as_before_and_nothing_is_written(tmp_path, in_another_order):
+    assert prepare(make_source, "small", tmp_path / "earlier")
+    change_metadata(tmp_path / "earlier", without_index)
+    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "earlier").rglob("*")}
+    earlier = open_dataset(tmp_path / "earlier", "small")
+    assert [video.name for video in earlier.train.videos] == ["v1", "v2", "v3"]
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "earlier").rglob("*")} == files
+    assert earlier.train.records.tolist() == [2, 1, 0]
+    examples = {video.name: video for video in make_source().splits["train"]}
+    for place, video in enumerate(earlier.train.videos):
+        np.testing.assert_array_equal(earlier.train.features(place), examples[video.name].read_features())
+
+
+def test_index_and_records_say_the_same(tmp_path):
+    indexed = prepared(make_source(), tmp_path)
+    change_metadata(tmp_path, without_index)
+    earlier = open_dataset(tmp_path, "small")
+    assert (facts(earlier), features(earlier)) == (facts(indexed), features(indexed))
+
+
+def test_records_may_fill_several_files(tmp_path, monkeypatch):
+    whole = prepared(make_source(), tmp_path / "whole")
+    monkeypatch.setattr(builder, "VIDEOS_PER_FILE", 2)
+    parted = prepared(make_source(), tmp_path / "parted")
+    assert len([*prepared_folder(tmp_path / "parted", "small").glob("*train*")]) == 2
+    assert (facts(parted), features(parted)) == (facts(whole), features(whole))
+
+
+def test_records_that_are_not_those_of_the_index_are_found(tmp_path, in_another_order):
+    dataset = prepared(make_source(), tmp_path)
+    with pytest.raises(InputError, match=r'damaged \(record 0 of train is "v3" with \d snippets, expected "v1"'):
+        dataset.train.features(0)
+
+
+def another_duration(metadata: dict) -> None:
+    metadata["index"]["train"][0]["duration"] += 1e-9
+
+
+def another_fingerprint(metadata: dict) -> None:
+    metadata["fingerprint"] = "0" * 64
+
+
+def one_video_less(metadata: dict) -> None:
+    metadata["index"]["test"].pop()
+    metadata["index_seal"] = seal(metadata["index"], metadata["fingerprint"])
+
+
+@pytest.mark.parametrize("change", [another_duration, another_fingerprint, one_video_less])
+def test_an_index_of_other_data_is_an_input_error(tmp_path, change):
+    prepared(make_source(), tmp_path)
+    change_metadata(tmp_path, change)
+    with pytest.raises(InputError, match=r"wtal/small/1\.0\.0: the prepared data set is damaged \(its .+--overwrite"):
         open_dataset(tmp_path, "small")
 
 

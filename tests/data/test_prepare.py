@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.data.layouts import CLASSES, make_examples, write_joint, write_per_video
 from tests.data.small import make_source, prepared
-from tsc_jax.data.builder import Wtal, config_of, prepare, prepared_folder
+from tsc_jax.data.builder import config_of, prepare, prepared_folder
 from tsc_jax.data.checks import MAX_NAME_BYTES, rate_fits
 from tsc_jax.data.dataset import Split, open_dataset
 from tsc_jax.data.joint import read_joint
@@ -130,10 +131,24 @@ def test_every_change_shows_in_the_fingerprint(small, tmp_path, changed):
     assert len({small.fingerprint, train.fingerprint, test.fingerprint}) == 3
 
 
-def test_the_fingerprint_does_not_depend_on_the_order_in_which_splits_are_written(small, tmp_path, monkeypatch):
-    write = Wtal._split_generators  # a hook of TFDS
-    monkeypatch.setattr(Wtal, "_split_generators", lambda self, manager: dict(reversed(write(self, manager).items())))
-    assert prepared(make_source(), tmp_path).fingerprint == small.fingerprint
+def test_preparing_holds_the_features_of_few_videos_at_a_time(tmp_path):
+    living, most = weakref.WeakValueDictionary(), 0
+
+    def read(number: int) -> np.ndarray:
+        nonlocal most
+        features = np.full((4, 6), number, np.float32)
+        most = max(most, len(living))
+        living[number] = features
+        return features
+
+    video = make_source().splits["train"][0]
+    many = [
+        dataclasses.replace(video, name=f"{number:03}", read_features=functools.partial(read, number))
+        for number in range(50)
+    ]
+    source = with_split("test", lambda videos: many)(make_source())
+    assert len(prepared(source, tmp_path).test.videos) == 50
+    assert most <= 3
 
 
 # Names and rates.

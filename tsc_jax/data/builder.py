@@ -8,12 +8,11 @@ import dataclasses
 import errno
 import functools
 import hashlib
-import io
 import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ import tqdm
 
 from tsc_jax.data.checks import check_source
 from tsc_jax.data.features import check_features
+from tsc_jax.data.index import entry_of, seal
 from tsc_jax.data.scratch import ends_on_sigterm, scratch_folder
 from tsc_jax.data.source import DURATION, SPLITS, Source, SourceVideo
 from tsc_jax.data.watch import PLANS, watch_source
@@ -31,11 +31,15 @@ from tsc_jax.errors import InputError
 from tsc_jax.files import local_path
 from tsc_jax.settings import is_number
 
+VIDEOS_PER_FILE = 512
+_VERSION = "1.0.0"
 
-@dataclasses.dataclass(eq=False)
-class WtalConfig(tfds.core.BuilderConfig):
+
+@dataclasses.dataclass(frozen=True)
+class WtalConfig:
     """The name of a data set and what the program knows about it; None where its files must give the value."""
 
+    name: str
     subsets: tuple[str, str] | None = None  # names of its training and test subsets in the annotations
     classes: tuple[str, ...] | None = None  # in the order of their indices
     snippets_per_second: float | None = None  # rate of its snippet features
@@ -48,104 +52,17 @@ def _published(name: str, train: str, test: str) -> WtalConfig:
     return WtalConfig(name=name, subsets=(train, test), classes=tuple(listed.splitlines()), snippets_per_second=25 / 16)
 
 
-class _Info(tfds.core.DatasetInfo):
-    """Does not search TFDS's public bucket, which would leave a temporary folder behind."""
-
-    def initialize_from_bucket(self) -> None:
-        """Does nothing."""
-
-
-class Wtal(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    """Writes one record per video of a checked source, and the classes, rate, width and fingerprint as metadata."""
-
-    VERSION = tfds.core.Version("1.0.0")
-    BUILDER_CONFIGS = (
-        _published("thumos14", "validation", "test"),
-        _published("activitynet12", "training", "validation"),
-        _published("activitynet13", "training", "validation"),
-        *(WtalConfig(name=name, read_embedded=functools.partial(watch_source, plan)) for name, plan in PLANS.items()),
-    )
-    # Otherwise TFDS looks beside this file for checksums of downloads, with a package that it does not require.
-    code_path = None
-
-    def __init__(self, source: Source, **kwargs: Any):
-        self._source = source
-        self._digests, self._rates = {}, set()  # sha256 of each split that is written, by its name; rates of its videos
-        self._videos = {split: sorted(source.splits[split], key=lambda video: video.name) for split in SPLITS}
-        self._width = _features(self._videos["train"][0]).shape[1]
-        super().__init__(file_format="array_record", **kwargs)
-
-    def _info(self) -> tfds.core.DatasetInfo:
-        # As bytes, because TFDS otherwise rounds float64 to float32, and writes float32 ten times slower.
-        exact = functools.partial(tfds.features.Tensor, encoding=tfds.features.Encoding.BYTES)
-        return _Info(
-            builder=self,
-            description="Snippet features of untrimmed videos with video-level labels and action segments.",
-            features=tfds.features.FeaturesDict(
-                {
-                    "name": tfds.features.Text(),
-                    "num_snippets": np.int64,
-                    "duration": exact(shape=(), dtype=np.float64),
-                    "snippets_per_second": exact(shape=(), dtype=np.float64),
-                    "offset": exact(shape=(), dtype=np.float64),
-                    "labels": tfds.features.Tensor(shape=(None,), dtype=np.int32),
-                    "segments": exact(shape=(None, 2), dtype=np.float64),
-                    "segment_labels": tfds.features.Tensor(shape=(None,), dtype=np.int32),
-                    "features": exact(shape=(None, self._width), dtype=np.float32),
-                }
-            ),
-            metadata=tfds.core.MetadataDict(
-                classes=list(self._source.classes),
-                width=self._width,
-                extractor=self._source.extractor,
-            ),
-        )
-
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
-        del dl_manager  # nothing is downloaded
-        return {split: self._generate_examples(split) for split in SPLITS}
-
-    def _generate_examples(self, split: str) -> Iterator[tuple[str, dict]]:
-        index = {name: place for place, name in enumerate(self._source.classes)}
-        shared, digest = self._source.snippets_per_second, hashlib.sha256()
-        # TFDS's own bars are off because they do not know the number of videos.
-        for video in tqdm.tqdm(self._videos[split], split, unit="video", disable=None):
-            features = _features(video)
-            if features.shape[1] != self._width:
-                raise InputError(
-                    f"{_origin(video)}: features have width {features.shape[1]}, others have {self._width}"
-                )
-            rate = rate_of(video, len(features), shared)
-            duration = video.offset + len(features) / rate if video.duration is None else video.duration
-            facts = (video.name, duration, sorted(video.labels), video.segments, video.segment_labels)
-            clock = () if (rate, video.offset) == (shared, 0.0) else (rate, video.offset)
-            digest.update(json.dumps([*facts, features.shape, *clock]).encode())
-            digest.update(features.tobytes())
-            record = {
-                "name": video.name,
-                "num_snippets": len(features),
-                "duration": np.float64(duration),
-                "snippets_per_second": np.float64(rate),
-                "offset": np.float64(video.offset),
-                "labels": np.array(sorted(index[label] for label in video.labels), np.int32),
-                "segments": np.array(video.segments, np.float64).reshape(-1, 2),
-                "segment_labels": np.array([index[label] for label in video.segment_labels], np.int32),
-                "features": features,
-            }
-            self._rates.add(rate)
-            yield video.name, record
-        self._digests[split] = digest.hexdigest()
-        if len(self._digests) == len(SPLITS):
-            about = json.dumps([self._source.classes, float(shared) if is_number(shared) else shared])
-            everything = " ".join([about, *(self._digests[split] for split in SPLITS)])
-            self.info.metadata["fingerprint"] = hashlib.sha256(everything.encode()).hexdigest()
-            # None: every video has a rate of its own.
-            self.info.metadata["snippets_per_second"] = self._rates.pop() if len(self._rates) == 1 else None
+_CONFIGS = (
+    _published("thumos14", "validation", "test"),
+    _published("activitynet12", "training", "validation"),
+    _published("activitynet13", "training", "validation"),
+    *(WtalConfig(name=name, read_embedded=functools.partial(watch_source, plan)) for name, plan in PLANS.items()),
+)
 
 
 def config_of(name: str) -> WtalConfig:
     """Returns what is known about the data set `name`: nothing, unless it is a published or embedded one."""
-    return Wtal.builder_configs.get(name) or WtalConfig(name=name)
+    return next((known for known in _CONFIGS if known.name == name), WtalConfig(name=name))
 
 
 def with_known(source: Source, known: WtalConfig) -> Source:
@@ -164,10 +81,10 @@ def prepared_folder(data_dir: str | os.PathLike, name: str) -> Path:
     if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
         raise InputError(f"--name {name!r} is not a name: expected letters, digits, dots, dashes and underscores")
     data_dir = local_path(data_dir, "--data_dir ")
-    earlier = Path(data_dir, name, str(Wtal.VERSION))  # where former versions put the embedded data set
+    earlier = Path(data_dir, name, _VERSION)  # where former versions put the embedded data set
     if config_of(name).read_embedded and earlier.exists():
         return earlier
-    return Path(data_dir, "wtal", name, str(Wtal.VERSION))
+    return Path(data_dir, "wtal", name, _VERSION)
 
 
 def prepare(read_source: Callable[[], Source], name: str, data_dir: str | os.PathLike, overwrite: bool = False) -> bool:
@@ -185,14 +102,96 @@ def prepare(read_source: Callable[[], Source], name: str, data_dir: str | os.Pat
     data_dir = local_path(data_dir)
     Path(data_dir).mkdir(parents=True, exist_ok=True)
     with ends_on_sigterm(), scratch_folder(Path(data_dir)) as scratch, writes_into(target):
-        tfds.disable_progress_bar()
-        with contextlib.redirect_stdout(io.StringIO()):  # TFDS announces a download
-            Wtal(source, data_dir=scratch, config=known).download_and_prepare()
+        written = scratch / _VERSION
+        written.mkdir()
+        _write(source, name, written)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
             target.rename(scratch / "replaced")
-        shutil.move(prepared_folder(scratch, name), target)
+        shutil.move(written, target)
     return True
+
+
+def _write(source: Source, name: str, folder: Path) -> None:
+    """Writes one record per video, sorted by name; classes, rate, width, fingerprint and index are the metadata."""
+    videos = {split: sorted(source.splits[split], key=lambda video: video.name) for split in SPLITS}
+    width = _features(videos["train"][0]).shape[1]
+    identity = tfds.core.DatasetIdentity("wtal", tfds.core.Version(_VERSION), str(folder), __name__, name)
+    info = tfds.core.DatasetInfo(
+        builder=identity,
+        description="Snippet features of untrimmed videos with video-level labels and action segments.",
+        features=_record_type(width),
+        metadata=tfds.core.MetadataDict(classes=list(source.classes), width=width, extractor=source.extractor),
+        disable_shuffling=True,
+    )
+    writer = tfds.core.SequentialWriter(info, VIDEOS_PER_FILE, file_format="array_record")
+    writer.initialize_splits(list(SPLITS))
+    index, digests = {split: [] for split in SPLITS}, [hashlib.sha256() for _ in SPLITS]
+    for (split, entries), digest in zip(index.items(), digests, strict=True):
+        # One at a time: nothing but the index stays in memory.
+        bar = tqdm.tqdm(videos[split], split, unit="video", disable=None)
+        writer.add_examples({split: _records(source, bar, width, entries, digest)})
+    shared, rates = (
+        source.snippets_per_second,
+        {entry["snippets_per_second"] for split in SPLITS for entry in index[split]},
+    )
+    about = json.dumps([source.classes, float(shared) if is_number(shared) else shared])
+    fingerprint = hashlib.sha256(" ".join([about, *(each.hexdigest() for each in digests)]).encode()).hexdigest()
+    info.metadata.update(
+        snippets_per_second=rates.pop() if len(rates) == 1 else None,  # None: every video has a rate of its own
+        fingerprint=fingerprint,
+        index=index,
+        index_seal=seal(index, fingerprint),
+    )
+    writer.close_all()
+
+
+def _record_type(width: int) -> tfds.features.FeaturesDict:
+    # As bytes, because TFDS otherwise rounds float64 to float32, and writes float32 ten times slower.
+    exact = functools.partial(tfds.features.Tensor, encoding=tfds.features.Encoding.BYTES)
+    return tfds.features.FeaturesDict(
+        {
+            "name": tfds.features.Text(),
+            "num_snippets": np.int64,
+            "duration": exact(shape=(), dtype=np.float64),
+            "snippets_per_second": exact(shape=(), dtype=np.float64),
+            "offset": exact(shape=(), dtype=np.float64),
+            "labels": tfds.features.Tensor(shape=(None,), dtype=np.int32),
+            "segments": exact(shape=(None, 2), dtype=np.float64),
+            "segment_labels": tfds.features.Tensor(shape=(None,), dtype=np.int32),
+            "features": exact(shape=(None, width), dtype=np.float32),
+        }
+    )
+
+
+def _records(
+    source: Source, videos: Iterable[SourceVideo], width: int, entries: list[dict], digest: Any
+) -> Iterator[dict[str, Any]]:
+    """Yields the record of each video; adds its entry of the index to `entries`, and all that it holds to `digest`."""
+    place_of = {name: place for place, name in enumerate(source.classes)}
+    shared = source.snippets_per_second
+    for video in videos:
+        features = _features(video)
+        if features.shape[1] != width:
+            raise InputError(f"{_origin(video)}: features have width {features.shape[1]}, others have {width}")
+        rate = rate_of(video, len(features), shared)
+        duration = video.offset + len(features) / rate if video.duration is None else video.duration
+        facts = (video.name, duration, sorted(video.labels), video.segments, video.segment_labels)
+        clock = () if (rate, video.offset) == (shared, 0.0) else (rate, video.offset)
+        digest.update(json.dumps([*facts, features.shape, *clock]).encode())
+        digest.update(features.tobytes())
+        record = {
+            "name": video.name,
+            "num_snippets": len(features),
+            "duration": np.float64(duration),
+            "snippets_per_second": np.float64(rate),
+            "offset": np.float64(video.offset),
+            "labels": np.array(sorted(place_of[label] for label in video.labels), np.int32),
+            "segments": np.array(video.segments, np.float64).reshape(-1, 2),
+            "segment_labels": np.array([place_of[label] for label in video.segment_labels], np.int32),
+        }
+        entries.append(entry_of(record))
+        yield record | {"features": features}
 
 
 @contextlib.contextmanager

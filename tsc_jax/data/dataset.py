@@ -1,8 +1,10 @@
-"""Opens a prepared data set; annotations are read at once, features video by video."""
+"""Opens a prepared data set; its index is read at once, features are read video by video."""
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import tensorflow_datasets as tfds
 from tsc_jax.data.builder import config_of, prepared_folder
 from tsc_jax.data.checks import rate_fits
 from tsc_jax.data.clock import Clock
+from tsc_jax.data.index import Index, index_of
 from tsc_jax.data.source import SPLITS
 from tsc_jax.errors import InputError
 
@@ -140,16 +143,24 @@ def open_dataset(data_dir: str | os.PathLike, name: str) -> Dataset:
             f"{folder}: data set {name} is not prepared; run"
             f" python -m launch.prepare --name {name} --data_dir {data_dir}{layout}"
         )
-    try:
+    with _damage(folder):
         builder = tfds.builder_from_directory(folder)
         metadata = builder.info.metadata
         return Dataset(
             name=name,
             classes=tuple(metadata["classes"]),
             **{field: metadata[field] for field in ("snippets_per_second", "width", "fingerprint")},
-            **{split: _open_split(builder, split, metadata) for split in SPLITS},
+            **{split: _open_split(builder, split, entries) for split, entries in _entries(builder).items()},
             extractor=metadata.get("extractor"),
         )
+
+
+@contextlib.contextmanager
+def _damage(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except MemoryError:
+        raise
     # TFDS, protobuf and array_record raise many types of errors for damaged files.
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
@@ -158,27 +169,53 @@ def open_dataset(data_dir: str | os.PathLike, name: str) -> Dataset:
         ) from error
 
 
-def _open_split(builder: tfds.core.DatasetBuilder, split: str, metadata: Mapping[str, Any]) -> Split:
+def _entries(builder: tfds.core.DatasetBuilder) -> Index:
+    return index_of(builder.info.metadata) or {split: _read_entries(builder, split) for split in SPLITS}
+
+
+def _read_entries(builder: tfds.core.DatasetBuilder, split: str) -> list[dict[str, Any]]:
+    """Reads all records of a data set without an index."""
     # Skips the features, which take long to decode; TFDS's own PartialDecoding needs TensorFlow.
     others = {name: feature for name, feature in builder.info.features.items() if name != "features"}
     decode = tfds.features.FeaturesDict(others).deserialize_example_np
     raw = builder.as_data_source(split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
-    # Earlier versions wrote no rate of single videos.
-    shared = {"snippets_per_second": metadata["snippets_per_second"], "offset": 0.0}
-    videos = [_video(shared | decode(raw[record]), len(metadata["classes"])) for record in range(len(raw))]
+    # The first versions wrote no rate of single videos.
+    shared = {"snippets_per_second": builder.info.metadata["snippets_per_second"], "offset": 0.0}
+    records = (shared | decode(raw[record]) for record in range(len(raw)))
+    return [{**record, "name": record["name"].decode("utf-8")} for record in records]
+
+
+def _open_split(builder: tfds.core.DatasetBuilder, split: str, entries: Sequence[Mapping[str, Any]]) -> Split:
+    source = builder.as_data_source(split)
+    # The same reader, given only the names of the files, reads their numbers of records, at the end of each.
+    held = len(type(source.data_source)([os.fspath(path) for path in builder.info.splits[split].filepaths]))
+    if not held == len(source) == len(entries):
+        raise ValueError(f"its files have {held} {split} videos, expected {len(entries)}")
+    videos = [_video(entry, len(builder.info.metadata["classes"])) for entry in entries]
+
+    def read(record: int) -> np.ndarray:
+        with _damage(Path(builder.data_dir)):
+            found, video = source[record], videos[record]
+            name, features = found["name"].decode("utf-8"), found["features"]
+            if (name, len(features)) != (video.name, video.num_snippets):
+                raise ValueError(
+                    f'record {record} of {split} is "{name}" with {len(features)} snippets,'
+                    f' expected "{video.name}" with {video.num_snippets}'
+                )
+            return features
+
     records = np.array(sorted(range(len(videos)), key=lambda record: videos[record].name))
-    whole = builder.as_data_source(split)
-    return Split(tuple(videos[record] for record in records), records, lambda record: whole[record]["features"])
+    return Split(tuple(videos[record] for record in records), records, read)
 
 
-def _video(record: dict[str, Any], classes: int) -> Video:
+def _video(entry: Mapping[str, Any], classes: int) -> Video:
     return Video(
-        name=record["name"].decode("utf-8"),
-        num_snippets=int(record["num_snippets"]),
-        duration=float(record["duration"]),
-        labels=np.isin(np.arange(classes), record["labels"]),
-        segments=record["segments"],
-        segment_labels=record["segment_labels"].astype(np.int64),
-        snippets_per_second=float(record["snippets_per_second"]),
-        offset=float(record["offset"]),
+        name=entry["name"],
+        num_snippets=int(entry["num_snippets"]),
+        duration=float(entry["duration"]),
+        labels=np.isin(np.arange(classes), entry["labels"]),
+        segments=np.array(entry["segments"], np.float64).reshape(-1, 2),
+        segment_labels=np.array(entry["segment_labels"], np.int64),
+        snippets_per_second=float(entry["snippets_per_second"]),
+        offset=float(entry["offset"]),
     )

@@ -99,6 +99,7 @@ def train_runs(dataset: Dataset, runs: Sequence[Run], follow: Follow | None = No
                 if judged:
                     judge(run, number, step, own, inference, dataset, log)
                 if saved:
+                    checkpoints.wait(run.best.values())  # a save holds a copy of the state until it is complete
                     checkpoints.save(run.last, step, own, run.about)
             log.pause()
             if saved:
