@@ -5,14 +5,16 @@ import json
 import shutil
 import types
 
+import jax
 import numpy as np
 import pytest
 
 from tests.training.small import arrays, losses, small_run, toy_run
 from tsc_jax.errors import InputError
 from tsc_jax.report.run import report
+from tsc_jax.training import loop
 from tsc_jax.training.loop import train
-from tsc_jax.training.runs import check_same_number
+from tsc_jax.training.runs import check_together
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,25 @@ def test_seeds_that_are_trained_together_resume_to_the_same_bytes(three_seeds, d
         assert losses(tmp_path / name) == losses(three_seeds / name)
 
 
+def test_on_a_single_processor_seeds_train_one_after_the_other(data_dir, tmp_path, monkeypatch, capsys):
+    runs = [object(), object()]
+    assert loop.groups_of(runs) == [runs]  # the tests see eight devices
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+    assert loop.groups_of(runs) == [runs[:1], runs[1:]]
+    monkeypatch.undo()
+    monkeypatch.setattr(loop, "groups_of", lambda runs: [[run] for run in runs])
+    config = toy_run(data_dir, **{"train.seeds": 2})
+    train(config, tmp_path / "both")
+    printed = capsys.readouterr().out
+    assert "step 6/6  seed_0 " in printed and "step 6/6  seed_1 test: " in printed
+    train(toy_run(data_dir, **{"train.seed": 1}), tmp_path / "alone")
+    assert arrays(tmp_path / "both" / "seed_1") == arrays(tmp_path / "alone")
+    assert losses(tmp_path / "both" / "seed_1") == losses(tmp_path / "alone")
+    shutil.rmtree(tmp_path / "both" / "seed_1" / "checkpoints")  # killed while the first one trained
+    train(config, tmp_path / "both")
+    assert losses(tmp_path / "both" / "seed_1") == losses(tmp_path / "alone")
+
+
 def test_the_report_of_several_seeds_tells_mean_and_standard_deviation(three_seeds):
     table = report(three_seeds, {})
     summary = json.loads((three_seeds / "seeds.json").read_text())["last"]
@@ -80,4 +101,4 @@ def test_seeds_that_hold_out_different_numbers_have_no_common_epochs(data_dir, b
     ]
     raises = pytest.raises(InputError, match="leaves from 6 to 7 training videos in 2 seeds")
     with raises if refused else contextlib.nullcontext():
-        check_same_number(runs)
+        check_together(runs)

@@ -4,7 +4,6 @@ The forms: SRT and WebVTT subtitles, labels of Audacity, annotations of ELAN (EA
 their own for the score, it follows the class in parentheses.
 """
 
-import datetime
 import itertools
 import re
 from collections.abc import Sequence
@@ -21,6 +20,8 @@ SCHEMA = {
     "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
     "xsi:noNamespaceSchemaLocation": "http://www.mpi.nl/tools/elan/EAFv3.0.xsd",
 }
+
+DATE = "1970-01-01T00:00:00Z"  # ELAN wants one; the same segments give the same bytes on any day
 
 
 class Label(NamedTuple):
@@ -87,8 +88,7 @@ def as_audacity(labels: Sequence[Label]) -> str:
 
 def as_eaf(labels: Sequence[Label]) -> str:
     """Formats labels as a document of ELAN (EAF 3.0): a tier per class, and more where labels of a class overlap."""
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    root = ElementTree.Element("ANNOTATION_DOCUMENT", SCHEMA, AUTHOR="", DATE=now, FORMAT="3.0", VERSION="3.0")
+    root = ElementTree.Element("ANNOTATION_DOCUMENT", SCHEMA, AUTHOR="", DATE=DATE, FORMAT="3.0", VERSION="3.0")
     ElementTree.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
     order = ElementTree.SubElement(root, "TIME_ORDER")
     places = sorted((time, f"ts{place}") for place, time in enumerate(time for each in labels for time in each[:2]))

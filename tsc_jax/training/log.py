@@ -45,12 +45,14 @@ class RunLog:
         first_step: int,
         train,
         way_on: Callable[[int], str],
+        part: tuple[int, int] = (0, 1),
         events: Sequence[Events] = (),
         learning_rate: float | Callable[[int], float] = 0.0,
     ):
         """Drops the scalars of steps that a resumed run takes again.
 
         `train` is `config.train`. `way_on` says, for the number of a run, what to do when its loss is not finite.
+        `part` is the place of these runs among groups that train one after the other, and the number of groups.
         `events` are one per run, or none; they are told what scalars.jsonl is told, and the `learning_rate` of a step
         and the rate of steps besides.
         """
@@ -65,7 +67,16 @@ class RunLog:
             kept = [line for line in whole_lines(path) if json.loads(line)["step"] <= first_step]
             write_text(path, "".join(f"{line}\n" for line in kept))
         quiet = not (self.writes and sys.stderr.isatty())
-        self.bar = tqdm.tqdm(total=self.steps, initial=first_step, disable=quiet, unit="step", dynamic_ncols=True)
+        place, groups = part
+        self.is_named = groups * len(self.paths) > 1
+        self.bar = tqdm.tqdm(
+            total=groups * self.steps,
+            initial=place * self.steps + first_step,
+            disable=quiet,
+            unit="step",
+            dynamic_ncols=True,
+            leave=place + 1 == groups,
+        )
 
     def losses(self, step: int, means: dict[str, jax.Array]) -> None:
         """Notes the loss terms of a step, per run; raises InputError as soon as a noted one is not finite."""
@@ -100,7 +111,8 @@ class RunLog:
         rate = (step - before) / (self.noted[1] - then) if step > before else None
         if self.bar.disable:
             said = f"{rate:.2g} steps/s  " if rate else ""
-            self.line(f"step {step}/{self.steps}  {said}loss {means['total']:.3f}")
+            of_run = self.named(0) if runs == 1 else ""
+            self.line(f"step {step}/{self.steps}  {of_run}{said}loss {means['total']:.3f}")
         of_step = self.learning_rate(step - 1) if callable(self.learning_rate) else self.learning_rate
         rates = {"learning_rate": float(of_step)} | ({"steps_per_second": rate} if rate else {})
         for each in self.events:
@@ -122,7 +134,7 @@ class RunLog:
 
     def named(self, number: int) -> str:
         """A run's folder, where there are several."""
-        return f"{self.paths[number].parent.name} " if len(self.paths) > 1 else ""
+        return f"{self.paths[number].parent.name} " if self.is_named else ""
 
     def scalars(self, number: int, step: int, values: dict[str, float]) -> None:
         """Appends one line to the scalars of run `number`."""

@@ -21,14 +21,14 @@ from tsc_jax.training.checks import check_values
 from tsc_jax.training.interruption import SaveClock, preemption_notice
 from tsc_jax.training.log import Events, RunLog
 from tsc_jax.training.parallel import make_train_step, on_devices, on_one_device
-from tsc_jax.training.runs import Run, check_finite, open_runs, refresh, sizes_of, start
+from tsc_jax.training.runs import Run, check_finite, check_together, open_runs, refresh, sizes_of, start
 
 
 def train(config: ml_collections.ConfigDict, workdir: Path) -> None:
     """Trains the method that `config` names and leaves checkpoints and scalars in `workdir`.
 
     A run that was stopped goes on from its newest checkpoint when the same command is given again. Several seeds are
-    trained by one program, each into a folder of its own (see `runs`).
+    trained by one program, each into a folder of its own (see `runs`); on a single processor one after the other.
 
     Raises:
       InputError: data that is not prepared, an invalid value, a batch that cannot be dealt to the devices, a workdir
@@ -53,16 +53,31 @@ def train_and_evaluate(
     dataset = open_dataset(config.data.data_dir, config.data.name)
     check_values(config, dataset)
     with open_runs(config, workdir, dataset) as runs:
-        stopped_at = train_runs(dataset, runs, follow)
-    if stopped_at is not None:
-        raise PreemptedError(
-            f"told to end after step {stopped_at}, which is saved; the same command goes on from there"
-        )
+        groups = groups_of(runs)
+        for place, group in enumerate(groups):
+            stopped_at = train_runs(dataset, group, (place, len(groups)), follow)
+            if stopped_at is not None:
+                raise PreemptedError(
+                    f"told to end after step {stopped_at}, which is saved; the same command goes on from there"
+                )
+            if len(groups) > 1:
+                jax.clear_caches()  # after some 80 runs a process has no memory mappings left for programs
     return {run.workdir: run.evaluations for run in runs}
 
 
-def train_runs(dataset: Dataset, runs: Sequence[Run], follow: Follow | None = None) -> int | None:
-    """Trains opened runs to their end; returns the step after which SIGTERM stopped them, if it did."""
+def groups_of(runs: Sequence[Run]) -> list[Sequence[Run]]:
+    """The runs in groups that train side by side: one run each on a single processor, which one run keeps busy."""
+    return [[run] for run in runs] if jax.default_backend() == "cpu" and jax.device_count() == 1 else [runs]
+
+
+def train_runs(
+    dataset: Dataset, runs: Sequence[Run], part: tuple[int, int] = (0, 1), follow: Follow | None = None
+) -> int | None:
+    """Trains opened runs to their end; returns the step after which SIGTERM stopped them, if it did.
+
+    `part` is the place of this group of runs, and the number of groups.
+    """
+    check_together(runs)
     config, alone = runs[0].config, len(runs) == 1  # the recipes of the runs differ in their seeds only
     shared_by = jax.device_count() if alone else 1
     deal_batch(config.train, shared_by)
@@ -71,7 +86,7 @@ def train_runs(dataset: Dataset, runs: Sequence[Run], follow: Follow | None = No
     inference, train_step = make_inference(config, sizes), make_train_step(method, len(runs))
     states = start(runs, inference.method)
     first_step = int(states[0].step)
-    log = open_log(runs, first_step, method, dataset, follow)
+    log = open_log(runs, first_step, part, method, dataset, follow)
     local = local_devices(shared_by)
     makers = [batch_maker(run.train_split, run.config.train, run.config.train.seed, shared_by, local) for run in runs]
     batches = training_batches(makers, first_step, config.train.steps)
@@ -109,13 +124,20 @@ def train_runs(dataset: Dataset, runs: Sequence[Run], follow: Follow | None = No
     return None
 
 
-def open_log(runs: Sequence[Run], first_step: int, method: Method, dataset: Dataset, follow: Follow | None) -> RunLog:
+def open_log(
+    runs: Sequence[Run],
+    first_step: int,
+    part: tuple[int, int],
+    method: Method,
+    dataset: Dataset,
+    follow: Follow | None,
+) -> RunLog:
     """Opens the log of runs that go on from a step, and what follows them."""
     config, followed = runs[0].config, runs if follow and processes.is_first() else ()
     events = [follow(run.workdir, run.config, dataset, first_step) for run in followed]
     rate = method.learning_rate or learning_rate(config.optimizer)
     workdirs = [run.workdir for run in runs]
-    return RunLog(workdirs, first_step, config.train, lambda number: runs[number].way_on, events, rate)
+    return RunLog(workdirs, first_step, config.train, lambda number: runs[number].way_on, part, events, rate)
 
 
 def local_devices(shared_by: int) -> slice:

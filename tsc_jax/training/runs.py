@@ -67,10 +67,7 @@ def open_runs(config: ml_collections.ConfigDict, workdir: Path, dataset: Dataset
         folders = {Path(workdir, f"seed_{seed}"): seed for seed in range(first, first + number)}
     check_same_seeds(workdir, [] if number == 1 else list(folders))
     with contextlib.ExitStack() as stack:
-        runs = [open_run(config, folder, seed, dataset, stack) for folder, seed in folders.items()]
-        base.check_alike([run.config for run in runs])
-        check_same_number(runs)
-        yield runs
+        yield [open_run(config, folder, seed, dataset, stack) for folder, seed in folders.items()]
 
 
 def open_run(
@@ -246,8 +243,9 @@ def check_same_seeds(workdir: Path, folders: Sequence[Path]) -> None:
         raise InputError(f"--workdir {workdir} holds a single run, but config.train.seeds is {len(folders)}")
 
 
-def check_same_number(runs: Sequence[Run]) -> None:
-    """Raises InputError where seeds that train together in epochs hold out different numbers of videos."""
+def check_together(runs: Sequence[Run]) -> None:
+    """Raises InputError where runs cannot train side by side: other bases, or other numbers of videos in epochs."""
+    base.check_alike([run.config for run in runs])
     numbers = [len(run.train_split.videos) for run in runs]
     if runs[0].config.train.batches == "epochs" and len(set(numbers)) > 1:
         raise InputError(
