@@ -95,17 +95,15 @@ def class_order(rows: Sequence[Row]) -> list[int]:
 def map_table(setting: Setting, rows: Sequence[Row]) -> Table:
     """mAP at each tIoU, its average, and the difference from the first row."""
     shown, _ = average(outcome(rows[0], setting), "test")
-    table = [
-        ["run", f"mAP@{shown}", f"from {rows[0].name}", *(f"{tiou:g}" for tiou in setting.tious), "classification"]
-    ]
+    table = [["run", f"mAP@{shown}", "from the first", *(f"{tiou:g}" for tiou in setting.tious), "classification"]]
     for row in rows:
         change = "" if row is rows[0] else interval(difference(row, rows[0], setting))
         cells = [with_interval(average(outcome(row, setting), "test")[1]), change]
-        cells += [*(f"{value:.1f}" for value in row.stack("mean_ap").mean(axis=0))]
+        cells += [round(float(value), 1) for value in row.stack("mean_ap").mean(axis=0)]
         cells.append(with_interval(row.stack("classification")))
         table.append([row.name, *cells])
-    floor = [f"{results.averages(setting.tious, setting.floor)[shown]:.1f}", "", *(f"{v:.1f}" for v in setting.floor)]
-    return [*table, [FLOOR, *floor, ""]]
+    floor = f"{results.averages(setting.tious, setting.floor)[shown]:.1f}"
+    return [*table, [FLOOR, floor, "", *(round(float(value), 1) for value in setting.floor), ""]]
 
 
 def error_table(rows: Sequence[Row]) -> Table:
@@ -222,7 +220,8 @@ def error_charts(rows: Sequence[Row], colours: Mapping[str, str]) -> Markup:
     )
     gains = {row.name: np.maximum(row.stack("gains").mean(axis=0), 0) for row in rows}
     largest = max(map(np.max, gains.values()))
-    return parts.legend(KIND_COLOURS) + parts.charts([kinds]) + bar_charts(gains, ERRORS, colours, largest or 1)
+    body = parts.legend(KIND_COLOURS) + parts.charts([kinds]) + parts.heading("mAP gained without them (points)")
+    return body + bar_charts(gains, ERRORS, colours, largest or 1)
 
 
 def missed_charts(rows: Sequence[Row], colours: Mapping[str, str]) -> Markup:

@@ -267,7 +267,8 @@ def missed(compared: tuple, shares: np.ndarray) -> Section:
 
 def missed_chart(title: str, of: diagnosis.Missed) -> Markup:
     """Draws the share of missed instances in each group."""
-    texts = [f"{some} of {number}" for some, number in zip(of.missed, of.instances, strict=True)]
+    counts = zip(of.missed, of.instances, strict=True)
+    texts = [f"{some} of {number}" if number else "no instances" for some, number in counts]
     shares = 100 * of.missed / np.maximum(of.instances, 1)
     return charts.bar_chart(title, of.names, shares, limit=100, texts=texts, colours={"": "var(--wrong)"})
 
