@@ -25,20 +25,22 @@ def class_attention(trained: Trained, split: Split) -> np.ndarray:
     Videos of fewer than `config.data.min_snippets` snippets are left out. Returns [C + 1, K]: rows that sum to 1, and
     rows of 0 for classes without snippets.
     """
-    attention = ((index, outputs["bank_attention"]) for index, outputs in attend(trained, split))
+    attention = ((index, outputs["bank_attention"]) for index, outputs in attend(trained, split, features=False))
     sums, counts, *_ = sums_by_class(attention, split)
     return means(sums, counts)
 
 
-def attend(trained: Trained, split: Split) -> Iterator[tuple[int, OfVideo]]:
-    """Index and outputs of every video: "bank_attention" [T, K] and "features", the fused ones [T, D].
+def attend(trained: Trained, split: Split, features: bool) -> Iterator[tuple[int, OfVideo]]:
+    """Index and outputs of every video: "bank_attention" [T, K] and, if asked for, "features", the fused ones [T, D].
+
+    Without features most of the network is not computed.
 
     Raises:
       InputError: all videos are too short to be used.
     """
     config, sizes = trained.config, trained.sizes
     network = make_network(config.model, sizes.classes, sizes.width)
-    read = functools.partial(read_attention, config.model.fusion_weight)
+    read = functools.partial(read_attention, config.model.fusion_weight if features else None)
 
     @jax.jit
     def whole(variables, features, mask):
@@ -53,11 +55,12 @@ def attend(trained: Trained, split: Split) -> Iterator[tuple[int, OfVideo]]:
     return infer(forward, trained.variables, split, usable, config.eval.batch_snippets)
 
 
-def read_attention(weight: float, network, variables, *arguments, method=TSCNet.finish) -> Outputs:
-    """The attention to the bank, averaged over heads, and the fused features, of a batch or a chunk."""
+def read_attention(weight: float | None, network, variables, *arguments, method=TSCNet.finish) -> Outputs:
+    """The attention to the bank, averaged over heads, and the features fused with `weight`, of a batch or a chunk."""
     outputs, seen = apply(network, variables, *arguments, method=method, mutable=["intermediates"])
     (weights,) = seen["intermediates"]["dsa"]["bank_attention"]
-    return Outputs({"bank_attention": weights.mean(axis=2), "features": fuse_features(outputs, weight)})
+    fused = {} if weight is None else {"features": fuse_features(outputs, weight)}
+    return Outputs({"bank_attention": weights.mean(axis=2)} | fused)
 
 
 def snippets_of(video: Video) -> np.ndarray:

@@ -101,8 +101,8 @@ def inspect(trained: Trained, dataset: Dataset, split: Split) -> BankReport:
 
     def of_videos() -> Iterator[tuple[int, np.ndarray]]:
         """Attention and features side by side, [T, K + D]."""
-        for index, outputs in attend(trained, split):
-            by_ema = trained.config.bank.update_rule == "ema"
+        by_ema = trained.config.bank.update_rule == "ema"
+        for index, outputs in attend(trained, split, features=by_ema):
             features = outputs["features"] if by_ema else split.features(index)
             yield index, np.hstack([outputs["bank_attention"], features])
 
