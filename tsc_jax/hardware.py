@@ -41,10 +41,21 @@ def missing_platform() -> str:
 
 def processor() -> str:
     """Model and number of cores."""
+    models = cpuinfo("model name")
+    return f"{len(models)} cores of {models[0]}" if models else platform.processor()
+
+
+def emulates_bfloat16() -> bool:
+    """Whether computation runs on a processor without bfloat16 arithmetic; False where it does not tell."""
+    flags = " ".join(cpuinfo("flags", "Features")).split()  # of x86 and ARM
+    return jax.default_backend() == "cpu" and bool(flags) and not {"avx512_bf16", "amx_bf16", "bf16"} & set(flags)
+
+
+def cpuinfo(*names: str) -> list[str]:
+    """Returns what Linux says of each core under one of these names; nothing elsewhere."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
-            lines = [line.split(":", 1) for line in file if line.startswith(("model name", "processor"))]
+            lines = [line.partition(":") for line in file]
     except OSError:
-        return platform.processor()
-    models = [value.strip() for name, value in lines if name.startswith("model name")]
-    return f"{len(models)} cores of {models[0]}" if models else platform.processor()
+        return []
+    return [value.strip() for name, _, value in lines if name.strip() in names]

@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+import warnings
 
 import numpy as np
 import pytest
 
 from tests.training.small import made_up_source, small_run, toy_run
+from tsc_jax import hardware
 from tsc_jax.data.builder import prepare
 from tsc_jax.data.dataset import open_dataset
 from tsc_jax.errors import InputError
@@ -88,3 +90,14 @@ def test_without_test_segments_a_run_trains_and_writes_predictions(data_dir, tmp
     assert open_trained(tmp_path / "run").step == 2
     results = json.loads((tmp_path / "run" / "predictions.json").read_text())["results"]
     assert len(results) == len(unknown) and any(results.values())
+
+
+@pytest.mark.parametrize(("flags", "warned"), [("fpu avx512f", True), ("fpu avx512_bf16", False), ("", False)])
+def test_a_processor_without_bfloat16_arithmetic_is_mentioned(data_dir, monkeypatch, flags, warned):
+    monkeypatch.setattr(hardware, "cpuinfo", lambda *names: [flags])
+    config, dataset = small_run(data_dir, **{"model.dtype": "bfloat16"}), open_dataset(data_dir, "made_up")
+    with warnings.catch_warnings(record=True) as said:
+        check_values(small_run(data_dir), dataset)
+        assert not said
+        check_values(config, dataset)
+    assert ["no bfloat16 arithmetic" in str(each.message) for each in said] == [True] * warned

@@ -1,5 +1,6 @@
 """What a recipe must be before training starts; methods check their own sections (`methods.make`)."""
 
+import warnings
 from pathlib import Path
 
 import jax
@@ -9,8 +10,9 @@ from tsc_jax import methods
 from tsc_jax.data.batches import check_batches
 from tsc_jax.data.checks import MAX_NAME_BYTES, long_name, name_bytes
 from tsc_jax.data.dataset import Dataset, Split
-from tsc_jax.errors import InputError
+from tsc_jax.errors import InputError, InputWarning
 from tsc_jax.evaluation.ambiguous import read_ambiguous
+from tsc_jax.hardware import emulates_bfloat16
 from tsc_jax.training.recipes import check_sections, check_selection
 from tsc_jax.training.runs import sizes_of, train_and_holdout
 
@@ -24,6 +26,10 @@ def check_values(config: ml_collections.ConfigDict, dataset: Dataset) -> None:
         raise InputError(f"config.train.seeds is {number}, but over several processes only one run is trained")
     if config.eval.ambiguous:
         read_ambiguous(Path(config.eval.ambiguous), ())
+    types = [config[section].get("dtype") for section in ("model", "student") if section in config]
+    if "bfloat16" in types and emulates_bfloat16():
+        slow = "this processor has no bfloat16 arithmetic: with bfloat16, steps take longer than with float32"
+        warnings.warn(InputWarning(slow), stacklevel=2)
     train_split, _ = train_and_holdout(config, dataset)
     check_videos(config, dataset, train_split)
     check_batches(config.train, train_split, dataset.classes)
