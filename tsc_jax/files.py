@@ -1,5 +1,6 @@
 """Paths that users give, and files and folders that are written whole, or not at all."""
 
+import concurrent.futures
 import contextlib
 import errno
 import hashlib
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from tsc_jax import buckets
 from tsc_jax.errors import InputError
 
 # What happens to a file that is open: its error has no name.
@@ -28,9 +30,23 @@ def local_path(path: str | os.PathLike, what: str = "") -> str:
     """A path as the user gave it, with ~ as the home folder; InputError, which begins with `what`, for an address."""
     path = os.fspath(path)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", path) and not os.path.lexists(path):
-        way = "; launch/tpu_pod.sh is the way to train with a bucket" if path.startswith("gs:") else ""
-        raise InputError(f"{what}{path}: is an address, expected a file or folder of this machine{way}")
+        raise InputError(f"{what}{path}: is an address, expected a file or folder of this machine")
     return os.path.expanduser(path)
+
+
+def local_or_bucket(path: str | os.PathLike, what: str = "") -> str:
+    """The same for a folder that may also be in a bucket, gs://BUCKET/FOLDER."""
+    if buckets.in_bucket(path):
+        return os.fspath(path)
+    try:
+        return local_path(path, what)
+    except InputError as error:
+        raise InputError(f"{error} or of a bucket, gs://BUCKET/FOLDER") from None
+
+
+def open_path(path: str | os.PathLike) -> Path:
+    """The path to a folder of this machine or of a bucket; InputError for a bucket that cannot be reached."""
+    return buckets.open_path(path) if buckets.in_bucket(path) else Path(local_or_bucket(path))
 
 
 @contextlib.contextmanager
@@ -65,6 +81,11 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
                 yield content
                 with content.open("rb") as written, _open_stream(path) as stream:
                     shutil.copyfileobj(written, stream)
+            return
+        if buckets.in_bucket(path):
+            with tempfile.TemporaryDirectory() as folder:
+                yield Path(folder, "content")
+                buckets.put(Path(folder, "content"), path)
             return
         path = Path(os.path.realpath(path))
         # A short name, because path.name may be as long as the disk allows, of this process alone: two may write it.
@@ -112,6 +133,9 @@ def check_target(flag: str, path: str | os.PathLike) -> None:
 
 def check_folder(where: str, folder: str | os.PathLike) -> None:
     """Raises InputError, which begins with `where`, if no file can be written into a folder; it need not exist yet."""
+    if buckets.in_bucket(folder):
+        buckets.check_writable(where, folder)
+        return
     folder = Path(folder).absolute()
     there = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
     try:
@@ -125,6 +149,49 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     """Writes a text file (UTF-8, line feeds only) whole, or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+class Journal:
+    """A text file to which lines are appended; in a bucket, a thread writes the whole text anew."""
+
+    def __init__(self, path: Path):
+        """Goes on with the file that is there, if any."""
+        self.path, self.thread, self.error = path, None, None
+        if buckets.in_bucket(path):
+            self.text = self.written = path.read_text() if path.exists() else ""
+            self.thread = concurrent.futures.ThreadPoolExecutor(1)
+
+    def append(self, line: str) -> None:
+        """Appends one line; InputError where it, or an earlier one, cannot be written."""
+        if self.thread is None:
+            with writing(self.path), self.path.open("a") as file:
+                file.write(f"{line}\n")
+            return
+        if self.error:
+            raise self.error
+        self.text += f"{line}\n"
+        self.thread.submit(self._copy)
+
+    def _copy(self) -> None:
+        text = self.text
+        if text != self.written and not self.error:  # while the copy before was made, more lines came
+            try:
+                write_text(self.path, text)
+                self.written = text
+            except InputError as error:
+                self.error = error
+
+    def flush(self) -> None:
+        """Waits until all lines are where they belong; InputError where they cannot be written."""
+        if self.thread:
+            self.thread.submit(self._copy).result()
+        if self.error:
+            raise self.error
+
+    def close(self) -> None:
+        """Waits for the lines and ends the thread."""
+        if self.thread:
+            self.thread.shutdown()
 
 
 def file_names(names: Sequence[str], suffix: str) -> list[str]:

@@ -17,7 +17,7 @@ from tsc_jax.commands import called_here
 from tsc_jax.data.dataset import Dataset
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation.evaluate import Evaluation
-from tsc_jax.files import replacing, writing
+from tsc_jax.files import open_path, replacing, writing
 from tsc_jax.report.figures import draw_videos
 from tsc_jax.training.log import read_scalars
 from tsc_jax.training.trained import seed_folders
@@ -48,7 +48,7 @@ def write_events(workdir: Path) -> str:
     """
     check_installed()
     count = 0
-    for folder in seed_folders(workdir) or [Path(workdir)]:
+    for folder in seed_folders(workdir) or [open_path(workdir)]:
         scalars = read_scalars(folder / "scalars.jsonl")
         if not scalars:
             raise InputError(f"{folder / 'scalars.jsonl'}: holds no scalars, expected those of launch.train")

@@ -19,7 +19,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from flax.traverse_util import flatten_dict
 
-from tsc_jax import processes
+from tsc_jax import buckets, processes
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.errors import DamagedCheckpointError, InputError
 from tsc_jax.evaluation.evaluate import Evaluation
@@ -64,7 +64,7 @@ def open_runs(config: ml_collections.ConfigDict, workdir: Path, dataset: Dataset
     first, number = config.train.seed, config.train.seeds
     folders = {workdir: first}
     if number > 1:
-        folders = {Path(workdir, f"seed_{seed}"): seed for seed in range(first, first + number)}
+        folders = {workdir / f"seed_{seed}": seed for seed in range(first, first + number)}
     check_same_seeds(workdir, [] if number == 1 else list(folders))
     with contextlib.ExitStack() as stack:
         yield [open_run(config, folder, seed, dataset, stack) for folder, seed in folders.items()]
@@ -103,6 +103,10 @@ def open_run(
 @contextlib.contextmanager
 def locked(workdir: Path) -> Iterator[None]:
     """Holds a workdir for one training, until the process ends; InputError where another process trains there."""
+    if buckets.in_bucket(workdir):
+        with buckets.leased(f"--workdir {workdir}", workdir):
+            yield
+        return
     workdir.mkdir(parents=True, exist_ok=True)
     with Path(workdir, ".lock").open("w") as file:
         try:
