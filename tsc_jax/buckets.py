@@ -14,10 +14,7 @@ import json
 import logging
 import os
 import shutil
-import signal
-import sys
-import threading
-import time
+import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,11 +23,9 @@ from typing import Any
 from tsc_jax.errors import InputError
 
 SCHEME = "gs://"
-_HELD: set[str] = set()  # the leases of this process
 CACHE = Path("~/.cache/tsc_jax/data").expanduser()  # of data sets that are in buckets
 SECONDS = 10  # that a bucket has to answer the first request
 RETRIED = 30  # seconds for which a file is sent again where the network fails
-BEAT, PATIENCE = 10, 30  # seconds between renewals of a lease, and without any after which it is void
 COMMITTED = "commit_success.txt"  # orbax counts a folder in a bucket as complete where it holds this
 
 
@@ -89,10 +84,10 @@ def _why(error: Exception) -> str:
         return "is not open to you, expected the permission storage.buckets.get, and those to read and write objects"
     if isinstance(error, GoogleAuthError | Unauthorized) and not isinstance(error, TransportError):
         return "no valid credentials of Google Cloud; run gcloud auth application-default login"
-    return f"cannot be used ({_reason(error)})"
+    return f"cannot be used ({reason_of(error)})"
 
 
-def _blob(path: Path) -> Any:
+def blob_of(path: Path) -> Any:
     """A google.cloud.storage.Blob, which need not exist."""
     name, _, inside = os.fspath(path).removeprefix(SCHEME).partition("/")
     return _bucket(name).blob(inside)
@@ -115,13 +110,69 @@ def put(source: Path, target: Path) -> None:
                 _upload(path, target / path.relative_to(source).as_posix())
             undo.pop_all()
     except Exception as error:
-        raise InputError(f"{target}: cannot be written ({_reason(error)})") from error
+        raise InputError(f"{target}: cannot be written ({reason_of(error)})") from error
 
 
-def _upload(source: Path, target: Path) -> None:
+class GrowingFile:
+    """A binary file in a bucket: a thread writes all of it anew at each flush, or once for several that come fast."""
+
+    def __init__(self, path: Path, content: bytes = b""):
+        """Begins with what is there already."""
+        self.path, self.content, self.written = path, bytearray(content), len(content)
+        self.thread, self.error = concurrent.futures.ThreadPoolExecutor(1), None
+
+    def write(self, content: bytes) -> None:
+        """Appends; InputError where what came earlier cannot be written."""
+        if self.error:
+            raise self.error
+        self.content += content
+
+    def flush(self) -> None:
+        """Begins to write, and does not wait."""
+        self.thread.submit(self._copy)
+
+    def _copy(self) -> None:
+        content = bytes(self.content)
+        if len(content) == self.written or self.error:
+            return
+        try:
+            _upload(content, self.path)
+            self.written = len(content)
+        except Exception as error:
+            self.error = InputError(f"{self.path}: cannot be written ({reason_of(error)})")
+
+    def wait(self) -> None:
+        """Waits until everything is written; InputError where it cannot be."""
+        self.thread.submit(self._copy).result()
+        if self.error:
+            raise self.error
+
+    def close(self) -> None:
+        """Waits until everything is written, or cannot be, and ends the thread."""
+        self.flush()
+        self.thread.shutdown()
+
+
+def _upload(source: Path | bytes, target: Path) -> None:
     from google.cloud.storage.retry import DEFAULT_RETRY
 
-    _blob(target).upload_from_filename(source, retry=DEFAULT_RETRY.with_timeout(RETRIED))
+    blob, retry = blob_of(target), DEFAULT_RETRY.with_timeout(RETRIED)
+    if isinstance(source, bytes):
+        blob.upload_from_string(source, "application/octet-stream", retry=retry)
+    else:
+        blob.upload_from_filename(source, retry=retry)
+
+
+@contextlib.contextmanager
+def local_file(path: Path) -> Iterator[Path]:
+    """Yields a file of this machine with the content of `path`, which may be in a bucket."""
+    if not in_bucket(path):
+        yield path
+        return
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(path.read_bytes())
+        file.flush()
+        yield Path(file.name)
 
 
 def local_copy(data_dir: str | os.PathLike, name: str) -> Path:
@@ -132,7 +183,7 @@ def local_copy(data_dir: str | os.PathLike, name: str) -> Path:
     Raises:
       InputError: the bucket cannot be reached, holds no such data set, or the disk is full.
     """
-    of_data = _blob(open_path(data_dir) / "wtal" / name)
+    of_data = blob_of(open_path(data_dir) / "wtal" / name)
     try:
         blobs = list(of_data.bucket.list_blobs(prefix=f"{of_data.name}/", timeout=SECONDS))
         if not blobs:
@@ -153,7 +204,7 @@ def local_copy(data_dir: str | os.PathLike, name: str) -> Path:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"{data_dir}: cannot be copied to {CACHE} ({_reason(error)})") from error
+        raise InputError(f"{data_dir}: cannot be copied to {CACHE} ({reason_of(error)})") from error
 
 
 def _download(blobs: Sequence[Any], skipped: int, folder: Path) -> None:
@@ -174,135 +225,20 @@ def _download(blobs: Sequence[Any], skipped: int, folder: Path) -> None:
 def sentence_of(error: BaseException) -> str | None:
     """One sentence for an error of the libraries that talk to a bucket, None for any other."""
     if type(error).__module__.startswith(("aiohttp.", "gcsfs.", "google.api_core.", "google.auth.", "requests.")):
-        return f"a bucket of Google Cloud Storage does not answer as it should ({_reason(error)})"
+        return f"a bucket of Google Cloud Storage does not answer as it should ({reason_of(error)})"
     return None
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
+    """The first line of what an error says."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
 def check_writable(where: str, folder: Path) -> None:
     """Raises InputError, which begins with `where`, if no object can be written into a folder of a bucket."""
-    probe = _blob(folder / f".probe-{uuid.uuid4().hex}")
+    probe = blob_of(folder / f".probe-{uuid.uuid4().hex}")
     try:
         probe.upload_from_string(b"", timeout=SECONDS, retry=None)
         probe.delete(timeout=SECONDS, retry=None)
     except Exception as error:
-        raise InputError(f"{where}: cannot be written ({_reason(error)})") from None
-
-
-@contextlib.contextmanager
-def leased(where: str, folder: Path) -> Iterator[None]:
-    """Holds a folder for one training by an object there, which is renewed while the process lives.
-
-    Of several trainings one gets the lease, whatever their timing: the object is replaced only where it is the one that
-    was read. The lease of a process that died is taken over, at once where it died on this machine, otherwise after
-    PATIENCE seconds without renewal. A process that was halted for longer is interrupted within BEAT seconds after it
-    wakes; what it writes until then is not prevented.
-
-    Raises:
-      InputError: another process trains there, or the folder cannot be written.
-    """
-    blob = _blob(folder / ".lock")
-    holder = json.dumps({"id": uuid.uuid4().hex, "process": os.getpid(), "machine": _machine()})
-    _take(where, blob, holder)
-    _HELD.add(holder)
-    ended = threading.Event()
-    renewing = threading.Thread(target=_renew, args=(where, blob, holder, ended), daemon=True)
-    renewing.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        renewing.join()
-        _HELD.remove(holder)
-        with contextlib.suppress(Exception):  # then it is void after PATIENCE seconds
-            blob.delete(if_generation_match=blob.generation, timeout=SECONDS, retry=None)
-
-
-def _take(where: str, blob: Any, holder: str) -> None:
-    """Writes the lease where nobody alive holds it; InputError otherwise."""
-    from google.api_core.exceptions import PreconditionFailed
-
-    try:
-        generation, text = _read_lease(blob)
-        if generation and not _died_here(text):
-            print(f"{where}: watching for {PATIENCE} seconds whether another process trains there", file=sys.stderr)
-            generation = _unrenewed(blob, generation)
-        _write_lease(blob, holder, generation)
-    except PreconditionFailed:
-        raise InputError(f"{where}: another process trains there; wait for it or end it") from None
-    except Exception as error:
-        raise InputError(f"{where}: cannot be written ({_reason(error)})") from None
-
-
-def _unrenewed(blob: Any, generation: int) -> int:
-    """The generation of a lease after PATIENCE seconds, 0 where it was given back; PreconditionFailed if renewed."""
-    from google.api_core.exceptions import PreconditionFailed
-
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        time.sleep(BEAT / 5)
-        now, _ = _read_lease(blob)
-        if now not in (0, generation):
-            raise PreconditionFailed("renewed")
-        if not now:
-            return now
-    return generation
-
-
-def _renew(where: str, blob: Any, holder: str, ended: threading.Event) -> None:
-    """Renews the lease until `ended`; interrupts the program where another process has it."""
-    from google.api_core.exceptions import PreconditionFailed
-
-    while not ended.wait(BEAT):
-        with contextlib.suppress(Exception):  # tried again at the next beat
-            try:
-                _write_lease(blob, holder, blob.generation)
-            except PreconditionFailed:
-                generation, text = _read_lease(blob)
-                if text == holder:  # the answer to the last renewal was lost
-                    _write_lease(blob, holder, generation)
-                    continue
-                print(f"{where}: another process trains there since this one was halted", file=sys.stderr)
-                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-                return
-
-
-def _read_lease(blob: Any) -> tuple[int, str]:
-    """Generation and text of a lease, 0 and "" where nobody has it."""
-    from google.api_core.exceptions import NotFound
-
-    held = blob.bucket.blob(blob.name)  # `blob` itself knows the generation that this process wrote
-    try:
-        held.reload(timeout=SECONDS, retry=None)
-        return held.generation, held.download_as_text(timeout=SECONDS, retry=None)
-    except NotFound:
-        return 0, ""
-
-
-def _write_lease(blob: Any, holder: str, generation: int) -> None:
-    blob.upload_from_string(holder, if_generation_match=generation, timeout=SECONDS, retry=None)
-
-
-def _died_here(text: str) -> bool:
-    """Whether the process that wrote a lease was one of this machine, and is gone."""
-    try:
-        held = json.loads(text)
-        if held["machine"] is None or held["machine"] != _machine():
-            return False
-        os.kill(held["process"], 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    return held["process"] == os.getpid() and text not in _HELD
-
-
-def _machine() -> str | None:
-    """Names the run of the operating system, and the container, in which a number of a process has a meaning."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip() + os.readlink("/proc/self/ns/pid")
-    except OSError:
-        return None
+        raise InputError(f"{where}: cannot be written ({reason_of(error)})") from None

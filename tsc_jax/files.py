@@ -1,6 +1,5 @@
 """Paths that users give, and files and folders that are written whole, or not at all."""
 
-import concurrent.futures
 import contextlib
 import errno
 import hashlib
@@ -152,46 +151,32 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 
 class Journal:
-    """A text file to which lines are appended; in a bucket, a thread writes the whole text anew."""
+    """A text file to which lines are appended."""
 
     def __init__(self, path: Path):
         """Goes on with the file that is there, if any."""
-        self.path, self.thread, self.error = path, None, None
+        self.path, self.remote = path, None
         if buckets.in_bucket(path):
-            self.text = self.written = path.read_text() if path.exists() else ""
-            self.thread = concurrent.futures.ThreadPoolExecutor(1)
+            self.remote = buckets.GrowingFile(path, path.read_bytes() if path.exists() else b"")
 
     def append(self, line: str) -> None:
         """Appends one line; InputError where it, or an earlier one, cannot be written."""
-        if self.thread is None:
-            with writing(self.path), self.path.open("a") as file:
-                file.write(f"{line}\n")
+        if self.remote:
+            self.remote.write(f"{line}\n".encode())
+            self.remote.flush()
             return
-        if self.error:
-            raise self.error
-        self.text += f"{line}\n"
-        self.thread.submit(self._copy)
-
-    def _copy(self) -> None:
-        text = self.text
-        if text != self.written and not self.error:  # while the copy before was made, more lines came
-            try:
-                write_text(self.path, text)
-                self.written = text
-            except InputError as error:
-                self.error = error
+        with writing(self.path), self.path.open("a") as file:
+            file.write(f"{line}\n")
 
     def flush(self) -> None:
         """Waits until all lines are where they belong; InputError where they cannot be written."""
-        if self.thread:
-            self.thread.submit(self._copy).result()
-        if self.error:
-            raise self.error
+        if self.remote:
+            self.remote.wait()
 
     def close(self) -> None:
-        """Waits for the lines and ends the thread."""
-        if self.thread:
-            self.thread.shutdown()
+        """Waits for the lines."""
+        if self.remote:
+            self.remote.close()
 
 
 def file_names(names: Sequence[str], suffix: str) -> list[str]:

@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -18,20 +19,23 @@ import pytest
 import tsc_jax
 from tests.training.killed import kill_after, starter, steps_on_disk
 from tests.training.small import SMALL, toy_run
-from tsc_jax import buckets
+from tsc_jax import buckets, leases
 from tsc_jax.data.dataset import open_dataset
 from tsc_jax.errors import InputError
 from tsc_jax.files import Journal, open_path, replacing
+from tsc_jax.report import tensorboard
 from tsc_jax.report.run import report
-from tsc_jax.report.tensorboard import write_events
 from tsc_jax.training import checkpoints
 from tsc_jax.training.export import export_run
-from tsc_jax.training.loop import train
+from tsc_jax.training.loop import train, train_and_evaluate
 from tsc_jax.training.trained import open_trained
 
 if importlib.util.find_spec("gcsfs") is None:  # the library itself is to import it
     pytest.skip("needs gcsfs: pip install -r requirements-gcs.txt", allow_module_level=True)
 pytest.importorskip("gcp_storage_emulator", reason="needs gcp-storage-emulator: pip install -r tests/requirements.txt")
+pytest.importorskip("tensorboard", reason="needs TensorBoard: pip install -r requirements-tensorboard.txt")
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
 from tests import emulator
 
 pytestmark = pytest.mark.slow
@@ -102,7 +106,7 @@ def test_commands_take_a_bucket(bucket, data_dir, tmp_path):
     features = tmp_path / "video.npy"
     np.save(features, open_dataset(data_dir, "made_up").test.features(0))
     commands = (
-        ["launch.train", "--config=thumos14", f"--workdir={bucket}/cli", *flags],
+        ["launch.train", "--config=thumos14", f"--workdir={bucket}/cli", "--tensorboard", *flags],
         ["launch.evaluate", f"--workdir={bucket}/cli", "--protocol=published", f"--output={bucket}/cli/published"],
         ["launch.export", f"--workdir={bucket}/cli", f"--output={bucket}/cli_export", "--stablehlo=16"],
         ["launch.predict", str(features), f"--checkpoint={bucket}/cli_export"],
@@ -114,8 +118,8 @@ def test_commands_take_a_bucket(bucket, data_dir, tmp_path):
         errors = [line for line in done.stderr.splitlines() if "GOOGLE_AUTH_TOKEN_FOR_TESTING" not in line]
         assert (done.returncode, errors) == (0, [])
     written = objects(open_path(bucket))
-    for name in ("report.html", "published/metrics.json"):
-        assert any(each.endswith(f"cli/{name}") for each in written)
+    for name in ("report.html", "published/metrics.json", "tensorboard/events"):
+        assert any(f"cli/{name}" in each for each in written)
     assert any(each.endswith("cli_export/stablehlo/forward_16.bin") for each in written)
     assert not any(".probe" in each for each in written)
 
@@ -134,10 +138,26 @@ def test_exports_and_events_are_those_of_a_local_run(remote, bucket, toy_finishe
         export_run(remote, export, "last", "float32", [])
     assert objects(export) == before
 
-    write_events(remote)
-    write_events(toy_finished)
-    (name,) = (path.name for path in (remote / "tensorboard").iterdir())
-    assert (remote / "tensorboard" / name).read_bytes() == (toy_finished / "tensorboard" / name).read_bytes()
+    shutil.copytree(toy_finished, tmp_path / "run")
+    for workdir in (remote, tmp_path / "run"):
+        tensorboard.write_events(workdir)
+    one, other = (
+        [path.read_bytes() for path in (folder / "tensorboard").iterdir()] for folder in (remote, tmp_path / "run")
+    )
+    assert len(one) == 1 and one == other
+
+
+def test_events_are_written_while_a_run_trains_and_after_it_resumes(bucket, data_dir, tmp_path):
+    def told(workdir: Path) -> list[tuple[int, str]]:
+        for steps in (3, 6):
+            train_and_evaluate(toy_run(data_dir, **{"train.steps": steps}), workdir, tensorboard.follow)
+        events = []
+        for path in sorted((open_path(workdir) / "tensorboard").iterdir()):
+            with buckets.local_file(path) as local:
+                events += EventFileLoader(str(local)).Load()
+        return [(event.step, value.tag) for event in events for value in event.summary.value]
+
+    assert told(f"{bucket}/followed") == told(tmp_path / "followed")
 
 
 def test_a_folder_is_whole_in_a_bucket_or_not_there(bucket, monkeypatch):
@@ -162,7 +182,7 @@ def test_listings_are_never_remembered(bucket, tmp_path):
     """Not even where another library writes."""
     folder = open_path(f"{bucket}/listed")
     assert list(folder.glob("*")) == []
-    buckets._blob(folder / "new").upload_from_string(b"")
+    buckets.blob_of(folder / "new").upload_from_string(b"")
     assert [path.name for path in folder.iterdir()] == ["new"] and (folder / "new").exists()
 
 
@@ -180,8 +200,7 @@ def test_a_journal_is_in_the_bucket_at_each_flush(bucket):
 @pytest.fixture
 def hurried(monkeypatch):
     """Leases are renewed often."""
-    monkeypatch.setattr(buckets, "BEAT", 0.1)
-    monkeypatch.setattr(buckets, "PATIENCE", 1.0)
+    monkeypatch.setattr(leases, "BEAT", 0.1)
 
 
 def test_one_of_many_trainings_gets_a_workdir(bucket, hurried):
@@ -190,9 +209,10 @@ def test_one_of_many_trainings_gets_a_workdir(bucket, hurried):
     def run(number: int) -> None:
         begin.wait()
         try:
-            with buckets.leased("--workdir", folder):
+            with leases.leased("--workdir", folder):
                 got.append(number)
-                time.sleep(2)
+                while len(refused) < 5:
+                    time.sleep(0.05)
         except InputError as error:
             refused.append(str(error))
 
@@ -203,24 +223,25 @@ def test_one_of_many_trainings_gets_a_workdir(bucket, hurried):
         thread.join()
     assert len(got) == 1
     assert refused == ["--workdir: another process trains there; wait for it or end it"] * 5
-    with buckets.leased("--workdir", folder):  # it was given back
+    with leases.leased("--workdir", folder):  # it was given back
         pass
 
 
-def test_the_lease_of_a_dead_process_is_taken_over(bucket, hurried):
+def test_the_lease_of_a_dead_process_is_taken_over(bucket, hurried, monkeypatch):
+    monkeypatch.setattr(leases, "PATIENCE", 1)
     folder = open_path(f"{bucket}/dead")
-    for machine, process in (("another", 1), (buckets._machine(), os.getpid())):
+    for machine, process in (("another", 1), (leases._machine(), os.getpid())):
         (folder / ".lock").write_text(json.dumps({"machine": machine, "process": process}))
-        with buckets.leased("--workdir", folder):
+        with leases.leased("--workdir", folder):
             assert json.loads((folder / ".lock").read_text())["process"] == os.getpid()
         assert not (folder / ".lock").exists()
 
 
 def test_a_training_whose_lease_was_taken_is_interrupted(bucket, hurried, capsys):
     folder = open_path(f"{bucket}/halted")
-    with pytest.raises(KeyboardInterrupt), buckets.leased("--workdir", folder):
+    with pytest.raises(KeyboardInterrupt), leases.leased("--workdir", folder):
         (folder / ".lock").write_text("{}")
-        time.sleep(5)
+        time.sleep(60)
     assert "another process trains there since this one was halted" in capsys.readouterr().err
     assert (folder / ".lock").read_text() == "{}"
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import ml_collections
 
+from tsc_jax.buckets import GrowingFile, in_bucket, local_file
 from tsc_jax.commands import called_here
 from tsc_jax.data.dataset import Dataset
 from tsc_jax.errors import InputError
@@ -110,7 +111,7 @@ class EventFile:
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.summary.writer.record_writer import RecordWriter
 
-        self.records = RecordWriter(path.open("wb"))
+        self.records = RecordWriter(GrowingFile(path) if in_bucket(path) else path.open("wb"))
         self.records.write(Event(file_version="brain.Event:2").SerializeToString())
 
     def write(self, step: int, when: float, tag: str = "", **value: Any) -> None:
@@ -170,7 +171,8 @@ def keep_events(workdir: Path, wanted: Callable[[Any], bool]) -> None:
     from tensorboard.summary.writer.record_writer import RecordWriter
 
     for path in sorted((workdir / FOLDER).glob(FILES)):
-        records = list(RawEventFileLoader(str(path)).Load())  # of a run that was killed, without a last half
+        with local_file(path) as local:
+            records = list(RawEventFileLoader(str(local)).Load())  # of a run that was killed, without a last half
         events = [Event.FromString(record) for record in records]
         kept = [record for record, event in zip(records, events, strict=True) if wanted(event)]
         if not any(event.HasField("summary") and wanted(event) for event in events):

@@ -19,11 +19,13 @@ import numpy as np
 import orbax.checkpoint as ocp
 from flax.traverse_util import flatten_dict
 
-from tsc_jax import buckets, processes
+from tsc_jax import processes
+from tsc_jax.buckets import in_bucket
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.errors import DamagedCheckpointError, InputError
 from tsc_jax.evaluation.evaluate import Evaluation
 from tsc_jax.inference import Look
+from tsc_jax.leases import leased
 from tsc_jax.method import Method, Sizes, TrainState, first_state
 from tsc_jax.training import base, checkpoints, recipes
 from tsc_jax.training.trained import check_data, seed_folders, selections_of
@@ -103,8 +105,8 @@ def open_run(
 @contextlib.contextmanager
 def locked(workdir: Path) -> Iterator[None]:
     """Holds a workdir for one training, until the process ends; InputError where another process trains there."""
-    if buckets.in_bucket(workdir):
-        with buckets.leased(f"--workdir {workdir}", workdir):
+    if in_bucket(workdir):
+        with leased(f"--workdir {workdir}", workdir):
             yield
         return
     workdir.mkdir(parents=True, exist_ok=True)
