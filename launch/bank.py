@@ -3,8 +3,6 @@
 python -m launch.bank --workdir=runs/demo
 """
 
-from pathlib import Path
-
 from absl import flags
 
 from tsc_jax import cli
@@ -22,8 +20,8 @@ def main(argv: list[str]) -> None:
     from tsc_jax import methods
 
     changes = {} if _DATA_DIR.value is None else {"data.data_dir": _DATA_DIR.value}
-    print(methods.part("tscnet", "report").report_bank(Path(_WORKDIR.value), _SELECTION.value, _SPLIT.value, changes))
+    print(methods.part("tscnet", "report").report_bank(_WORKDIR.value, _SELECTION.value, _SPLIT.value, changes))
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, buckets=["workdir", "data_dir"])

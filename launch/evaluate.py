@@ -20,6 +20,7 @@ from tsc_jax.configs import plus
 from tsc_jax.data.source import SPLITS
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation import protocols
+from tsc_jax.files import open_path
 
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Run to evaluate, or several with commas between them; flags given here override their recipes."
@@ -81,8 +82,8 @@ def evaluate_run() -> str:
     given = {"eval.protocol": _PROTOCOL.value, "eval.tiou": _TIOU.value, "data.data_dir": _DATA_DIR.value}
     changes = {key: value for key, value in given.items() if value is not None}
     changes |= plus.CHOICES.get(_LOCALIZATION.value, {})
-    workdirs = [Path(part) for part in _WORKDIR.value.split(",")]
-    output = _OUTPUT.value and Path(_OUTPUT.value)
+    workdirs = [open_path(part) for part in _WORKDIR.value.split(",")]
+    output = _OUTPUT.value and open_path(_OUTPUT.value)
     if len(workdirs) == 1:
         return (report if subset == "test" else report_training_videos)(*workdirs, changes, output)
     if output or subset == "train":
@@ -116,4 +117,4 @@ def score_file() -> str:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, buckets=["workdir", "output", "data_dir"])

@@ -3,13 +3,12 @@
 python -m launch.export --workdir=runs/demo --output=runs/demo_export
 """
 
-from pathlib import Path
-
 from absl import flags
 
 from tsc_jax import cli
 from tsc_jax.configs import plus
 from tsc_jax.errors import InputError
+from tsc_jax.files import open_path
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run to export.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder to write; launch.evaluate takes it as --workdir.")
@@ -36,9 +35,10 @@ def main(argv: list[str]) -> None:
             f"--stablehlo holds {invalid[0]!r}, expected positive numbers of snippets, separated by commas"
         )
     lengths = [int(length) for length in _STABLEHLO.value]
-    workdir, output, changes = Path(_WORKDIR.value), Path(_OUTPUT.value), plus.CHOICES.get(_LOCALIZATION.value, {})
+    workdir, output = open_path(_WORKDIR.value), open_path(_OUTPUT.value)
+    changes = plus.CHOICES.get(_LOCALIZATION.value, {})
     print(export_run(workdir, output, _SELECTION.value, _STORAGE.value, lengths, changes))
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, buckets=["workdir", "output"])

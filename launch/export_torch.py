@@ -11,6 +11,7 @@ from pathlib import Path
 from absl import flags
 
 from tsc_jax import cli
+from tsc_jax.files import open_path
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "File to write; several get a suffix each.", required=True)
@@ -28,8 +29,8 @@ def main(argv: list[str]) -> None:
     del argv
     from tsc_jax.training.torch_weights import export_weights
 
-    print(export_weights(Path(_WORKDIR.value), Path(_OUTPUT.value), _SELECTION.value, _BANK.value))
+    print(export_weights(open_path(_WORKDIR.value), Path(_OUTPUT.value), _SELECTION.value, _BANK.value))
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, buckets=["workdir"])

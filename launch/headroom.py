@@ -15,7 +15,7 @@ from absl import flags
 from tsc_jax import cli
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation import protocols
-from tsc_jax.files import check_target
+from tsc_jax.files import check_target, open_path
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run to measure; flags given here override its recipe.")
 _SELECTION = flags.DEFINE_string("selection", "last", "Checkpoint: last, best_on_holdout or best_on_test.")
@@ -47,7 +47,7 @@ def of_runs() -> str:
     refuse("--workdir, only with --predictions", _PREDICTIONS, _GROUND_TRUTH, _OUT, _SUBSET, _VIDEOS, _RATE)
     given = {"eval.protocol": _PROTOCOL.value, "eval.tiou": _TIOU.value, "data.data_dir": _DATA_DIR.value}
     changes = {key: value for key, value in given.items() if value is not None}
-    return headroom.of_runs(Path(_WORKDIR.value), _SELECTION.value, changes)
+    return headroom.of_runs(open_path(_WORKDIR.value), _SELECTION.value, changes)
 
 
 def of_file() -> str:
@@ -86,4 +86,4 @@ def refuse(where: str, *unused: flags.FlagHolder) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, buckets=["workdir", "data_dir"])

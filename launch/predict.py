@@ -135,4 +135,4 @@ def check_flags() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, ["[INPUT]..."])
+    cli.run(main, ["[INPUT]..."], ["checkpoint"])

@@ -5,8 +5,6 @@ python -m launch.tensorboard --workdir=runs/demo
 tensorboard --logdir runs/demo
 """
 
-from pathlib import Path
-
 from absl import flags
 
 from tsc_jax import cli
@@ -20,8 +18,8 @@ def main(argv: list[str]) -> None:
     del argv
     from tsc_jax.report.tensorboard import write_events
 
-    print(write_events(Path(_WORKDIR.value)))
+    print(write_events(_WORKDIR.value))
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, buckets=["workdir"])

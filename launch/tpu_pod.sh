@@ -2,7 +2,7 @@
 # Trains on a Cloud TPU slice of any number of hosts, made if it is not there, and fetches the results:
 #   bash launch/tpu_pod.sh [--dry_run] NAME ZONE TYPE BUCKET FLAGS_OF_LAUNCH_TRAIN...
 #   bash launch/tpu_pod.sh wtal us-west4-a v5litepod-16 gs://mine --config=configs/thumos14.py
-# Prepared data is read from BUCKET/data; the run is written to BUCKET/runs/NAME and copied to runs/NAME here.
+# Prepared data is read from BUCKET/data; the run is in BUCKET/runs/NAME and is copied to runs/NAME here at the end.
 # After a preemption give the same command again. VERSION names the runtime image.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -21,19 +21,11 @@ everywhere() { tpu ssh "$name" --worker=all --command="$1"; }
 if [[ -n $run ]] || ! tpu describe "$name" >/dev/null 2>&1; then
   tpu create "$name" --accelerator-type="$type" --version="${VERSION:-v2-alpha-tpuv5-lite}"
 fi
-everywhere "mkdir -p tsc_jax data runs/$name"
-tpu scp --recurse ./tsc_jax ./configs ./launch ./requirements.txt "$name":tsc_jax --worker=all
-everywhere "python3 -m venv venv && venv/bin/pip install -q -r tsc_jax/requirements.txt 'jax[tpu]'"
+everywhere "mkdir -p tsc_jax"
+tpu scp --recurse ./tsc_jax ./configs ./launch ./requirements.txt ./requirements-gcs.txt "$name":tsc_jax --worker=all
+everywhere "python3 -m venv venv && venv/bin/pip install -q -r tsc_jax/requirements.txt -r tsc_jax/requirements-gcs.txt 'jax[tpu]'"
 
-# Hosts share no disk and process 0 alone writes: before the start all get what it last wrote, and while it writes the
-# bucket follows, so that nothing is lost with a host.
-push="gcloud storage rsync --recursive runs/$name $bucket/runs/$name"
-tpu ssh "$name" --worker=0 --command="$push"
-everywhere "gcloud storage rsync --recursive $bucket/data data; gcloud storage rsync --recursive --delete-unmatched-destination-objects $bucket/runs/$name runs/$name || true"
-follow="while sleep 60; do $push; done"
-train="cd tsc_jax && ../venv/bin/python -m launch.train --distributed --config.data.data_dir=../data --workdir=../runs/$name $*"
 code=0
-everywhere "($follow) >/dev/null 2>&1 & if [[ \$(hostname) != *-0 ]]; then kill %1; fi; ($train); code=\$?; kill %1 2>/dev/null; exit \$code" || code=$?
-tpu ssh "$name" --worker=0 --command="$push"
+everywhere "cd tsc_jax && ../venv/bin/python -m launch.train --distributed --config.data.data_dir=$bucket/data --workdir=$bucket/runs/$name $*" || code=$?
 $run gcloud storage rsync --recursive "$bucket/runs/$name" "runs/$name"
 exit "$code"

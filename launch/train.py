@@ -3,8 +3,6 @@
 python -m launch.train --config=configs/demo.py --workdir=runs/demo --config.train.steps=300
 """
 
-from pathlib import Path
-
 from absl import flags
 from ml_collections import config_flags
 
@@ -30,6 +28,7 @@ def main(argv: list[str]) -> None:
     """Runs the command."""
     del argv
     from tsc_jax import processes
+    from tsc_jax.files import open_path
     from tsc_jax.report import tensorboard
     from tsc_jax.report.run import NO_MAP, report
     from tsc_jax.training.loop import train_and_evaluate
@@ -40,7 +39,7 @@ def main(argv: list[str]) -> None:
         follow = tensorboard.follow
     if _DISTRIBUTED.value:
         processes.join(_COORDINATOR.value, _PROCESS_ID.value, _NUM_PROCESSES.value)
-    workdir = Path(_WORKDIR.value)
+    workdir = open_path(_WORKDIR.value)
     with processes.ends_with_its_peers():
         table = report(workdir, {}, known=train_and_evaluate(_CONFIG.value, workdir, follow))
     if processes.is_first():
@@ -50,4 +49,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, buckets=["workdir"])

@@ -21,9 +21,11 @@ def test_a_pod_is_made_filled_and_trained_on():
     flags = ("wtal", "us-west4-a", "v5litepod-16", "gs://mine", "--config=configs/thumos14.py")
     lines = run("launch/tpu_pod.sh", "--dry_run", *flags).stdout.splitlines()
     text = "\n".join(lines)
-    for part in ("create wtal --accelerator-type=v5litepod-16", "scp --recurse", "jax[tpu]", "--worker=all"):
+    for part in ("create wtal --accelerator-type=v5litepod-16", "scp --recurse", "requirements-gcs.txt", "jax[tpu]"):
         assert part in text
-    assert "-m launch.train --distributed" in text and "--config=configs/thumos14.py" in text
+    paths = "--config.data.data_dir=gs://mine/data --workdir=gs://mine/runs/wtal"
+    assert f"--worker=all --command=cd tsc_jax && ../venv/bin/python -m launch.train --distributed {paths}" in text
+    assert "--config=configs/thumos14.py" in text
     assert lines[-1] == "gcloud storage rsync --recursive gs://mine/runs/wtal runs/wtal"
 
 

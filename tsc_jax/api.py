@@ -16,7 +16,6 @@ from tsc_jax.data.dataset import unlabelled
 from tsc_jax.data.features import check_features
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation.evaluate import Localized, localize
-from tsc_jax.files import local_path
 from tsc_jax.inference import Inference, make_inference
 from tsc_jax.localization.segments import make_segments
 from tsc_jax.training import checkpoints
@@ -193,7 +192,7 @@ def load(
     """
     if snippets_per_second is not None and not rules.POSITIVE.holds(snippets_per_second):
         raise InputError(f"snippets_per_second is {snippets_per_second!r}, expected {rules.POSITIVE.expected}")
-    trained = open_trained(Path(local_path(directory)), selection)
+    trained = open_trained(directory, selection)
     rate = snippets_per_second or trained.about["snippets_per_second"]
     if rate is None:
         known = trained.about["data_fingerprint"] is not None

@@ -16,12 +16,15 @@ from typing import Any
 import tqdm
 from absl import app, flags, logging
 
+from tsc_jax.buckets import sentence_of
 from tsc_jax.commands import CONFIGS, called_here
 from tsc_jax.errors import InputError, InputWarning, PreemptedError
-from tsc_jax.files import local_path
+from tsc_jax.files import local_or_bucket, local_path
+
+BUCKET_KEYS = ("workdir", "data_dir")  # of recipes, whose folders may be in a bucket
 
 
-def run(main: Callable[[list[str]], None], operands: Sequence[str] = ()) -> None:
+def run(main: Callable[[list[str]], None], operands: Sequence[str] = (), buckets: Sequence[str] = ()) -> None:
     """Parses the flags, runs `main` and exits.
 
     Bad input (InputError, an invalid flag or config value, a file that cannot be read or written) ends with one
@@ -30,7 +33,8 @@ def run(main: Callable[[list[str]], None], operands: Sequence[str] = ()) -> None
     input. An InputWarning is one sentence on stderr. XLA keeps compiled programs in JAX_COMPILATION_CACHE_DIR.
 
     `main` receives the program's name and its operands, the arguments that are not flags. `operands` names them for
-    messages; "..." after the last means one or more, or any number if it is in brackets: [INPUT]...
+    messages; "..." after the last means one or more, or any number if it is in brackets: [INPUT]... `buckets` names the
+    flags of folders that may be in a bucket.
     """
     home = os.path.expanduser("~")
     with contextlib.suppress(OSError):  # a user without a home folder, or who cannot write there
@@ -45,18 +49,21 @@ def run(main: Callable[[list[str]], None], operands: Sequence[str] = ()) -> None
     program = sys.modules["__main__"]
     program.__doc__ = called_here(program.__doc__ or "")  # --help shows it
     try:
-        app.run(lambda argv: _flushed(main(argv)), flags_parser=lambda argv: _parse(argv, operands))
+        app.run(lambda argv: _flushed(main(argv)), flags_parser=lambda argv: _parse(argv, operands, buckets))
     except InputError as error:
         _end(str(error), 1)
     except BrokenPipeError:  # whoever reads the output has read enough
         _end("", 1)
     except OSError as error:
-        _end(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
+        named = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        _end(sentence_of(error) or named, 1)
     except PreemptedError as notice:
         _end(str(notice), 75)
     except KeyboardInterrupt:
         _end("interrupted", 130)
-    except Exception:
+    except Exception as error:
+        if sentence := sentence_of(error):
+            _end(sentence, 1)
         if "jax" in sys.modules and (sentence := importlib.import_module("tsc_jax.hardware").missing_platform()):
             _end(sentence, 1)
         raise
@@ -98,13 +105,13 @@ def _flushed(code: int | None) -> int | None:
     return code
 
 
-def _parse(argv: list[str], operands: Sequence[str]) -> list[str]:
+def _parse(argv: list[str], operands: Sequence[str], buckets: Sequence[str]) -> list[str]:
     try:
         arguments = flags.FLAGS(_with_recipes(argv))
         arguments[1:] = [local_path(argument) for argument in arguments[1:]]
         for name, value in flags.FLAGS.flag_values_dict().items():
             if isinstance(value, str):
-                flags.FLAGS[name].value = local_paths(value, f"--{name} ")
+                flags.FLAGS[name].value = _paths(value, f"--{name} ", name in buckets)
             if hasattr(value, "update_from_flattened_dict"):  # shows whether a config file is missing
                 _localize(value, f"--{name}.")
     except (InputError, BrokenPipeError):
@@ -152,9 +159,9 @@ def _recipe(given: str) -> str:
     return ":".join([str(file), *argument])
 
 
-def local_paths(text: str, what: str) -> str:
-    """Paths with commas between them, each as `files.local_path` gives it; other text stays as it is."""
-    return ",".join(local_path(part, what) for part in text.split(","))
+def _paths(text: str, what: str, buckets: bool) -> str:
+    """Paths with commas between them, each as `files` gives it; other text stays as it is."""
+    return ",".join((local_or_bucket if buckets else local_path)(part, what) for part in text.split(","))
 
 
 def _localize(config, what: str) -> None:
@@ -164,7 +171,7 @@ def _localize(config, what: str) -> None:
             _localize(value, f"{what}{key}.")
         elif isinstance(value, str):
             with config.unlocked():
-                config[key] = local_paths(value, f"{what}{key} ")
+                config[key] = _paths(value, f"{what}{key} ", key in BUCKET_KEYS)
 
 
 def _config_error(error: Exception, argv: list[str]) -> str:

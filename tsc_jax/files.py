@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from tsc_jax import buckets
 from tsc_jax.errors import InputError
 
 # What happens to a file that is open: its error has no name.
@@ -28,9 +29,23 @@ def local_path(path: str | os.PathLike, what: str = "") -> str:
     """A path as the user gave it, with ~ as the home folder; InputError, which begins with `what`, for an address."""
     path = os.fspath(path)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", path) and not os.path.lexists(path):
-        way = "; launch/tpu_pod.sh is the way to train with a bucket" if path.startswith("gs:") else ""
-        raise InputError(f"{what}{path}: is an address, expected a file or folder of this machine{way}")
+        raise InputError(f"{what}{path}: is an address, expected a file or folder of this machine")
     return os.path.expanduser(path)
+
+
+def local_or_bucket(path: str | os.PathLike, what: str = "") -> str:
+    """The same for a folder that may also be in a bucket, gs://BUCKET/FOLDER."""
+    if buckets.in_bucket(path):
+        return os.fspath(path)
+    try:
+        return local_path(path, what)
+    except InputError as error:
+        raise InputError(f"{error} or of a bucket, gs://BUCKET/FOLDER") from None
+
+
+def open_path(path: str | os.PathLike) -> Path:
+    """The path to a folder of this machine or of a bucket; InputError for a bucket that cannot be reached."""
+    return buckets.open_path(path) if buckets.in_bucket(path) else Path(local_or_bucket(path))
 
 
 @contextlib.contextmanager
@@ -65,6 +80,11 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
                 yield content
                 with content.open("rb") as written, _open_stream(path) as stream:
                     shutil.copyfileobj(written, stream)
+            return
+        if buckets.in_bucket(path):
+            with tempfile.TemporaryDirectory() as folder:
+                yield Path(folder, "content")
+                buckets.put(Path(folder, "content"), path)
             return
         path = Path(os.path.realpath(path))
         # A short name, because path.name may be as long as the disk allows, of this process alone: two may write it.
@@ -112,6 +132,9 @@ def check_target(flag: str, path: str | os.PathLike) -> None:
 
 def check_folder(where: str, folder: str | os.PathLike) -> None:
     """Raises InputError, which begins with `where`, if no file can be written into a folder; it need not exist yet."""
+    if buckets.in_bucket(folder):
+        buckets.check_writable(where, folder)
+        return
     folder = Path(folder).absolute()
     there = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
     try:
@@ -125,6 +148,35 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     """Writes a text file (UTF-8, line feeds only) whole, or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+class Journal:
+    """A text file to which lines are appended."""
+
+    def __init__(self, path: Path):
+        """Goes on with the file that is there, if any."""
+        self.path, self.remote = path, None
+        if buckets.in_bucket(path):
+            self.remote = buckets.GrowingFile(path, path.read_bytes() if path.exists() else b"")
+
+    def append(self, line: str) -> None:
+        """Appends one line; InputError where it, or an earlier one, cannot be written."""
+        if self.remote:
+            self.remote.write(f"{line}\n".encode())
+            self.remote.flush()
+            return
+        with writing(self.path), self.path.open("a") as file:
+            file.write(f"{line}\n")
+
+    def flush(self) -> None:
+        """Waits until all lines are where they belong; InputError where they cannot be written."""
+        if self.remote:
+            self.remote.wait()
+
+    def close(self) -> None:
+        """Waits for the lines."""
+        if self.remote:
+            self.remote.close()
 
 
 def file_names(names: Sequence[str], suffix: str) -> list[str]:

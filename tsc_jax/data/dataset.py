@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from tsc_jax.buckets import in_bucket, local_copy
 from tsc_jax.data.builder import config_of, prepared_folder
 from tsc_jax.data.checks import rate_fits
 from tsc_jax.data.clock import Clock
@@ -135,7 +136,12 @@ def unlabelled(
 
 
 def open_dataset(data_dir: str | os.PathLike, name: str) -> Dataset:
-    """Opens the data set `name` in `data_dir`; raises InputError if it is not prepared or damaged."""
+    """Opens the data set `name` in `data_dir`; raises InputError if it is not prepared or damaged.
+
+    Where `data_dir` is in a bucket, a copy on this machine is opened.
+    """
+    if in_bucket(data_dir):
+        data_dir = local_copy(data_dir, name)
     folder = prepared_folder(data_dir, name)
     if not folder.exists():
         layout = "" if config_of(name).read_embedded else " --layout per_video|joint --source DIR"

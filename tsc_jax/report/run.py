@@ -17,7 +17,7 @@ from tsc_jax.evaluation import protocols, results
 from tsc_jax.evaluation.detection import average_precisions
 from tsc_jax.evaluation.evaluate import Evaluation, evaluate, ground_truth, localize
 from tsc_jax.evaluation.protocols import FLOOR
-from tsc_jax.files import check_folder, file_names
+from tsc_jax.files import check_folder, file_names, open_path
 from tsc_jax.inference import Inference, make_inference
 from tsc_jax.report.figures import draw_videos, save
 from tsc_jax.report.sections import write_training_report
@@ -65,9 +65,10 @@ def report(workdir: Path, changes: Mapping[str, Any], output: Path | None = None
     Raises:
       InputError: there is no checkpoint, the data set is not the one of the training, nothing can be written.
     """
+    workdir = open_path(workdir)
     seeds, reports, inference = seed_folders(workdir), {}, None
-    target = output or (None if changes_results(changes) else Path(workdir))
-    for folder in seeds or [Path(workdir)]:
+    target = output or (None if changes_results(changes) else workdir)
+    for folder in seeds or [workdir]:
         own = target and (target / folder.name if seeds else target)
         evaluations = {} if changes_results(changes) else (known or {}).get(folder, {})
         reports[folder.name], inference = report_run(folder, changes, inference, own, evaluations)

@@ -13,11 +13,12 @@ from typing import Any
 
 import ml_collections
 
+from tsc_jax.buckets import GrowingFile, in_bucket, local_file
 from tsc_jax.commands import called_here
 from tsc_jax.data.dataset import Dataset
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation.evaluate import Evaluation
-from tsc_jax.files import replacing, writing
+from tsc_jax.files import open_path, replacing, writing
 from tsc_jax.report.figures import draw_videos
 from tsc_jax.training.log import read_scalars
 from tsc_jax.training.trained import seed_folders
@@ -48,7 +49,7 @@ def write_events(workdir: Path) -> str:
     """
     check_installed()
     count = 0
-    for folder in seed_folders(workdir) or [Path(workdir)]:
+    for folder in seed_folders(workdir) or [open_path(workdir)]:
         scalars = read_scalars(folder / "scalars.jsonl")
         if not scalars:
             raise InputError(f"{folder / 'scalars.jsonl'}: holds no scalars, expected those of launch.train")
@@ -110,7 +111,7 @@ class EventFile:
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.summary.writer.record_writer import RecordWriter
 
-        self.records = RecordWriter(path.open("wb"))
+        self.records = RecordWriter(GrowingFile(path) if in_bucket(path) else path.open("wb"))
         self.records.write(Event(file_version="brain.Event:2").SerializeToString())
 
     def write(self, step: int, when: float, tag: str = "", **value: Any) -> None:
@@ -170,7 +171,8 @@ def keep_events(workdir: Path, wanted: Callable[[Any], bool]) -> None:
     from tensorboard.summary.writer.record_writer import RecordWriter
 
     for path in sorted((workdir / FOLDER).glob(FILES)):
-        records = list(RawEventFileLoader(str(path)).Load())  # of a run that was killed, without a last half
+        with local_file(path) as local:
+            records = list(RawEventFileLoader(str(local)).Load())  # of a run that was killed, without a last half
         events = [Event.FromString(record) for record in records]
         kept = [record for record, event in zip(records, events, strict=True) if wanted(event)]
         if not any(event.HasField("summary") and wanted(event) for event in events):

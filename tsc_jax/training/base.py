@@ -15,6 +15,7 @@ import ml_collections
 from tsc_jax import settings as rules
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.errors import InputError
+from tsc_jax.files import open_path
 from tsc_jax.training import trained
 from tsc_jax.training.recipes import complete
 from tsc_jax.training.trained import Trained, check_data, open_trained, seed_folders
@@ -77,7 +78,7 @@ def folders_of(config: ml_collections.ConfigDict) -> list[Path]:
             f"config.base.workdir is {config.base.workdir or 'empty'}, expected the workdir of a finished run, or"
             " several with commas between them"
         )
-    return [folder for workdir in workdirs for folder in folders_in(Path(workdir), config)]
+    return [folder for workdir in workdirs for folder in folders_in(open_path(workdir), config)]
 
 
 def folders_in(workdir: Path, config: ml_collections.ConfigDict) -> list[Path]:

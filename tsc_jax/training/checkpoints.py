@@ -26,7 +26,9 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
+from tsc_jax.buckets import in_bucket, sentence_of
 from tsc_jax.errors import DamagedCheckpointError, InputError
+from tsc_jax.files import open_path
 
 FORMAT = 2
 SCANS = 20  # attempts at listing steps while a run deletes old ones
@@ -86,7 +88,8 @@ def _without_warnings() -> Iterator[None]:
 
 def folder_of(workdir: Path, selection: str) -> Path:
     """The folder of a selection."""
-    return Path(workdir, "checkpoints", selection).absolute()
+    folder = open_path(workdir) / "checkpoints" / selection
+    return folder if in_bucket(folder) else folder.absolute()
 
 
 def save(manager: ocp.CheckpointManager, step: int, tree: Any, about: Mapping[str, Any]) -> None:
@@ -128,8 +131,10 @@ def _writing(manager: ocp.CheckpointManager) -> Iterator[None]:
     """Turns an error while a checkpoint is written into one sentence."""
     try:
         yield
-    # Threads, TensorStore and the file system each have errors of their own.
-    except (OSError, ValueError, RuntimeError) as error:
+    # Threads, TensorStore, the file system and buckets each have errors of their own.
+    except Exception as error:
+        if not isinstance(error, (OSError, ValueError, RuntimeError)) and sentence_of(error) is None:
+            raise
         raise InputError(
             f"{manager.directory}: the newest step could not be saved, those before it are intact: {_first_line(error)}"
         ) from error

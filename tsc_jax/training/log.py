@@ -14,7 +14,7 @@ import tqdm
 
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation.evaluate import Evaluation
-from tsc_jax.files import write_text, writing
+from tsc_jax.files import Journal, write_text
 
 
 class Events(Protocol):
@@ -57,15 +57,16 @@ class RunLog:
         and the rate of steps besides.
         """
         self.way_on, self.events, self.learning_rate = way_on, events, learning_rate
-        self.paths = [Path(workdir) / "scalars.jsonl" for workdir in workdirs]
+        self.paths = [workdir / "scalars.jsonl" for workdir in workdirs]
         self.every, self.steps = train.log_every, train.steps
         self.pending = None
         self.writes = jax.process_index() == 0
         self.noted: tuple[int, float] | None = None  # a step, and when it was done
         self.clock = concurrent.futures.ThreadPoolExecutor(1)  # waits for the steps whose losses are noted
-        for path in filter(Path.exists, self.paths) if self.writes else ():
+        for path in [path for path in self.paths if path.exists()] if self.writes else ():
             kept = [line for line in whole_lines(path) if json.loads(line)["step"] <= first_step]
             write_text(path, "".join(f"{line}\n" for line in kept))
+        self.journals = [Journal(path) for path in self.paths] if self.writes else []
         quiet = not (self.writes and sys.stderr.isatty())
         place, groups = part
         self.is_named = groups * len(self.paths) > 1
@@ -84,11 +85,17 @@ class RunLog:
         if self.noted is None:  # nothing else is computed yet: a step that is waited for begins a stretch
             self.noted = (step, ready(means))
         if step % self.every == 0 or step == self.steps:
-            self.flush()
+            self.write_noted()
             self.pending = (step, means, self.clock.submit(ready, means))
 
     def flush(self) -> None:
-        """Writes what is noted."""
+        """Writes what is noted, and waits until it is where it belongs."""
+        self.write_noted()
+        for journal in self.journals:
+            journal.flush()
+
+    def write_noted(self) -> None:
+        """Writes what is noted; a bucket may get it later."""
         if self.pending is None:
             return
         step, means, done = self.pending
@@ -128,6 +135,8 @@ class RunLog:
         averages = {f"mAP@{name}": value for name, value in metrics["average_mAP"].items()}
         values |= averages | {"classification_mAP": metrics["classification_mAP"]}
         self.scalars(number, step, {f"{split}/{name}": value for name, value in values.items()})
+        for journal in self.journals:
+            journal.flush()
         shown = "  ".join(f"{name} {value:.1f}" for name, value in averages.items())
         shown += f"  classification {values['classification_mAP']:.1f}"
         self.line(f"step {step}/{self.steps}  {self.named(number)}{split}: {shown}")
@@ -138,10 +147,8 @@ class RunLog:
 
     def scalars(self, number: int, step: int, values: dict[str, float]) -> None:
         """Appends one line to the scalars of run `number`."""
-        path = self.paths[number]
         if self.writes:
-            with writing(path), path.open("a") as file:
-                file.write(json.dumps({"step": step, **values}) + "\n")
+            self.journals[number].append(json.dumps({"step": step, **values}))
         if self.events:
             self.events[number].scalars(step, values)
 
@@ -160,6 +167,8 @@ class RunLog:
             if kind is None:
                 self.flush()
         finally:
+            for journal in self.journals:
+                journal.close()
             self.bar.close()
             for each in self.events:
                 each.close()

@@ -13,7 +13,7 @@ from tsc_jax.data.batches import batch_maker, deal_batch, training_batches
 from tsc_jax.data.dataset import Dataset, open_dataset
 from tsc_jax.errors import PreemptedError
 from tsc_jax.evaluation.evaluate import Evaluation, evaluate
-from tsc_jax.files import local_path
+from tsc_jax.files import open_path
 from tsc_jax.inference import Inference, make_inference
 from tsc_jax.method import AXIS, Method, TrainState
 from tsc_jax.optimizer import learning_rate
@@ -50,7 +50,7 @@ def train_and_evaluate(
 
     `follow` is called by process 0, once for each run.
     """
-    workdir = Path(local_path(workdir))
+    workdir = open_path(workdir)
     dataset = open_dataset(config.data.data_dir, config.data.name)
     check_values(config, dataset)
     with open_runs(config, workdir, dataset) as runs:

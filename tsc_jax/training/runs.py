@@ -20,10 +20,12 @@ import orbax.checkpoint as ocp
 from flax.traverse_util import flatten_dict
 
 from tsc_jax import processes
+from tsc_jax.buckets import in_bucket
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.errors import DamagedCheckpointError, InputError
 from tsc_jax.evaluation.evaluate import Evaluation
 from tsc_jax.inference import Look
+from tsc_jax.leases import leased
 from tsc_jax.method import Method, Sizes, TrainState, first_state
 from tsc_jax.training import base, checkpoints, recipes
 from tsc_jax.training.trained import check_data, seed_folders, selections_of
@@ -64,7 +66,7 @@ def open_runs(config: ml_collections.ConfigDict, workdir: Path, dataset: Dataset
     first, number = config.train.seed, config.train.seeds
     folders = {workdir: first}
     if number > 1:
-        folders = {Path(workdir, f"seed_{seed}"): seed for seed in range(first, first + number)}
+        folders = {workdir / f"seed_{seed}": seed for seed in range(first, first + number)}
     check_same_seeds(workdir, [] if number == 1 else list(folders))
     with contextlib.ExitStack() as stack:
         yield [open_run(config, folder, seed, dataset, stack) for folder, seed in folders.items()]
@@ -103,6 +105,10 @@ def open_run(
 @contextlib.contextmanager
 def locked(workdir: Path) -> Iterator[None]:
     """Holds a workdir for one training, until the process ends; InputError where another process trains there."""
+    if in_bucket(workdir):
+        with leased(f"--workdir {workdir}", workdir):
+            yield
+        return
     workdir.mkdir(parents=True, exist_ok=True)
     with Path(workdir, ".lock").open("w") as file:
         try:

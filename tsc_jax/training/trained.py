@@ -11,6 +11,7 @@ import ml_collections
 from tsc_jax import methods
 from tsc_jax.data.dataset import Dataset, open_dataset
 from tsc_jax.errors import InputError
+from tsc_jax.files import open_path
 from tsc_jax.method import Sizes, first_state
 from tsc_jax.training import checkpoints
 from tsc_jax.training.recipes import check_sections, complete
@@ -36,9 +37,10 @@ def open_trained(workdir: Path, selection: str = checkpoints.LAST) -> Trained:
     Raises:
       InputError: no such checkpoint, all of them damaged, or a format that this version does not read.
     """
-    manager = find(Path(workdir), selection)
+    workdir = open_path(workdir)
+    manager = find(workdir, selection)
     try:
-        return checkpoints.newest(manager, lambda step: _open_step(manager, Path(workdir), selection, step))
+        return checkpoints.newest(manager, lambda step: _open_step(manager, workdir, selection, step))
     finally:
         manager.close()
 
@@ -98,7 +100,7 @@ def selections_of(workdir: Path) -> list[str]:
 
 def seed_folders(workdir: Path) -> list[Path]:
     """The folders of the runs that were trained together in a workdir, by seed; none if it holds a single run."""
-    folders = [folder for folder in Path(workdir).glob("seed_*") if folder.name.removeprefix("seed_").isdecimal()]
+    folders = [folder for folder in open_path(workdir).glob("seed_*") if folder.name.removeprefix("seed_").isdecimal()]
     return sorted(folders, key=lambda folder: int(folder.name.removeprefix("seed_")))
 
 

@@ -24,7 +24,7 @@ from markupsafe import Markup
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation.results import write_json
-from tsc_jax.files import check_folder
+from tsc_jax.files import check_folder, open_path
 from tsc_jax.methods.tscnet.bank.state import drift
 from tsc_jax.methods.tscnet.bank_attention import attend, class_attention, means, sums_by_class
 from tsc_jax.report import charts
@@ -75,6 +75,7 @@ def report_bank(workdir: Path, selection: str, split: str, changes: dict) -> str
     Raises:
       InputError: no such checkpoint, a network without DSA, other data than it was trained on, or no video long enough.
     """
+    workdir = open_path(workdir)
     trained = open_trained(workdir, selection)
     if trained.config.method != "tscnet" or not trained.config.model.dsa:
         raise InputError(f"--workdir {workdir}: no snippet attends to a bank there (config.method, config.model.dsa)")
@@ -82,7 +83,7 @@ def report_bank(workdir: Path, selection: str, split: str, changes: dict) -> str
     trained, dataset = with_dataset(trained, changes)
     bank = inspect(trained, dataset, getattr(dataset, split))
 
-    folder = Path(workdir) if selection == checkpoints.LAST else Path(workdir, selection)
+    folder = workdir if selection == checkpoints.LAST else workdir / selection
     folder.mkdir(exist_ok=True)
     named = {"selection": trained.selection, "step": trained.step, "split": split}
     values = {name: np.asarray(value).tolist() for name, value in vars(bank).items()}
