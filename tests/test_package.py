@@ -135,6 +135,7 @@ def test_the_commands_of_a_wheel_work_in_a_folder_that_has_its_own_configs_and_l
     tsc = str(installed / "bin/tsc-jax")
     listed = re.findall(r"^  (\w+) ", use([tsc, "--help"], tmp_path), re.MULTILINE)
     assert listed == sorted(commands.commands()) and "train" in listed
+    assert "Workdir of tsc-jax train, or output of tsc-jax export" in use([tsc, "predict", "--help"], tmp_path, 1)
     source = write_per_video(tmp_path / "source", make_examples())
     # The rate of these few made-up snippets does not fit all of their videos.
     assert "correct the errors before tsc-jax prepare" in use([tsc, "doctor", f"--source={source}"], tmp_path, 1)

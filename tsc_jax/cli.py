@@ -47,7 +47,9 @@ def run(main: Callable[[list[str]], None], operands: Sequence[str] = (), buckets
             stream.reconfigure(errors="backslashreplace")
     _show_input_warnings()
     program = sys.modules["__main__"]
-    program.__doc__ = called_here(program.__doc__ or "")  # --help shows it
+    program.__doc__ = called_here(program.__doc__ or "")  # --help shows it, and what follows
+    for flag in flags.FLAGS.get_key_flags_for_module(program):
+        flag.help = called_here(flag.help or "")
     try:
         app.run(lambda argv: _flushed(main(argv)), flags_parser=lambda argv: _parse(argv, operands, buckets))
     except InputError as error:
