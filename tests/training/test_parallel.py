@@ -5,14 +5,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jax.experimental.compilation_cache import compilation_cache
 
 from tests import toy
 from tests.data.test_batches import CLASSES, WIDTH, made_up_split
 from tsc_jax import methods
 from tsc_jax.data.batches import batch_maker, join
 from tsc_jax.method import AXIS, Sizes, first_state
-from tsc_jax.training.parallel import compiled_meanwhile, deal_runs, make_train_step, on_devices, on_one_device
+from tsc_jax.training.parallel import deal_runs, make_train_step, on_devices, on_one_device
 
 SIZES = Sizes(CLASSES, WIDTH, 12, 480)
 
@@ -37,33 +36,6 @@ def test_the_step_is_compiled_once_and_states_come_back_one_by_one(runs, caplog)
     for number in range(runs):
         own = jax.device_get(on_one_device(state, number))
         assert (own.step, own.seed) == (3, number)
-
-
-@pytest.fixture
-def fresh_cache(tmp_path):
-    """An empty compilation cache that keeps every program."""
-    wanted = {"jax_compilation_cache_dir": str(tmp_path), "jax_persistent_cache_min_compile_time_secs": 0}
-    before = {name: getattr(jax.config, name) for name in wanted}
-    for values in (wanted, before):
-        for name, value in values.items():
-            jax.config.update(name, value)
-        compilation_cache.reset_cache()
-        if values is wanted:
-            yield
-
-
-def test_what_is_compiled_meanwhile_is_what_the_first_step_calls(fresh_cache, caplog):
-    recipe = toy.recipe(**{"train.batch_size": 8, "train.pairs": 0, "train.snippets": 6})
-    train_step = make_train_step(methods.make(recipe, SIZES, AXIS))
-    batch = batch_maker(made_up_split(), recipe.train, 0, devices=8)(0)
-    start = first_state(methods.make(recipe, SIZES), 0)
-    state = on_devices([start])
-    with compiled_meanwhile(train_step, start, batch):
-        pass
-    with jax.log_compiles(), caplog.at_level("WARNING", logger="jax"):
-        train_step(state, batch)
-    found = [record.getMessage() for record in caplog.records if "cache hit" in record.getMessage()]
-    assert len(found) == 1 and not [record for record in caplog.records if "cache miss" in record.getMessage().lower()]
 
 
 @given(st.integers(1, 40))

@@ -1,6 +1,5 @@
 """Training, read top to bottom."""
 
-import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from tsc_jax.training import checkpoints
 from tsc_jax.training.checks import check_values
 from tsc_jax.training.interruption import SaveClock, preemption_notice
 from tsc_jax.training.log import Events, RunLog
-from tsc_jax.training.parallel import compiled_meanwhile, make_train_step, on_devices, on_one_device
+from tsc_jax.training.parallel import make_train_step, on_devices, on_one_device
 from tsc_jax.training.runs import Run, check_finite, check_together, open_runs, refresh, sizes_of, start
 
 
@@ -96,9 +95,7 @@ def train_runs(
         for step, batch in enumerate(batches, first_step + 1):
             if step - 1 in method.refresh_at:
                 states = states or [on_one_device(state, number) for number in range(len(runs))]
-                first = step == first_step + 1
-                with compiled_meanwhile(train_step, states[0], batch) if first else contextlib.nullcontext():
-                    states = [refresh(run, inference.method, each) for run, each in zip(runs, states, strict=True)]
+                states = [refresh(run, inference.method, each) for run, each in zip(runs, states, strict=True)]
             if states:
                 state, states = on_devices(states), []
             state, values = train_step(state, batch)

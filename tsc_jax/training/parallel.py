@@ -4,10 +4,8 @@ One run: its batch has a leading axis of local devices. Several runs know nothin
 leading axis of runs, each device holds equally many of them, and the last ones may be copies that fill it up.
 """
 
-import concurrent.futures
-import contextlib
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
@@ -32,20 +30,6 @@ def make_train_step(method: Method, runs: int = 1) -> Callable:
         return parallel(state, jax.tree.map(lambda leaf: deal_runs(leaf, runs), batch))
 
     return step
-
-
-@contextlib.contextmanager
-def compiled_meanwhile(train_step: Callable, state: TrainState, batch: dict[str, np.ndarray]) -> Iterator[None]:
-    """Compiles the train step of one run while the block runs, for the first call to find it in the compilation cache.
-
-    Does nothing where there is no such cache, where several processes compile together, or for several runs.
-    """
-    kept = jax.config.jax_compilation_cache_dir and jax.process_count() == 1 and hasattr(train_step, "lower")
-    with concurrent.futures.ThreadPoolExecutor(1) as thread:
-        if kept:
-            shapes = jax.eval_shape(lambda: state)
-            thread.submit(lambda: train_step.lower(shapes, batch).compile())
-        yield
 
 
 def deal_runs(leaf: np.ndarray, runs: int) -> np.ndarray:
