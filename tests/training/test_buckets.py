@@ -113,7 +113,7 @@ def test_commands_take_a_bucket(bucket, data_dir, tmp_path):
     )
     for command in commands:
         done = subprocess.run(
-            [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+            [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
         )
         errors = [line for line in done.stderr.splitlines() if "GOOGLE_AUTH_TOKEN_FOR_TESTING" not in line]
         assert (done.returncode, errors) == (0, [])
