@@ -22,6 +22,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # Eight devices on any machine, so that what holds for a pod can be seen on a laptop.
 jax.config.update("jax_num_cpu_devices", 8)
 
+MAPPINGS = Path("/proc/self/maps")
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -41,6 +42,14 @@ def forget_compiled():
     """Programs of one file serve no other, and a process that keeps them all runs out of memory mappings."""
     yield
     jax.clear_caches()
+
+
+@pytest.fixture(autouse=True)
+def forget_compiled_early():
+    """The same within a file that compiles very much; Linux gives a process 65,530 mappings."""
+    yield
+    if MAPPINGS.exists() and MAPPINGS.read_bytes().count(b"\n") > 40_000:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")

@@ -48,10 +48,9 @@ def rounds(length: int) -> Variants:
 
 def votes() -> Variants:
     """Lets several seeds teach; nothing is held out, because each seed has held out other videos."""
-    return {
-        f"{number} teachers" if number > 1 else "recipe: 1 teacher": {"base.seeds": number, "eval.holdout": 0.0}
-        for number in (1, 2, 4)
-    }
+    alone = {"eval.holdout": 0.0}
+    several = {f"{number} teachers": alone | {"base.seeds": number} for number in (2, 4)}
+    return {"recipe: 1 teacher": alone} | several
 
 
 STUDIES = {

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.simulated_thumos14 import KNOWN, made_up_videos, make_features, write
+from benchmarks.made_up import KNOWN, made_up_videos, make_features, write
 from tests.data.small import prepared
 from tsc_jax.data.annotations import read_npy_folder
 from tsc_jax.data.per_video import read_per_video
