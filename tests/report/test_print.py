@@ -85,7 +85,8 @@ def test_paper_is_light_on_a_dark_desktop(tmp_path, browser):
     for theme, setting in (("light", 1), ("dark", 0)):
         printed = tmp_path / f"{theme}.pdf"
         address = (tmp_path / "page.html").as_uri()
-        browser(address, f"--blink-settings=preferredColorScheme={setting}", f"--print-to-pdf={printed}")
+        waits = "--virtual-time-budget=5000"  # a busy machine would print before all is drawn
+        browser(address, waits, f"--blink-settings=preferredColorScheme={setting}", f"--print-to-pdf={printed}")
         outcome[theme] = re.sub(rb"/(CreationDate|ModDate) ?\([^)]*\)", b"", printed.read_bytes())
         assert pages_of(printed) <= 2
     assert outcome["light"] == outcome["dark"]
