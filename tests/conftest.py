@@ -80,3 +80,21 @@ def finished(data_dir, tmp_path_factory) -> Path:
     workdir = tmp_path_factory.mktemp("finished")
     train(small_run(data_dir), workdir)
     return workdir
+
+
+@pytest.fixture(scope="session")
+def evaluated(finished) -> Path:
+    """The same run with its report."""
+    from tsc_jax.report.run import report
+
+    report(finished, {})
+    return finished
+
+
+@pytest.fixture(scope="session")
+def test_videos(data_dir) -> dict:
+    """The features [T, D] of the test videos of the small data set, by name."""
+    from tsc_jax.data.dataset import open_dataset
+
+    split = open_dataset(data_dir, "made_up").test
+    return {video.name: split.features(index) for index, video in enumerate(split.videos)}

@@ -2,12 +2,14 @@
 
 import csv
 import io
+import json
 import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.training.small import CLASSES
 from tsc_jax import predict
 from tsc_jax.data.clock import Clock
 from tsc_jax.errors import InputError, InputWarning
@@ -133,3 +135,11 @@ def test_an_output_that_cannot_be_written_costs_no_other(tmp_path):
     told = [predict.written(flag, lambda path: write_text(path, "text")) for flag in flags]
     assert told == [["--csv /proc/none/a: cannot be written (No such file or directory)"], [], []]
     assert (tmp_path / "b").read_text() == "text"
+
+
+def test_ground_truth_of_other_classes_is_refused_where_it_matters(tmp_path):
+    annotations = [{"label": "sleep", "segment": [1, 2]}]
+    (tmp_path / "gt.json").write_text(json.dumps({"database": {"a": {"subset": "x", "annotations": annotations}}}))
+    assert predict.read_truth(tmp_path / "gt.json", CLASSES, ["b"]) == {}
+    with pytest.raises(InputError, match='video "a": the checkpoint has no class "sleep"'):
+        predict.read_truth(tmp_path / "gt.json", CLASSES, ["a"])

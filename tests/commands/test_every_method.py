@@ -11,7 +11,7 @@ import pytest
 
 import tsc_jax
 from configs import plus
-from tests.training.small import CLASSES, RECIPES, WIDTH
+from tests.training.small import CLASSES, RECIPES, WIDTH, predictions
 from tsc_jax import methods, predict
 from tsc_jax.data.dataset import open_dataset
 from tsc_jax.errors import InputError
@@ -37,15 +37,6 @@ def run(request, data_dir, tmp_path_factory):
     table = report(folder / "run", {})
     export_run(folder / "run", folder / "export", "last", "float32", [LENGTH])
     return request.param, folder, table
-
-
-def predictions(folder) -> dict:
-    """The content of predictions.json, by video, best first."""
-    content = json.loads((folder / "predictions.json").read_text())["results"]
-    return {
-        name: [(each["label"], *each["segment"], each["score"]) for each in sorted(rows, key=lambda row: -row["score"])]
-        for name, rows in content.items()
-    }
 
 
 def test_evaluate_and_report(run):

@@ -133,3 +133,12 @@ def scalars(workdir) -> list[dict]:
 
 def losses(workdir) -> list[float]:
     return [line["total"] for line in scalars(workdir) if "total" in line]
+
+
+def predictions(folder: Path) -> dict[str, list[tuple]]:
+    """The content of predictions.json by video: label, start, end and score, best first."""
+    content = json.loads((folder / "predictions.json").read_text())["results"]
+    return {
+        name: [(each["label"], *each["segment"], each["score"]) for each in sorted(rows, key=lambda row: -row["score"])]
+        for name, rows in content.items()
+    }
