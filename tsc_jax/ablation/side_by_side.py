@@ -16,7 +16,7 @@ from flax.traverse_util import flatten_dict
 from tsc_jax.data.dataset import Dataset, open_dataset
 from tsc_jax.errors import InputError
 from tsc_jax.evaluation import detection, diagnosis, protocols, results
-from tsc_jax.evaluation.evaluate import evaluate, ground_truth
+from tsc_jax.evaluation.evaluate import evaluate, ground_truth, shares_covered
 from tsc_jax.inference import make_inference
 from tsc_jax.localization.segments import Segments
 from tsc_jax.training.recipes import complete
@@ -176,10 +176,9 @@ def evaluated(folder: Path, setting: Setting, inference) -> tuple[tuple[int, int
 
 def measure(seed: int, step: int, predictions: Segments, classification: float, setting: Setting) -> Measured:
     """Measures the predictions of one run."""
-    test, number = setting.dataset.test, len(setting.dataset.classes)
+    number = len(setting.dataset.classes)
     both = to_protocol(predictions, setting)
     compared = (*both, setting.threshold, number)
-    shares = diagnosis.coverage(ground_truth(test), np.array([video.duration for video in test.videos]))
     kinds = diagnosis.error_profile(*compared)[0]
     return Measured(
         seed,
@@ -189,7 +188,7 @@ def measure(seed: int, step: int, predictions: Segments, classification: float, 
         100 * detection.average_precisions(*both, [setting.threshold], number)[0],
         100 * kinds / max(kinds.sum(), 1),
         100 * diagnosis.gains(*compared),
-        diagnosis.false_negatives(*compared, shares),
+        diagnosis.false_negatives(*compared, shares_covered(setting.dataset.test)),
     )
 
 

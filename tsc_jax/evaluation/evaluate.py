@@ -8,7 +8,7 @@ import numpy as np
 
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.errors import InputError
-from tsc_jax.evaluation import classification, detection, protocols, results
+from tsc_jax.evaluation import classification, detection, diagnosis, protocols, results
 from tsc_jax.evaluation.ambiguous import read_ambiguous, shares_snippet
 from tsc_jax.inference import Inference, OfVideo, infer_everywhere
 from tsc_jax.localization.segments import Segments, concatenate, make_segments
@@ -90,3 +90,8 @@ def ground_truth(split: Split) -> Segments:
     return concatenate(
         make_segments(index, video.segment_labels, *video.segments.T) for index, video in enumerate(split.videos)
     )
+
+
+def shares_covered(split: Split) -> np.ndarray:
+    """Returns the share of its video that each instance of `ground_truth` covers, float64 [N]."""
+    return diagnosis.coverage(ground_truth(split), np.array([video.duration for video in split.videos]))

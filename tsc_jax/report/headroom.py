@@ -8,7 +8,7 @@ import numpy as np
 
 from tsc_jax.data.dataset import Dataset
 from tsc_jax.evaluation import diagnosis, results
-from tsc_jax.evaluation.evaluate import evaluate, ground_truth, localize
+from tsc_jax.evaluation.evaluate import evaluate, ground_truth, localize, shares_covered
 from tsc_jax.evaluation.headroom import SHARES, Headroom, LabelQuality, headroom, label_quality, pseudo_labels
 from tsc_jax.evaluation.protocols import parse_tious, to_protocol
 from tsc_jax.evaluation.rescore import Request, comparable, instances_of
@@ -47,10 +47,9 @@ def of_run(trained: Trained, dataset: Dataset, inference: Inference) -> tuple[di
     config, clock = trained.config, dataset.test.clock
     tious, protocol = parse_tious(config.eval.tiou), config.eval.protocol
     evaluation = evaluate(inference, trained.variables, trained.step, dataset, dataset.test, config)
-    truth = ground_truth(dataset.test)
-    compared = to_protocol(truth, evaluation.predictions, clock, protocol)
+    compared = to_protocol(ground_truth(dataset.test), evaluation.predictions, clock, protocol)
     room = headroom(*compared, tious, len(dataset.classes))
-    shares = diagnosis.coverage(truth, np.array([video.duration for video in dataset.test.videos]))
+    shares = shares_covered(dataset.test)
     about = {"protocol": protocol, "tiou": tious, "step": trained.step, "selection": trained.selection}
     missed, missed_text = missed_by_group(*compared, tious, len(dataset.classes), shares)
     content, tables = about | as_json(room) | missed, [table(room, tious), missed_text]
@@ -102,7 +101,7 @@ def missed_by_group(
     lines = [f"never found at tIoU {threshold:g}"]
     for what, of in counts.items():
         columns = zip(of.names, of.missed.tolist(), of.instances.tolist(), strict=True)
-        content[what] = {name: {"missed": some, "instances": number} for name, some, number in columns}
+        content[what] = {name: {"missed": missed, "instances": instances} for name, missed, instances in columns}
         groups = (f"{name}  {each['missed']} of {each['instances']}" for name, each in content[what].items())
         lines.append(f"by {what:19}  {'   '.join(groups)}")
     return {"missed": {"tiou": threshold} | content}, "\n".join(lines)

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from tsc_jax.data.dataset import Dataset, Split
 from tsc_jax.evaluation import diagnosis, protocols
 from tsc_jax.evaluation.detection import average_precisions
-from tsc_jax.evaluation.evaluate import Evaluation, ground_truth
+from tsc_jax.evaluation.evaluate import Evaluation, ground_truth, shares_covered
 from tsc_jax.evaluation.headroom import headroom
 from tsc_jax.localization.segments import Segments
 from tsc_jax.report import charts
@@ -250,11 +250,6 @@ def lengths(compared: tuple, unit: float) -> Section:
     of = diagnosis.Missed(tuple(names), by_length.instances, by_length.missed)
     bars = charts.bar_chart("mAP (%)", names, precisions, limit=100, texts=precision_texts)
     return section("lengths", parts.charts([bars, missed_chart("never found (%)", of)]))
-
-
-def shares_covered(split: Split) -> np.ndarray:
-    """Returns the share of its video that each instance of a split covers."""
-    return diagnosis.coverage(ground_truth(split), np.array([video.duration for video in split.videos]))
 
 
 def missed(compared: tuple, shares: np.ndarray) -> Section:
